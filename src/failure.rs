@@ -1,0 +1,219 @@
+//! What can go wrong with a connection or a response: phase, kind, errno, and what to do about it.
+//!
+//! Owned by the data plane, which only counts failures. A failure carries no text of its own; names and hints are
+//! looked up when a report is written.
+
+/// Where in the life of a connection a failure struck.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Phase {
+    /// Opening the connection.
+    Connect,
+    /// Handing request bytes to the kernel.
+    Send,
+    /// Waiting for or reading response bytes.
+    Receive,
+    /// Making sense of the bytes received.
+    Parse,
+    /// Waiting longer than the user allowed.
+    Timeout,
+    /// This machine refused something: descriptors, ports, memory.
+    Environment,
+}
+
+impl Phase {
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Send => "send",
+            Self::Receive => "receive",
+            Self::Parse => "parse",
+            Self::Timeout => "timeout",
+            Self::Environment => "environment",
+        }
+    }
+}
+
+macro_rules! kinds {
+    ($($variant:ident, $name:literal, $what:literal, $hint:literal;)+) => {
+        /// The cause of a failure, as far as it can be told.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub enum Kind { $(#[doc = $what] $variant,)+ }
+
+        impl Kind {
+            /// Every kind, in the order of declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The stable name in reports.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// One sentence that says what happened.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$variant => $what,)+ }
+            }
+
+            /// What the user may do about it.
+            #[must_use]
+            pub const fn hint(self) -> &'static str {
+                match self { $(Self::$variant => $hint,)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    BadChunk, "bad_chunk", "A chunk size or the line end after a chunk is malformed.",
+        "the server's chunked encoding is broken; capture it with --body-check off and tcpdump";
+    BadContentLength, "bad_content_length", "Content-Length is not a number, overflows, or contradicts itself.",
+        "RFC 9112 section 6.3 forbids guessing the length; fix the server";
+    BadHead, "bad_head", "The response head is not HTTP/1.x.",
+        "look at the sample: is this port speaking HTTP/1.1?";
+    BadTransferEncoding, "bad_transfer_encoding", "Transfer-Encoding cannot be framed.",
+        "only a final 'chunked' delimits a message; fix the server";
+    BrokenPipe, "broken_pipe", "The server had closed the connection when the request was sent.",
+        "the server closes idle or busy connections; see its keep-alive limits";
+    ClosedEarly, "closed_early", "The server closed the connection before the response was whole.",
+        "the server cut a response short; see its log";
+    ClosedIdle, "closed_idle", "The server closed a kept connection as the next request was on its way.",
+        "the keep-alive race; see the server's keep-alive timeout and request limit, or use --requests-per-connection";
+    ConnectTimeout, "connect_timeout", "The connection did not open in time.",
+        "packets are dropped or the accept queue is full; --connect-timeout bounds the wait";
+    Denied, "denied", "The operating system does not permit it.",
+        "a firewall or sandbox on this host refuses it";
+    ExtraData, "extra_data", "Bytes followed a complete response.",
+        "the server sent more than its framing announced";
+    HeadTooLarge, "head_too_large", "The response head exceeds 64 KiB or 256 headers.",
+        "no sane client accepts this head";
+    LostInPipeline, "lost_in_pipeline", "A pipelined request died with its connection.",
+        "the server closes in mid-pipeline; lower --pipeline";
+    LooksLikeHttp2, "looks_like_http2", "The server answered with HTTP/2 frames.",
+        "this port speaks HTTP/2 without upgrade; maxq speaks HTTP/1.1";
+    LooksLikeTls, "looks_like_tls", "The server answered with a TLS record.",
+        "this port speaks TLS; use its plain-text port";
+    NoDescriptors, "no_descriptors", "No file descriptor was left.",
+        "raise 'ulimit -n' or lower --connections";
+    NoLocalPort, "no_local_port", "No local port was left for this target.",
+        "reuse connections, or widen net.ipv4.ip_local_port_range";
+    NoMemory, "no_memory", "The kernel had no memory for it.",
+        "lower --connections";
+    Other, "other", "An operating system error without a name of its own here.",
+        "see the errno";
+    Refused, "refused", "Nothing listens there.",
+        "is the server running on that address and port?";
+    Reset, "reset", "The peer reset the connection.",
+        "the server aborted; see its log, its backlog and its limits";
+    ResponseTimeout, "response_timeout", "The response was not whole in time.",
+        "raise --timeout, or find out why the server is this slow";
+    TimedOut, "timed_out", "The kernel gave up on the peer.",
+        "packets are lost between here and the server";
+    TooManyInterim, "too_many_interim", "More than 64 interim (1xx) responses came before the final one.",
+        "the server never gets to a final status";
+    Unreachable, "unreachable", "There is no route to the host.",
+        "check the address and the routing";
+    UnsolicitedData, "unsolicited_data", "Bytes came on a connection that had asked for nothing.",
+        "the server speaks before it is asked";
+    UnsupportedVersion, "unsupported_version", "The response is not HTTP/1.0 or HTTP/1.1.",
+        "maxq speaks HTTP/1.1";
+    UnwantedUpgrade, "unwanted_upgrade", "The server switched protocols unasked.",
+        "a 101 that no request asked for; fix the server";
+}
+
+/// One failure: where, why, and the errno where there is one.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Failure {
+    /// Where it struck.
+    pub phase: Phase,
+    /// Why, as far as it can be told.
+    pub kind: Kind,
+    /// The errno, or 0.
+    pub errno: i32,
+}
+
+impl Failure {
+    /// A failure without an errno.
+    #[must_use]
+    pub const fn new(phase: Phase, kind: Kind) -> Self {
+        Self { phase, kind, errno: 0 }
+    }
+
+    /// The failure that `errno` means in `phase`. What this machine lacks is always `Environment`.
+    #[must_use]
+    pub const fn from_errno(phase: Phase, errno: i32) -> Self {
+        let kind = match errno {
+            libc::EACCES | libc::EPERM => Kind::Denied,
+            libc::EADDRNOTAVAIL => Kind::NoLocalPort,
+            libc::ECONNREFUSED => Kind::Refused,
+            libc::ECONNRESET | libc::ECONNABORTED => Kind::Reset,
+            libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN => Kind::Unreachable,
+            libc::EMFILE | libc::ENFILE => Kind::NoDescriptors,
+            libc::ENOBUFS | libc::ENOMEM => Kind::NoMemory,
+            libc::EPIPE => Kind::BrokenPipe,
+            libc::ETIMEDOUT => Kind::TimedOut,
+            _ => Kind::Other,
+        };
+        let phase = match kind {
+            Kind::NoDescriptors | Kind::NoLocalPort | Kind::NoMemory => Phase::Environment,
+            _ => phase,
+        };
+        Self { phase, kind, errno }
+    }
+}
+
+/// The symbolic name of an errno that sockets return, or `None` for others.
+#[must_use]
+pub const fn errno_name(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::EACCES => "EACCES",
+        libc::EADDRINUSE => "EADDRINUSE",
+        libc::EADDRNOTAVAIL => "EADDRNOTAVAIL",
+        libc::EAFNOSUPPORT => "EAFNOSUPPORT",
+        libc::EAGAIN => "EAGAIN",
+        libc::EBADF => "EBADF",
+        libc::ECANCELED => "ECANCELED",
+        libc::ECONNABORTED => "ECONNABORTED",
+        libc::ECONNREFUSED => "ECONNREFUSED",
+        libc::ECONNRESET => "ECONNRESET",
+        libc::EHOSTDOWN => "EHOSTDOWN",
+        libc::EHOSTUNREACH => "EHOSTUNREACH",
+        libc::EINVAL => "EINVAL",
+        libc::EIO => "EIO",
+        libc::EMFILE => "EMFILE",
+        libc::ENETDOWN => "ENETDOWN",
+        libc::ENETUNREACH => "ENETUNREACH",
+        libc::ENFILE => "ENFILE",
+        libc::ENOBUFS => "ENOBUFS",
+        libc::ENOMEM => "ENOMEM",
+        libc::ENOTCONN => "ENOTCONN",
+        libc::EPERM => "EPERM",
+        libc::EPIPE => "EPIPE",
+        libc::EPROTO => "EPROTO",
+        libc::ETIMEDOUT => "ETIMEDOUT",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, Kind, Phase};
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_kind_has_its_own_name() {
+        let names: HashSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+        assert_eq!(names.len(), Kind::ALL.len());
+    }
+
+    #[test]
+    fn what_this_machine_lacks_is_environment_in_every_phase() {
+        for phase in [Phase::Connect, Phase::Send, Phase::Receive] {
+            for errno in [libc::EMFILE, libc::EADDRNOTAVAIL, libc::ENOBUFS] {
+                assert_eq!(Failure::from_errno(phase, errno).phase, Phase::Environment);
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! maxq (under construction).
+pub mod failure;
+pub mod serve;
