@@ -1,3 +1,10 @@
 //! maxq (under construction).
 pub mod failure;
-pub mod serve;
+pub mod plan;
+pub mod record;
+pub mod request;
+pub mod summary;
+pub mod sys;
+pub mod target;
+pub mod time;
+pub mod verdict;

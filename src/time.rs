@@ -41,7 +41,10 @@ impl Nanos {
 
 /// A length in nanoseconds as float seconds, for people and reports.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "2^53 ns are 104 days; reports round far above that")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "2^53 ns are 104 days; reports round far above that"
+)]
 pub fn seconds(length_ns: u64) -> f64 {
     length_ns as f64 / 1e9
 }

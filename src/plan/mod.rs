@@ -1,0 +1,141 @@
+//! A validated, immutable description of a run: what the flags meant once files, names and cores were looked up.
+//!
+//! Built once before the clock starts, shared read-only by all workers.
+
+pub mod expect;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::request::RequestImage;
+use crate::target::Target;
+pub use expect::Expect;
+
+/// Everything that a run needs to know.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the user asked for.
+    pub target: Target,
+    /// Where the bytes go.
+    pub address: SocketAddr,
+    /// Whether `address` is this host, so that target and client share its cores.
+    pub same_host: bool,
+    /// The bytes of the request.
+    pub request: RequestImage,
+    /// How much of it.
+    pub load: Load,
+    /// What is waited for, and for how long.
+    pub timeouts: Timeouts,
+    /// Which responses are good.
+    pub expect: Expect,
+    /// Read bodies instead of discarding them in the kernel.
+    pub body_check: bool,
+    /// How a worker waits.
+    pub idle: Idle,
+    /// One core a worker; their number is the number of threads.
+    pub cores: Vec<usize>,
+    /// Why there are that many threads, when the user did not say.
+    pub threads_reason: Option<String>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Where results go.
+    pub output: Output,
+}
+
+/// The offered load of a closed loop.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Load {
+    /// Connections over all workers.
+    pub connections: u32,
+    /// Requests in flight a connection.
+    pub pipeline: u32,
+    /// Length of the measured window, in nanoseconds; `None` runs until `requests` are done.
+    pub duration_ns: Option<u64>,
+    /// Exact number of measured requests over all workers.
+    pub requests: Option<u64>,
+    /// Length of the warm-up before the measured window, in nanoseconds.
+    pub warmup_ns: u64,
+    /// Requests after which a connection is closed and opened anew.
+    pub requests_per_connection: Option<u64>,
+}
+
+/// How long things may take, in nanoseconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    /// From the start of a request to its last byte.
+    pub request_ns: u64,
+    /// Opening a connection.
+    pub connect_ns: u64,
+    /// Waiting for what is in flight after the end.
+    pub drain_ns: u64,
+    /// Being without any connection.
+    pub give_up_ns: u64,
+}
+
+/// How a worker waits for completions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Idle {
+    /// Spin while that takes the client's wake-up out of the latency, sleep otherwise.
+    Auto,
+    /// Always watch the ring from user space.
+    Spin,
+    /// Always sleep in the kernel.
+    Sleep,
+}
+
+impl Idle {
+    /// The word on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Spin => "spin",
+            Self::Sleep => "sleep",
+        }
+    }
+}
+
+/// Where results go, and how much of them.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// One JSON document instead of text.
+    pub json: bool,
+    /// Into this file instead of standard output; `-` is standard output.
+    pub file: Option<PathBuf>,
+    /// Only the verdict and the two rates; nothing on stderr but errors.
+    pub quiet: bool,
+    /// The whole latency distribution.
+    pub latency: bool,
+    /// No live line.
+    pub no_progress: bool,
+    /// HdrHistogram percentile file.
+    pub hgrm: Option<PathBuf>,
+    /// One JSON line a second.
+    pub timeseries: Option<PathBuf>,
+}
+
+impl Plan {
+    /// Workers, each on a core of its own.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.cores.len()
+    }
+
+    /// A hash of what is sent where and how, equal for runs that may be compared. Output and cores do not count.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let canonical = format!(
+            "{} {:?} {:?} {:?} {}",
+            self.target, self.load, self.timeouts, self.expect, self.body_check
+        );
+        let hash = fnv1a(canonical.bytes().chain(self.request.one().iter().copied()));
+        format!("{hash:016x}")
+    }
+}
+
+/// FNV-1a, 64 bits: small, and the same on every machine and version.
+fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

@@ -1,0 +1,67 @@
+//! What happened in one second of a run, by the time at which it happened.
+
+use crate::record::latency::{INTERVAL_DIGITS, LatencyHistogram};
+
+/// Length of an interval, in nanoseconds.
+pub const INTERVAL_NS: u64 = 1_000_000_000;
+
+/// One interval of one worker, or of all after [`Interval::add`].
+///
+/// Interval `i` is `[i, i + 1)` seconds on the run's clock, whose zero is the start of the measured window; those of
+/// the warm-up are negative.
+#[derive(Clone, Debug)]
+pub struct Interval {
+    /// Which one.
+    pub index: i64,
+    /// Requests that came into being.
+    pub scheduled: u64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Whole responses.
+    pub completed: u64,
+    /// Whole responses that the expectation accepted.
+    pub ok: u64,
+    /// Requests that ended otherwise than `ok`.
+    pub errors: u64,
+    /// Requests in flight at its end.
+    pub in_flight: u64,
+    /// Requests due and not sent at its end.
+    pub backlog: u64,
+    /// Body and head bytes received.
+    pub bytes_received: u64,
+    /// Latencies of whole responses, two digits.
+    pub latency: LatencyHistogram,
+}
+
+impl Interval {
+    /// An interval in which nothing has happened yet.
+    #[must_use]
+    pub fn new(index: i64) -> Self {
+        Self {
+            index,
+            scheduled: 0,
+            sent: 0,
+            completed: 0,
+            ok: 0,
+            errors: 0,
+            in_flight: 0,
+            backlog: 0,
+            bytes_received: 0,
+            latency: LatencyHistogram::new(INTERVAL_DIGITS),
+        }
+    }
+
+    /// Adds the same interval of another worker.
+    pub fn add(&mut self, other: &Self) {
+        debug_assert_eq!(self.index, other.index, "only the same second is added");
+        self.scheduled += other.scheduled;
+        self.sent += other.sent;
+        self.completed += other.completed;
+        self.ok += other.ok;
+        self.errors += other.errors;
+        self.in_flight += other.in_flight;
+        self.backlog += other.backlog;
+        self.bytes_received += other.bytes_received;
+        self.latency.add(&other.latency);
+    }
+}

@@ -1,0 +1,233 @@
+//! A finished run: the merged record with its times, its host and its verdict. Reports are written from this alone.
+
+use std::time::SystemTime;
+
+use crate::record::{ClientTally, Counts, Interval, LatencyHistogram, PhaseRecord, Record};
+use crate::time::{NANOS_PER_SECOND, Nanos};
+use crate::verdict::Verdict;
+
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum End {
+    /// The plan was carried out.
+    Finished,
+    /// The user stopped it; the number is the signal's.
+    Interrupted(i32),
+    /// No connection could be had for `--give-up`.
+    GaveUp,
+}
+
+/// Lengths of the parts of a run, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Window {
+    /// Before the measured window.
+    pub warmup_ns: u64,
+    /// The measured window: the plan's duration, or the time until the last of `-n` responses, or until the interruption.
+    pub measured_ns: u64,
+    /// After it, until the last response was there or was given up.
+    pub drain_ns: u64,
+}
+
+/// The machine on which the client ran.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// Model of the processor.
+    pub cpu: Option<String>,
+    /// Cores that this process may use.
+    pub cores_allowed: usize,
+    /// Release of the kernel.
+    pub kernel: Option<String>,
+    /// What the kernel reads time from.
+    pub clocksource: Option<String>,
+    /// CPU quota of the control group, in cores.
+    pub cgroup_quota_cores: Option<f64>,
+}
+
+/// What the client itself used.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// CPU time of the process during the run, user and system, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Largest resident set, in bytes.
+    pub peak_rss_bytes: u64,
+    /// One a worker.
+    pub workers: Vec<ClientTally>,
+}
+
+/// One interval over all workers, shrunk to what reports show.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IntervalRow {
+    /// End of the interval on the run's clock, in seconds; the measured window starts at 0.
+    pub end_s: f64,
+    /// Requests that came into being.
+    pub scheduled: u64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Whole responses.
+    pub completed: u64,
+    /// Good responses.
+    pub ok: u64,
+    /// Requests that ended otherwise.
+    pub errors: u64,
+    /// In flight at its end.
+    pub in_flight: u64,
+    /// Due and unsent at its end.
+    pub backlog: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Median latency of whole responses, in nanoseconds, two digits; `None` without any.
+    pub p50_ns: Option<u64>,
+    /// 99th percentile, likewise.
+    pub p99_ns: Option<u64>,
+    /// Exact largest.
+    pub max_ns: Option<u64>,
+}
+
+impl From<&Interval> for IntervalRow {
+    #[expect(clippy::cast_precision_loss, reason = "an index of seconds")]
+    fn from(interval: &Interval) -> Self {
+        Self {
+            end_s: (interval.index + 1) as f64,
+            scheduled: interval.scheduled,
+            sent: interval.sent,
+            completed: interval.completed,
+            ok: interval.ok,
+            errors: interval.errors,
+            in_flight: interval.in_flight,
+            backlog: interval.backlog,
+            bytes_received: interval.bytes_received,
+            p50_ns: interval.latency.quantile_ns(0.5),
+            p99_ns: interval.latency.quantile_ns(0.99),
+            max_ns: interval.latency.max_ns(),
+        }
+    }
+}
+
+/// Rates over the measured window, a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rates {
+    /// Requests that came into being.
+    pub offered_rps: f64,
+    /// Requests sent.
+    pub sent_rps: f64,
+    /// Whole responses that came within the window.
+    pub achieved_rps: f64,
+    /// Those of them that were good.
+    pub goodput_rps: f64,
+}
+
+impl Rates {
+    /// The rates of a phase that lasted `length_ns`; all 0 when it did not last.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rates are shown with few digits"
+    )]
+    pub fn of(phase: &PhaseRecord, length_ns: u64) -> Self {
+        if length_ns == 0 {
+            return Self::default();
+        }
+        let per_second = |count: u64| count as f64 * NANOS_PER_SECOND as f64 / length_ns as f64;
+        Self {
+            offered_rps: per_second(phase.counts.scheduled),
+            sent_rps: per_second(phase.counts.sent),
+            achieved_rps: per_second(phase.completed_in_window),
+            goodput_rps: per_second(phase.ok_in_window),
+        }
+    }
+}
+
+/// The three latencies that reports show side by side, and the rest of them.
+#[derive(Clone, Debug)]
+pub struct Latencies {
+    /// What a user waited, censored ones included.
+    pub response: LatencyHistogram,
+    /// From the send to the last byte.
+    pub service: LatencyHistogram,
+    /// From the send to the first byte.
+    pub first_byte: LatencyHistogram,
+    /// Ages of failed requests.
+    pub failed: LatencyHistogram,
+    /// How many of `response` are right-censored.
+    pub censored: u64,
+}
+
+impl Latencies {
+    /// Puts the histograms of a phase together.
+    #[must_use]
+    pub fn of(phase: &PhaseRecord) -> Self {
+        Self {
+            response: phase.response(),
+            service: phase.service(),
+            first_byte: phase.first_byte(),
+            failed: phase.failed.clone(),
+            censored: phase.censored.count(),
+        }
+    }
+}
+
+/// Everything that reports are written from.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Wall clock at the start of the run.
+    pub started_at: SystemTime,
+    /// Name of the engine that ran it.
+    pub engine: &'static str,
+    /// How it ended.
+    pub end: End,
+    /// How long its parts lasted.
+    pub window: Window,
+    /// Zero of the run's clock: the start of the measured window.
+    pub origin: Nanos,
+    /// The records of all workers, merged and checked.
+    pub record: Record,
+    /// Latencies of the measured window.
+    pub latencies: Latencies,
+    /// One a second, warm-up and drain included.
+    pub intervals: Vec<IntervalRow>,
+    /// What the client used.
+    pub client: Client,
+    /// Where it ran.
+    pub host: Host,
+    /// What to think of it.
+    pub verdict: Verdict,
+}
+
+impl Summary {
+    /// Counts of the measured window.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.record.measured.counts
+    }
+
+    /// Rates of the measured window.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        Rates::of(&self.record.measured, self.window.measured_ns)
+    }
+}
+
+/// Fewest values for which a quantile has a two-sided 95 % interval by order statistics.
+///
+/// The upper rank `n*q + 1.96*sqrt(n*q*(1-q))` must exist.
+#[must_use]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "small positive numbers"
+)]
+pub fn fewest_samples(quantile: f64) -> u64 {
+    (1.96 * 1.96 * quantile / (1.0 - quantile)).ceil() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fewest_samples;
+
+    #[test]
+    fn quantiles_need_the_published_number_of_samples() {
+        let needed = [0.9, 0.95, 0.99, 0.999, 0.9999].map(fewest_samples);
+        assert_eq!(needed, [35, 73, 381, 3838, 38413]);
+    }
+}

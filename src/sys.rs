@@ -1,0 +1,121 @@
+//! The few system calls that no safe crate gives us: clocks, CPU time, resource limits.
+//!
+//! One of the listed places for `unsafe`; each call passes pointers to locals that outlive it.
+
+#![expect(
+    unsafe_code,
+    reason = "thin wrappers around libc, each with its argument"
+)]
+
+use std::io;
+
+/// `CLOCK_MONOTONIC` in nanoseconds.
+#[inline]
+#[must_use]
+pub fn monotonic_ns() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC)
+}
+
+/// CPU time of the calling thread, user and system, in nanoseconds.
+#[must_use]
+pub fn thread_cpu_ns() -> u64 {
+    clock_ns(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// CPU time of the process, user and system, in nanoseconds.
+#[must_use]
+pub fn process_cpu_ns() -> u64 {
+    clock_ns(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+#[inline]
+#[expect(
+    clippy::cast_sign_loss,
+    reason = "these clocks start at zero and go up"
+)]
+fn clock_ns(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a valid timespec for the whole call; the clock ids are constants that Linux knows.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// What the kernel counted for a thread or a process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Largest resident set so far, in bytes (of the process).
+    pub peak_rss_bytes: u64,
+    /// Times that another task took the core away.
+    pub involuntary_switches: u64,
+}
+
+/// Usage of the calling thread.
+#[must_use]
+pub fn thread_usage() -> Usage {
+    usage(libc::RUSAGE_THREAD)
+}
+
+/// Usage of the process.
+#[must_use]
+pub fn process_usage() -> Usage {
+    usage(libc::RUSAGE_SELF)
+}
+
+#[expect(
+    clippy::cast_sign_loss,
+    reason = "the kernel's counters are not negative"
+)]
+fn usage(who: libc::c_int) -> Usage {
+    // SAFETY: rusage is a plain struct of integers, for which zero is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a valid rusage for the whole call.
+    unsafe { libc::getrusage(who, &raw mut usage) };
+    Usage {
+        peak_rss_bytes: usage.ru_maxrss as u64 * 1024,
+        involuntary_switches: usage.ru_nivcsw as u64,
+    }
+}
+
+/// Raises the soft limit of open descriptors to at least `needed`, as far as the hard limit allows.
+///
+/// Returns the soft limit that is in force afterwards.
+///
+/// # Errors
+/// The operating system's, when limits cannot be read.
+pub fn raise_descriptor_limit(needed: u64) -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid rlimit for the whole call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if limit.rlim_cur < needed && limit.rlim_cur < limit.rlim_max {
+        limit.rlim_cur = needed.min(limit.rlim_max);
+        // SAFETY: `limit` is a valid rlimit for the whole call; a refusal leaves the old limit in force.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// Asks for timers of this thread to fire as late as 1 ns after they are due, instead of the usual 50 us.
+pub fn sharpen_timers() {
+    // SAFETY: PR_SET_TIMERSLACK takes one integer and touches no memory of ours.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1_u64) };
+}
+
+/// Whether `descriptor` (0, 1 or 2) is a terminal, and how many columns it has.
+#[must_use]
+pub fn terminal_columns(descriptor: i32) -> Option<u16> {
+    // SAFETY: winsize is a plain struct of integers, for which zero is a valid value.
+    let mut size: libc::winsize = unsafe { std::mem::zeroed() };
+    // SAFETY: `size` is a valid winsize for the whole call; on what is no terminal the call fails.
+    let result = unsafe { libc::ioctl(descriptor, libc::TIOCGWINSZ, &raw mut size) };
+    (result == 0).then_some(if size.ws_col == 0 { 80 } else { size.ws_col })
+}
