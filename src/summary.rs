@@ -212,7 +212,6 @@ impl Summary {
 /// The upper rank `n*q + 1.96*sqrt(n*q*(1-q))` must exist.
 #[must_use]
 #[expect(
-    clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "small positive numbers"
