@@ -1,5 +1,6 @@
 //! maxq (under construction).
 pub mod failure;
+pub mod http1;
 pub mod plan;
 pub mod record;
 pub mod request;

@@ -1,0 +1,380 @@
+//! HTTP/1.1 responses out of bytes, sans-io: RFC 9112 framing for a client that wants to know where a response ends.
+//!
+//! A [`ResponseReader`] belongs to a connection and holds what one response in progress needs; a [`Framer`] belongs to
+//! a worker and holds what all its connections share. Neither knows sockets, clocks or requests. Bytes go in by
+//! reference, nothing is kept of them but a head that was cut; no allocation follows a number that the server sent.
+//!
+//! Rule 1: the verdict on a stream of bytes does not depend on how it was cut into pieces.
+//! Rule 2: the end of the stream is an input like any other ([`ResponseReader::end_of_stream`]).
+
+pub mod chunked;
+pub mod head;
+pub mod learned;
+pub mod needle;
+
+use crate::failure::Kind;
+use chunked::{Chunked, Found};
+use head::{Body, Head, MOST_HEAD_BYTES};
+use learned::LearnedHead;
+use needle::{Needle, Progress};
+
+/// Interim responses that may precede a final one.
+const MOST_INTERIM: u8 = 64;
+/// A cut head is looked at again after each piece while it is short, and after each line end when it is longer.
+const EAGER_HEAD_BYTES: usize = 1024;
+/// Memory that a connection keeps for cut heads between responses.
+const KEPT_CARRY_BYTES: usize = 4096;
+
+/// What all connections of a worker share: what was learned, and what to look for.
+#[derive(Clone, Debug)]
+pub struct Framer {
+    learned: LearnedHead,
+    to_head_request: bool,
+    needle: Option<Needle>,
+    interim: u64,
+}
+
+impl Framer {
+    /// A framer for responses to one kind of request; `needle` is a text to look for in bodies.
+    #[must_use]
+    pub fn new(to_head_request: bool, needle: Option<&[u8]>) -> Self {
+        Self {
+            learned: LearnedHead::default(),
+            to_head_request,
+            needle: needle.map(Needle::new),
+            interim: 0,
+        }
+    }
+
+    /// Interim responses seen so far.
+    #[must_use]
+    pub fn interim_responses(&self) -> u64 {
+        self.interim
+    }
+}
+
+/// A whole response.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Response {
+    /// Three digits.
+    pub status: u16,
+    /// Whether another may follow on the connection.
+    pub keep_alive: bool,
+    /// Bytes of the body, without transfer coding.
+    pub body_bytes: u64,
+    /// Whether the body contains the framer's text; true without one.
+    pub contains: bool,
+}
+
+/// What came of a piece of input.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progressed {
+    /// A response is whole after `consumed` bytes of the input; more may follow.
+    Whole {
+        /// Bytes that belonged to it.
+        consumed: usize,
+        /// The response.
+        response: Response,
+    },
+    /// All of the input was taken and the response goes on.
+    NeedMore,
+}
+
+/// What the end of the stream means at this point.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StreamEnd {
+    /// No byte of a response had come.
+    BetweenResponses,
+    /// A response was cut.
+    Cut,
+    /// What had come so far can be no response.
+    Violation(Kind),
+    /// It ended a response that had no other end.
+    Whole(Response),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Head,
+    Length { left: u64 },
+    Chunked(Chunked),
+    UntilClose,
+}
+
+/// One response in progress.
+#[derive(Clone, Debug)]
+pub struct ResponseReader {
+    state: State,
+    /// The pieces of a head that was cut.
+    carry: Vec<u8>,
+    status: u16,
+    keep_alive: bool,
+    interim: u8,
+    body_bytes: u64,
+    found: Progress,
+}
+
+impl ResponseReader {
+    /// Between two responses.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            state: State::Head,
+            carry: Vec::new(),
+            status: 0,
+            keep_alive: false,
+            interim: 0,
+            body_bytes: 0,
+            found: Progress::default(),
+        }
+    }
+
+    /// Forgets a response in progress: its connection is gone.
+    pub fn reset(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Takes the next bytes of the stream, up to the end of one response.
+    ///
+    /// # Errors
+    /// The kind of violation; the stream is of no use after it.
+    #[inline]
+    pub fn advance(&mut self, input: &[u8], framer: &mut Framer) -> Result<Progressed, Kind> {
+        if let State::Head = self.state
+            && self.carry.is_empty()
+            && let Some(head) = framer.learned.recognise(input)
+        {
+            return self.enter_body(&head, input, head.length, framer);
+        }
+        self.advance_slowly(input, framer)
+    }
+
+    fn advance_slowly(&mut self, input: &[u8], framer: &mut Framer) -> Result<Progressed, Kind> {
+        match self.state {
+            State::Head => self.read_head(input, framer),
+            _ => self.read_body(input, 0, framer),
+        }
+    }
+
+    /// The bytes still missing, when their number is known and nobody looks at them.
+    #[must_use]
+    pub fn known_remainder(&self) -> Option<u64> {
+        match self.state {
+            State::Length { left } => Some(left),
+            _ => None,
+        }
+    }
+
+    /// Counts bytes of [`ResponseReader::known_remainder`] that were dropped unseen.
+    pub fn skip(&mut self, skipped: u64) -> Option<Response> {
+        let State::Length { left } = &mut self.state else {
+            debug_assert!(false, "only a known remainder is skipped");
+            return None;
+        };
+        debug_assert!(skipped <= *left, "no more is skipped than is missing");
+        *left = left.saturating_sub(skipped);
+        self.body_bytes += skipped;
+        (*left == 0).then(|| self.finish(None))
+    }
+
+    /// Takes the end of the stream.
+    pub fn end_of_stream(&mut self, framer: &Framer) -> StreamEnd {
+        match self.state {
+            State::UntilClose => StreamEnd::Whole(self.finish(framer.needle.as_ref())),
+            State::Head if self.carry.is_empty() && self.interim == 0 => {
+                StreamEnd::BetweenResponses
+            }
+            // A long head is not looked at again after each piece, so a violation may still be hidden in it.
+            State::Head => match head::parse(&self.carry, framer.to_head_request, None) {
+                Err(kind) => StreamEnd::Violation(kind),
+                Ok(_) => StreamEnd::Cut,
+            },
+            State::Length { .. } | State::Chunked(_) => StreamEnd::Cut,
+        }
+    }
+
+    /// Reads heads, of which interim ones may precede the final one.
+    fn read_head(&mut self, input: &[u8], framer: &mut Framer) -> Result<Progressed, Kind> {
+        let mut from = 0;
+        loop {
+            let Some((head, consumed)) = self.next_head(&input[from..], framer)? else {
+                return Ok(Progressed::NeedMore);
+            };
+            from += consumed;
+            if !head.is_interim() {
+                return self.enter_body(&head, input, from, framer);
+            }
+            self.count_interim(head.status, framer)?;
+            if from == input.len() {
+                return Ok(Progressed::NeedMore);
+            }
+        }
+    }
+
+    /// A whole head and how many bytes of `input` belonged to it, or `None` when all of it was carried over.
+    fn next_head(
+        &mut self,
+        input: &[u8],
+        framer: &mut Framer,
+    ) -> Result<Option<(Head, usize)>, Kind> {
+        if self.carry.is_empty() {
+            if let Some(head) = framer.learned.parse(input, framer.to_head_request)? {
+                return Ok(Some((head, head.length)));
+            }
+            self.carry.extend_from_slice(input);
+            return Ok(None);
+        }
+        let carried = self.carry.len();
+        let taken = input.len().min(MOST_HEAD_BYTES - carried);
+        self.carry.extend_from_slice(&input[..taken]);
+        let worth_looking = self.carry.len() <= EAGER_HEAD_BYTES
+            || self.carry.len() == MOST_HEAD_BYTES
+            || input[..taken].contains(&b'\n');
+        if !worth_looking {
+            return Ok(None);
+        }
+        let Some(head) = framer.learned.parse(&self.carry, framer.to_head_request)? else {
+            return Ok(None);
+        };
+        self.carry.clear();
+        self.carry.shrink_to(KEPT_CARRY_BYTES);
+        // What was carried was no whole head, so the head ends within the new bytes.
+        Ok(Some((head, head.length - carried)))
+    }
+
+    fn count_interim(&mut self, status: u16, framer: &mut Framer) -> Result<(), Kind> {
+        const SWITCHING_PROTOCOLS: u16 = 101;
+        if status == SWITCHING_PROTOCOLS {
+            return Err(Kind::UnwantedUpgrade);
+        }
+        if self.interim == MOST_INTERIM {
+            return Err(Kind::TooManyInterim);
+        }
+        self.interim += 1;
+        framer.interim += 1;
+        Ok(())
+    }
+
+    /// A final head ended before `input[from..]`.
+    #[inline]
+    fn enter_body(
+        &mut self,
+        head: &Head,
+        input: &[u8],
+        from: usize,
+        framer: &mut Framer,
+    ) -> Result<Progressed, Kind> {
+        self.status = head.status;
+        self.keep_alive = head.keep_alive;
+        match head.body {
+            Body::None => {
+                return Ok(Progressed::Whole {
+                    consumed: from,
+                    response: self.finish(framer.needle.as_ref()),
+                });
+            }
+            Body::Length(left) => self.state = State::Length { left },
+            Body::Chunked => self.state = State::Chunked(Chunked::new()),
+            Body::UntilClose => {
+                self.state = State::UntilClose;
+                self.keep_alive = false;
+            }
+        }
+        self.read_body(input, from, framer)
+    }
+
+    #[inline]
+    fn read_body(
+        &mut self,
+        input: &[u8],
+        from: usize,
+        framer: &Framer,
+    ) -> Result<Progressed, Kind> {
+        match &mut self.state {
+            State::Length { left } => {
+                let available = input.len() - from;
+                let taken = usize::try_from(*left).map_or(available, |left| left.min(available));
+                *left -= taken as u64;
+                let whole = *left == 0;
+                self.see_data(&input[from..from + taken], framer);
+                if whole {
+                    let response = self.finish(framer.needle.as_ref());
+                    return Ok(Progressed::Whole {
+                        consumed: from + taken,
+                        response,
+                    });
+                }
+                Ok(Progressed::NeedMore)
+            }
+            State::Chunked(chunked) => {
+                let chunked = *chunked;
+                self.read_chunks(chunked, input, from, framer)
+            }
+            State::UntilClose => {
+                self.see_data(&input[from..], framer);
+                Ok(Progressed::NeedMore)
+            }
+            State::Head => unreachable!("a body follows a head"),
+        }
+    }
+
+    fn read_chunks(
+        &mut self,
+        mut chunked: Chunked,
+        input: &[u8],
+        from: usize,
+        framer: &Framer,
+    ) -> Result<Progressed, Kind> {
+        let mut at = from;
+        loop {
+            match chunked.next(input, at)? {
+                Found::Data(range) => {
+                    at = range.end;
+                    self.see_data(&input[range], framer);
+                }
+                Found::End(consumed) => {
+                    return Ok(Progressed::Whole {
+                        consumed,
+                        response: self.finish(framer.needle.as_ref()),
+                    });
+                }
+                Found::NeedMore => {
+                    self.state = State::Chunked(chunked);
+                    return Ok(Progressed::NeedMore);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn see_data(&mut self, data: &[u8], framer: &Framer) {
+        self.body_bytes += data.len() as u64;
+        if let Some(needle) = &framer.needle {
+            needle.search(data, &mut self.found);
+        }
+    }
+
+    #[inline]
+    fn finish(&mut self, needle: Option<&Needle>) -> Response {
+        let response = Response {
+            status: self.status,
+            keep_alive: self.keep_alive,
+            body_bytes: self.body_bytes,
+            contains: needle.is_none_or(|needle| needle.is_found(self.found)),
+        };
+        self.state = State::Head;
+        self.interim = 0;
+        self.body_bytes = 0;
+        self.found = Progress::default();
+        response
+    }
+}
+
+impl Default for ResponseReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;
