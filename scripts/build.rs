@@ -14,10 +14,17 @@ fn main() {
             "--exclude=*",
         ])
         .output();
-    if let Ok(output) = described
-        && output.status.success()
-        && let Ok(text) = String::from_utf8(output.stdout)
-    {
-        println!("cargo:rustc-env=MAXQ_GIT={}", text.trim());
+    let commit = described
+        .ok()
+        .filter(|output| output.status.success())
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .map(|text| text.trim().to_owned());
+    if let Some(commit) = &commit {
+        println!("cargo:rustc-env=MAXQ_GIT={commit}");
     }
+    // For `concat!`, which wants it to be there in any case.
+    let suffix = commit
+        .map(|commit| format!("+{commit}"))
+        .unwrap_or_default();
+    println!("cargo:rustc-env=MAXQ_COMMIT={suffix}");
 }

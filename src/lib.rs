@@ -1,11 +1,22 @@
 //! maxq (under construction).
+pub mod cli;
+pub mod conn;
+pub mod engine;
+pub mod exit;
 pub mod failure;
+pub mod host;
 pub mod http1;
+pub mod output;
 pub mod plan;
 pub mod record;
+pub mod report;
 pub mod request;
+pub mod run;
+pub mod schedule;
 pub mod summary;
 pub mod sys;
 pub mod target;
 pub mod time;
+pub mod units;
 pub mod verdict;
+pub mod worker;

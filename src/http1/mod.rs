@@ -262,7 +262,7 @@ impl ResponseReader {
         head: &Head,
         input: &[u8],
         from: usize,
-        framer: &mut Framer,
+        framer: &Framer,
     ) -> Result<Progressed, Kind> {
         self.status = head.status;
         self.keep_alive = head.keep_alive;

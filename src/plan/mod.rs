@@ -2,7 +2,10 @@
 //!
 //! Built once before the clock starts, shared read-only by all workers.
 
+mod build;
+pub mod cores;
 pub mod expect;
+mod message;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +25,8 @@ pub struct Plan {
     pub same_host: bool,
     /// The bytes of the request.
     pub request: RequestImage,
+    /// Its method.
+    pub method: String,
     /// How much of it.
     pub load: Load,
     /// What is waited for, and for how long.
@@ -112,6 +117,26 @@ pub struct Output {
     pub hgrm: Option<PathBuf>,
     /// One JSON line a second.
     pub timeseries: Option<PathBuf>,
+}
+
+impl Output {
+    /// Refuses two results in one place.
+    ///
+    /// # Errors
+    /// The flags that contradict each other.
+    pub fn check_contradictions(&self) -> Result<(), String> {
+        let report = self.file.clone().unwrap_or_else(|| PathBuf::from("-"));
+        let mut places = vec![("-o", report)];
+        places.extend(self.hgrm.clone().map(|path| ("--hgrm", path)));
+        places.extend(self.timeseries.clone().map(|path| ("--timeseries", path)));
+        for (index, (flag, path)) in places.iter().enumerate() {
+            if let Some((other, _)) = places[..index].iter().find(|(_, other)| other == path) {
+                let shown = path.display();
+                return Err(format!("{flag} {shown}: {other} already writes there; name another file"));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Plan {

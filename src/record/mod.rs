@@ -67,8 +67,10 @@ pub struct PhaseRecord {
     pub ok_in_window: u64,
     /// Request bytes sent.
     pub bytes_sent: u64,
-    /// Response bytes received, heads included.
+    /// Response bytes received while the phase lasted or in the drain after it, heads included.
     pub bytes_received: u64,
+    /// Those that came before its window ended.
+    pub bytes_in_window: u64,
     /// Whole responses by status code.
     pub status: Box<[u64]>,
     /// Whole responses that arrived in one piece: their time to first byte is their service time.
@@ -94,6 +96,7 @@ impl PhaseRecord {
             ok_in_window: 0,
             bytes_sent: 0,
             bytes_received: 0,
+            bytes_in_window: 0,
             status: vec![0; STATUS_CODES].into_boxed_slice(),
             service_at_once: histogram(),
             service_in_parts: histogram(),
@@ -168,6 +171,7 @@ impl PhaseRecord {
         self.ok_in_window += other.ok_in_window;
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
+        self.bytes_in_window += other.bytes_in_window;
         for (mine, theirs) in self.status.iter_mut().zip(&other.status) {
             *mine += theirs;
         }

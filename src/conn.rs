@@ -1,0 +1,281 @@
+//! One connection: its place in life, the response in progress, and the stamps of what is in flight on it.
+//!
+//! Owned by a worker. It knows neither sockets nor clocks, and decides nothing about the run.
+
+use crate::http1::ResponseReader;
+use crate::time::Nanos;
+
+/// Generations wrap here, so that one fits beside an index and an operation in 64 bits.
+pub const GENERATIONS: u32 = 1 << 24;
+
+/// A connection at one time: a later one in the same place has another generation, so that late news of the earlier one
+/// is recognised and dropped.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct ConnId {
+    /// Its place among the worker's connections.
+    pub index: u32,
+    /// How often that place was used before, modulo [`GENERATIONS`].
+    pub generation: u32,
+}
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// Not to be opened (again).
+    Closed,
+    /// To be opened at `until`.
+    Waiting {
+        /// The end of the back-off.
+        until: Nanos,
+    },
+    /// Being opened.
+    Connecting {
+        /// When that began.
+        since: Nanos,
+    },
+    /// Ready for requests, or busy with them.
+    Open,
+}
+
+/// How the bytes of a connection are received.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Receiving {
+    /// Whatever comes, until further notice.
+    Many,
+    /// One piece at a time, so that the rest of a large body can be discarded in the kernel.
+    Once,
+}
+
+/// A request that was taken and not yet answered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Flight {
+    /// When it came into being.
+    pub taken: Nanos,
+    /// When it was handed to the kernel.
+    pub sent: Nanos,
+}
+
+/// One connection.
+#[derive(Clone, Debug)]
+pub struct Conn {
+    /// Where it is in its life.
+    pub state: State,
+    /// The response in progress.
+    pub reader: ResponseReader,
+    /// When the first byte of the response in progress came, if it did not come whole.
+    pub first_byte: Option<Nanos>,
+    /// How it receives.
+    pub receiving: Receiving,
+    /// A send is under way that must end before the next one.
+    pub sending: bool,
+    /// Whether its first attempt to open has ended.
+    pub settled: bool,
+    /// Whether it was ever open.
+    pub was_open: bool,
+    generation: u32,
+    /// Place of the oldest flight in the connection's ring.
+    oldest: u32,
+    /// Flights in the ring.
+    in_flight: u32,
+    /// Attempts in a row that came to nothing.
+    pub fruitless: u32,
+    /// Requests taken since it was opened.
+    pub taken: u64,
+    /// Whole responses since it was opened.
+    pub answered: u64,
+    /// Whole responses ever.
+    pub responses: u64,
+}
+
+impl Conn {
+    /// A connection that was never opened.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            state: State::Closed,
+            reader: ResponseReader::new(),
+            first_byte: None,
+            receiving: Receiving::Once,
+            sending: false,
+            settled: false,
+            was_open: false,
+            generation: 0,
+            oldest: 0,
+            in_flight: 0,
+            fruitless: 0,
+            taken: 0,
+            answered: 0,
+            responses: 0,
+        }
+    }
+
+    /// Its generation now.
+    #[inline]
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Requests taken and not answered.
+    #[inline]
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Starts a new life: what is known of the old one no longer holds, and late news of it will be dropped.
+    pub fn renew(&mut self) {
+        debug_assert_eq!(
+            self.in_flight, 0,
+            "flights end before their connection does"
+        );
+        self.generation = (self.generation + 1) % GENERATIONS;
+        self.reader.reset();
+        self.first_byte = None;
+        self.receiving = Receiving::Once;
+        self.sending = false;
+        self.oldest = 0;
+        self.taken = 0;
+        self.answered = 0;
+    }
+}
+
+impl Default for Conn {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The stamps of all that is in flight on a worker's connections: one ring of `depth` places a connection, in one block.
+#[derive(Clone, Debug)]
+pub struct Flights {
+    places: Vec<Flight>,
+    depth: u32,
+}
+
+impl Flights {
+    /// Room for `depth` requests in flight on each of `connections`.
+    #[must_use]
+    pub fn new(connections: u32, depth: u32) -> Self {
+        Self {
+            places: vec![Flight::default(); connections as usize * depth as usize],
+            depth,
+        }
+    }
+
+    /// Adds `count` flights taken now; they are sent when [`Flights::stamp`] says so. Returns the ring place of the first.
+    #[inline]
+    pub fn take(&mut self, conn: &mut Conn, index: u32, count: u32, now: Nanos) -> u32 {
+        debug_assert!(
+            conn.in_flight + count <= self.depth,
+            "no more in flight than the ring holds"
+        );
+        let first = self.wrapped(conn.oldest + conn.in_flight);
+        for offset in 0..count {
+            let place = self.place(index, self.wrapped(first + offset));
+            self.places[place] = Flight {
+                taken: now,
+                sent: now,
+            };
+        }
+        conn.in_flight += count;
+        first
+    }
+
+    /// Stamps `count` flights, from ring place `first` on, as sent.
+    #[inline]
+    pub fn stamp(&mut self, index: u32, first: u32, count: u32, sent: Nanos) {
+        for offset in 0..count {
+            let place = self.place(index, self.wrapped(first + offset));
+            self.places[place].sent = sent;
+        }
+    }
+
+    /// The oldest flight, removed; `None` when there is none.
+    #[inline]
+    pub fn end_oldest(&mut self, conn: &mut Conn, index: u32) -> Option<Flight> {
+        let oldest = self.oldest(conn, index)?;
+        conn.oldest = self.wrapped(conn.oldest + 1);
+        conn.in_flight -= 1;
+        Some(oldest)
+    }
+
+    /// The oldest flight.
+    #[inline]
+    #[must_use]
+    pub fn oldest(&self, conn: &Conn, index: u32) -> Option<Flight> {
+        (conn.in_flight > 0).then(|| self.places[self.place(index, conn.oldest)])
+    }
+
+    #[inline]
+    fn wrapped(&self, place: u32) -> u32 {
+        if place >= self.depth {
+            place - self.depth
+        } else {
+            place
+        }
+    }
+
+    #[inline]
+    fn place(&self, index: u32, place: u32) -> usize {
+        index as usize * self.depth as usize + place as usize
+    }
+}
+
+const _: () = assert!(size_of::<Conn>() <= 192, "an idle connection stays small");
+
+#[cfg(test)]
+mod tests {
+    use super::{Conn, Flights};
+    use crate::time::Nanos;
+
+    #[test]
+    fn flights_leave_in_the_order_in_which_they_came_around_the_ring() {
+        let mut flights = Flights::new(2, 3);
+        let mut conn = Conn::new();
+        let mut next_in = 0;
+        let mut next_out = 0;
+        for round in 0..10 {
+            let count = 1 + round % 3;
+            while conn.in_flight() + count > 3 {
+                assert_eq!(
+                    flights.end_oldest(&mut conn, 1).map(|flight| flight.taken),
+                    Some(Nanos(next_out))
+                );
+                next_out += 1;
+            }
+            for _ in 0..count {
+                flights.take(&mut conn, 1, 1, Nanos(next_in));
+                next_in += 1;
+            }
+        }
+        while let Some(flight) = flights.end_oldest(&mut conn, 1) {
+            assert_eq!(flight.taken, Nanos(next_out));
+            next_out += 1;
+        }
+        assert_eq!(next_out, next_in);
+    }
+
+    #[test]
+    fn a_stamp_reaches_exactly_its_flights() {
+        let mut flights = Flights::new(1, 4);
+        let mut conn = Conn::new();
+        flights.take(&mut conn, 0, 3, Nanos(1));
+        flights.end_oldest(&mut conn, 0);
+        flights.end_oldest(&mut conn, 0);
+        let first = flights.take(&mut conn, 0, 3, Nanos(2));
+        flights.stamp(0, first, 3, Nanos(7));
+        let sent: Vec<_> = std::iter::from_fn(|| flights.end_oldest(&mut conn, 0))
+            .map(|flight| flight.sent.0)
+            .collect();
+        assert_eq!(sent, [1, 7, 7, 7]);
+    }
+
+    #[test]
+    fn a_renewed_connection_has_another_generation() {
+        let mut conn = Conn::new();
+        let before = conn.generation();
+        conn.renew();
+        assert_ne!(conn.generation(), before);
+    }
+}

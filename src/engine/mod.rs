@@ -1,0 +1,92 @@
+//! Loops that drive a worker: one on io_uring, one over a simulated server.
+//!
+//! An engine is a function, picked once per thread. It owns descriptors, buffers and the clock, and decides nothing
+//! about requests. What it shares with the control plane are the few words of [`Control`] and [`Gauges`]; nothing that
+//! watches can slow it down.
+
+mod bufring;
+mod idle;
+pub mod sim;
+pub mod uring;
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+
+use crate::record::Interval;
+use crate::time::Nanos;
+
+/// What the control plane tells all workers.
+#[derive(Debug, Default)]
+pub struct Control {
+    start_ns: AtomicU64,
+    stop: AtomicU8,
+}
+
+/// How urgently a run is to end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// It is not.
+    No,
+    /// Take nothing more, await what is in flight for a moment.
+    Soon,
+    /// At once.
+    Now,
+}
+
+impl Control {
+    /// Announces the common start.
+    pub fn start_at(&self, start: Nanos) {
+        self.start_ns.store(start.0, Ordering::Release);
+    }
+
+    /// The common start, once it is announced.
+    #[must_use]
+    pub fn start(&self) -> Option<Nanos> {
+        match self.start_ns.load(Ordering::Acquire) {
+            0 => None,
+            start_ns => Some(Nanos(start_ns)),
+        }
+    }
+
+    /// Asks for the end; a more urgent request replaces a less urgent one.
+    pub fn stop(&self, stop: Stop) {
+        self.stop.fetch_max(stop as u8, Ordering::Release);
+    }
+
+    /// Whether the end was asked for.
+    #[must_use]
+    pub fn stopping(&self) -> Stop {
+        match self.stop.load(Ordering::Relaxed) {
+            0 => Stop::No,
+            1 => Stop::Soon,
+            _ => Stop::Now,
+        }
+    }
+}
+
+/// What one worker shows of itself while it runs; on cache lines of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct Gauges {
+    /// Its first connection attempts have all ended.
+    pub ready: AtomicBool,
+    /// Connections open now.
+    pub open: AtomicU32,
+    /// It is done, well or not.
+    pub done: AtomicBool,
+}
+
+/// One worker's ties to the control plane.
+#[derive(Debug)]
+pub struct Link<'a> {
+    /// What it is told.
+    pub control: &'a Control,
+    /// What it shows.
+    pub gauges: &'a Gauges,
+    /// Where its finished intervals go.
+    pub intervals: Sender<Interval>,
+}
+
+/// Why an engine could not be set up on this machine.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unsupported(pub String);

@@ -1,0 +1,654 @@
+//! The completion loop: drives one worker on a ring of its own.
+//!
+//! A turn hands over what is due (stamped before and after), then reaps, and only when nothing is ready waits, with the
+//! deadline in the enter call. Submitting and reaping are two calls on purpose: the kernel runs the sends of one
+//! submission one after the other, and only a call that does nothing else can be stamped.
+//!
+//! One of the listed places for `unsafe`: submission entries point into the request image, which the worker owns and
+//! outlives the ring's operations, and into the buffer ring.
+
+#![expect(unsafe_code, reason = "submission entries carry raw pointers")]
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::ptr;
+use std::sync::atomic::Ordering;
+
+use io_uring::squeue::{Entry, Flags};
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::bufring::{self, BufferRing};
+use super::idle::Idler;
+use super::{Gauges, Link, Stop, Unsupported};
+use crate::conn::{ConnId, Receiving};
+use crate::failure::{Failure, Phase};
+use crate::plan::Idle;
+use crate::record::{ClientTally, Record};
+use crate::sys;
+use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
+use crate::worker::{Action, Event, Job, Span, Worker};
+
+/// Entries of the submission queue; a turn that has more to say submits several times.
+const SUBMISSIONS: u32 = 1024;
+/// Bytes of one receive buffer.
+const BUFFER_BYTES: u32 = 32 * 1024;
+/// Most receive buffers of a worker; only what responses touch is resident.
+const MOST_BUFFERS: u32 = 1024;
+/// Longest sleep: how late a worker may hear that the run is to end.
+const LONGEST_SLEEP_NS: u64 = 20_000_000;
+/// Longest sleep before the common start is known.
+const START_SLEEP_NS: u64 = 200_000;
+/// After a signal, what is in flight is awaited for no longer than this.
+const STOP_DRAIN_NS: u64 = 1_000_000_000;
+/// Tells the kernel not to try a receive that cannot succeed yet.
+const POLL_FIRST: u16 = 1;
+
+/// What the loop needs to know beside the worker's job.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// How to wait.
+    pub idle: Idle,
+    /// Nothing else is known to need this worker's core.
+    pub core_to_itself: bool,
+}
+
+/// Whether this machine lets us have a ring at all; tried before a run is planned around it.
+///
+/// # Errors
+/// The probable cause and the remedy.
+pub fn probe() -> Result<(), Unsupported> {
+    build_ring(8, 16).map(drop)
+}
+
+/// Runs a worker to its end on the calling thread.
+///
+/// # Errors
+/// When the ring cannot be set up; nothing was sent then.
+pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Span), Unsupported> {
+    let connections = job.connections.max(1);
+    let completions = connections
+        .saturating_mul(2)
+        .next_power_of_two()
+        .clamp(4 * SUBMISSIONS, 65_536);
+    let mut ring = build_ring(SUBMISSIONS, completions)?;
+    let (mut submitter, submissions, completions) = ring.split();
+    // The registered descriptor is known only to this submitter, which is therefore kept.
+    submitter
+        .register_ring_fd()
+        .map_err(|error| explain(&error))?;
+    let buffers = connections.next_power_of_two().clamp(64, MOST_BUFFERS);
+    let buffers = u16::try_from(buffers).unwrap_or(u16::MAX);
+    let buffers =
+        BufferRing::register(&submitter, buffers, BUFFER_BYTES).map_err(|error| explain(&error))?;
+    let engine = Engine {
+        submitter,
+        submissions,
+        completions,
+        buffers,
+        slots: (0..connections).map(|_| Slot::default()).collect(),
+        rearm: Vec::new(),
+        idler: Idler::new(settings.idle, settings.core_to_itself),
+        address: SockAddr::from(settings.address),
+        domain: Domain::for_address(settings.address),
+        tally: ClientTally::default(),
+        last_look: monotonic(),
+        overflow_seen: 0,
+    };
+    Ok(engine.drive(Worker::new(job, monotonic()), link))
+}
+
+fn build_ring(submissions: u32, completions: u32) -> Result<IoUring, Unsupported> {
+    let build = |no_array: bool| {
+        let mut builder = IoUring::builder();
+        builder
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_submit_all()
+            .setup_cqsize(completions);
+        if no_array {
+            builder.setup_no_sqarray();
+        }
+        builder.build(submissions)
+    };
+    build(true)
+        .or_else(|_| build(false))
+        .map_err(|error| explain(&error))
+}
+
+/// The probable cause of a refused ring, and what to do about it.
+fn explain(error: &io::Error) -> Unsupported {
+    let cause = match error.raw_os_error() {
+        Some(libc::EPERM) => {
+            "io_uring is denied (EPERM), by a seccomp profile as containers have it or by \
+             kernel.io_uring_disabled; allow it: docker run --security-opt seccomp=unconfined, \
+             or sysctl kernel.io_uring_disabled=0"
+        }
+        Some(libc::ENOSYS) => "this kernel has no io_uring (ENOSYS); Linux 6.1 or newer is needed",
+        Some(libc::EINVAL) => {
+            "this kernel's io_uring is too old (EINVAL); Linux 6.1 or newer is needed"
+        }
+        Some(libc::ENOMEM) => "no memory may be locked for io_uring (ENOMEM); raise 'ulimit -l'",
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "no file descriptor is left for io_uring; raise 'ulimit -n'"
+        }
+        _ => return Unsupported(format!("io_uring cannot be set up: {error}")),
+    };
+    Unsupported(cause.to_owned())
+}
+
+/// What a completion is about, in the low byte of its user data; above it the generation, then the index.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+enum Operation {
+    Connect,
+    Send,
+    Receive,
+    ReceiveOnce,
+    Discard,
+    /// Cancel and close: nobody asks how they went.
+    Silent,
+}
+
+fn token(operation: Operation, id: ConnId) -> u64 {
+    u64::from(id.index) << 32 | u64::from(id.generation) << 8 | operation as u64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "taking apart what token put together"
+)]
+fn untoken(token: u64) -> (Operation, ConnId) {
+    let operation = match token as u8 {
+        0 => Operation::Connect,
+        1 => Operation::Send,
+        2 => Operation::Receive,
+        3 => Operation::ReceiveOnce,
+        4 => Operation::Discard,
+        _ => Operation::Silent,
+    };
+    (
+        operation,
+        ConnId {
+            index: (token >> 32) as u32,
+            generation: (token >> 8) as u32 & 0x00ff_ffff,
+        },
+    )
+}
+
+/// One connection's descriptor.
+#[derive(Debug, Default)]
+struct Slot {
+    socket: Option<Socket>,
+    generation: u32,
+    /// Operations whose completion is awaited: closing must cancel them first.
+    busy: bool,
+    /// Bytes of the send that is to be confirmed, and how many are left of it.
+    send: (u32, u32),
+}
+
+struct Engine<'r> {
+    submitter: Submitter<'r>,
+    submissions: SubmissionQueue<'r>,
+    completions: CompletionQueue<'r>,
+    buffers: BufferRing,
+    slots: Vec<Slot>,
+    /// Receives that ended without telling the worker anything and must be asked for again.
+    rearm: Vec<(ConnId, Receiving)>,
+    idler: Idler,
+    address: SockAddr,
+    domain: Domain,
+    tally: ClientTally,
+    /// When the completion queue was last looked at.
+    last_look: Nanos,
+    overflow_seen: u32,
+}
+
+impl Engine<'_> {
+    fn drive(mut self, mut worker: Worker, link: &Link<'_>) -> (Record, Span) {
+        let cpu_ns = sys::thread_cpu_ns();
+        let begun = monotonic();
+        let mut started = false;
+        let mut stopping = Stop::No;
+        let mut now = begun;
+        while !worker.is_finished() {
+            if !started {
+                started = prepare_start(&mut worker, link);
+            }
+            let stop = link.control.stopping();
+            if stop != stopping {
+                stopping = stop;
+                worker.stop(now, if stop == Stop::Soon { STOP_DRAIN_NS } else { 0 });
+            }
+            worker.tick(now);
+            publish(&mut worker, link);
+            self.submit_actions(&mut worker, now);
+            self.wait_for_completions(&worker, started);
+            now = monotonic();
+            self.tally.receive_slack_ns =
+                self.tally.receive_slack_ns.max(now.since(self.last_look));
+            self.last_look = now;
+            self.reap(&mut worker, now);
+        }
+        let now = monotonic();
+        self.cancel_all();
+        self.tally.cpu_ns = sys::thread_cpu_ns() - cpu_ns;
+        self.tally.wall_ns = now.since(begun);
+        publish(&mut worker, link);
+        let (mut record, span) = worker.into_record(now);
+        record.client = self.tally;
+        (record, span)
+    }
+
+    /// Hands over everything that the worker wants.
+    fn submit_actions(&mut self, worker: &mut Worker, now: Nanos) {
+        while let Some((id, receiving)) = self.rearm.pop() {
+            self.receive(id, receiving, worker);
+        }
+        while let Some(action) = worker.next_action() {
+            match action {
+                Action::Connect(id) => self.connect(id, worker, now),
+                Action::Send {
+                    conn,
+                    count,
+                    confirm,
+                    ..
+                } => self.send(conn, count, confirm, worker),
+                Action::Receive { conn, receiving } => self.receive(conn, receiving, worker),
+                Action::Discard { conn, length } => self.discard(conn, length, worker),
+                Action::Close(id) => self.close(id, worker),
+            }
+        }
+        self.submit(worker);
+    }
+
+    /// Submits what is queued, and nothing else, between two stamps.
+    fn submit(&mut self, worker: &mut Worker) {
+        self.submissions.sync();
+        while !self.submissions.is_empty() {
+            let queued = u32::try_from(self.submissions.len()).unwrap_or(u32::MAX);
+            let before = monotonic();
+            // SAFETY: every queued entry points to memory that outlives its operation: the request image and the buffer
+            // ring are kept until `cancel_all` has cancelled and awaited all operations.
+            let entered = unsafe { self.submitter.enter::<()>(queued, 0, 0, None) };
+            let after = monotonic();
+            worker.submitted(before, after);
+            self.tally.stamp_skew_ns = self.tally.stamp_skew_ns.max(after.since(before));
+            self.submissions.sync();
+            if entered.is_err() {
+                // EAGAIN or EBUSY: the kernel wants its completions to be reaped first. What is queued stays queued.
+                break;
+            }
+        }
+    }
+
+    fn push(&mut self, entry: &Entry, worker: &mut Worker) {
+        loop {
+            // SAFETY: see `submit`: what the entry points to outlives its operation.
+            if unsafe { self.submissions.push(entry) }.is_ok() {
+                return;
+            }
+            self.submit(worker);
+            if self.submissions.is_full() {
+                let now = monotonic();
+                let _ = self.submitter.submit_and_wait(0);
+                self.reap(worker, now);
+            }
+        }
+    }
+
+    fn connect(&mut self, id: ConnId, worker: &mut Worker, now: Nanos) {
+        let socket = Socket::new(
+            self.domain,
+            Type::STREAM.nonblocking().cloexec(),
+            Some(Protocol::TCP),
+        )
+        .and_then(|socket| socket.set_tcp_nodelay(true).map(|()| socket));
+        let socket = match socket {
+            Ok(socket) => socket,
+            Err(error) => {
+                let failure =
+                    Failure::from_errno(Phase::Connect, error.raw_os_error().unwrap_or(0));
+                worker.on_event(now, Event::Failed(id, failure));
+                return;
+            }
+        };
+        let entry = opcode::Connect::new(
+            Fd(socket.as_raw_fd()),
+            self.address.as_ptr().cast(),
+            self.address.len(),
+        )
+        .build()
+        .user_data(token(Operation::Connect, id));
+        self.slots[id.index as usize] = Slot {
+            socket: Some(socket),
+            generation: id.generation,
+            busy: true,
+            send: (0, 0),
+        };
+        self.push(&entry, worker);
+    }
+
+    fn send(&mut self, id: ConnId, count: u32, confirm: bool, worker: &mut Worker) {
+        let length = u32::try_from(worker.image().batch(count).len()).unwrap_or(u32::MAX);
+        let slot = &mut self.slots[id.index as usize];
+        if confirm {
+            slot.send = (length, length);
+            slot.busy = true;
+        }
+        self.send_bytes(id, 0, length, confirm, worker);
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a send is where and how much of what"
+    )]
+    fn send_bytes(
+        &mut self,
+        id: ConnId,
+        from: u32,
+        length: u32,
+        confirm: bool,
+        worker: &mut Worker,
+    ) {
+        let Some(descriptor) = self.descriptor(id) else {
+            return;
+        };
+        let copies = worker.image().batch(worker.image().most());
+        let bytes = &copies[from as usize..from as usize + length as usize];
+        let entry = opcode::Send::new(descriptor, bytes.as_ptr(), length)
+            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            .build()
+            .user_data(token(Operation::Send, id));
+        // A failed or short send completes in any case; only the news of success can be done without.
+        let entry = if confirm {
+            entry
+        } else {
+            entry.flags(Flags::SKIP_SUCCESS)
+        };
+        self.push(&entry, worker);
+    }
+
+    fn receive(&mut self, id: ConnId, receiving: Receiving, worker: &mut Worker) {
+        let Some(descriptor) = self.descriptor(id) else {
+            return;
+        };
+        let entry = match receiving {
+            Receiving::Many => opcode::RecvMulti::new(descriptor, bufring::GROUP)
+                .build()
+                .user_data(token(Operation::Receive, id)),
+            Receiving::Once => opcode::Recv::new(descriptor, ptr::null_mut(), BUFFER_BYTES)
+                .buf_group(bufring::GROUP)
+                .ioprio(POLL_FIRST)
+                .build()
+                .flags(Flags::BUFFER_SELECT)
+                .user_data(token(Operation::ReceiveOnce, id)),
+        };
+        self.slots[id.index as usize].busy = true;
+        self.push(&entry, worker);
+    }
+
+    /// A truncating receive consumes bytes without copying them. Not with `MSG_WAITALL`: the kernel would wait for the
+    /// whole length again after each part.
+    fn discard(&mut self, id: ConnId, length: u64, worker: &mut Worker) {
+        const MOST: u32 = 1 << 30;
+        let Some(descriptor) = self.descriptor(id) else {
+            return;
+        };
+        let length = u32::try_from(length).map_or(MOST, |length| length.min(MOST));
+        let entry = opcode::Recv::new(descriptor, ptr::null_mut(), length)
+            .flags(libc::MSG_TRUNC)
+            .build()
+            .user_data(token(Operation::Discard, id));
+        self.slots[id.index as usize].busy = true;
+        self.push(&entry, worker);
+    }
+
+    /// Cancels what is under way and closes. An operation holds on to the socket until it has ended, so a close alone
+    /// would not reach the peer.
+    fn close(&mut self, id: ConnId, worker: &mut Worker) {
+        let slot = &mut self.slots[id.index as usize];
+        if slot.generation != id.generation {
+            return;
+        }
+        let Some(socket) = slot.socket.take() else {
+            return;
+        };
+        let descriptor = Fd(socket.into_raw_fd());
+        if slot.busy {
+            let cancel = opcode::AsyncCancel2::new(CancelBuilder::fd(descriptor).all())
+                .build()
+                .flags(Flags::SKIP_SUCCESS)
+                .user_data(token(Operation::Silent, id));
+            self.push(&cancel, worker);
+        }
+        let close = opcode::Close::new(descriptor)
+            .build()
+            .flags(Flags::SKIP_SUCCESS)
+            .user_data(token(Operation::Silent, id));
+        self.push(&close, worker);
+    }
+
+    fn descriptor(&self, id: ConnId) -> Option<Fd> {
+        let slot = &self.slots[id.index as usize];
+        let socket = slot
+            .socket
+            .as_ref()
+            .filter(|_| slot.generation == id.generation)?;
+        Some(Fd(socket.as_raw_fd()))
+    }
+
+    fn is_ready(&mut self) -> bool {
+        self.completions.sync();
+        !self.completions.is_empty()
+    }
+
+    /// Returns when there may be something to reap, or something else to do.
+    fn wait_for_completions(&mut self, worker: &Worker, started: bool) {
+        if self.submissions.taskrun() {
+            // Completions are waiting in the kernel for this thread to come and fetch them.
+            let _ = self.submitter.submit();
+        }
+        if self.is_ready() || worker.is_finished() || !self.submissions.is_empty() {
+            return;
+        }
+        let begun = monotonic();
+        let longest_ns = if started {
+            LONGEST_SLEEP_NS
+        } else {
+            START_SLEEP_NS
+        };
+        let deadline = worker.next_deadline().min(begun.plus(longest_ns));
+        let spin_ns = self.idler.spin_ns(begun, worker.requests_in_flight());
+        let mut now = begun;
+        if spin_ns > 0 {
+            now = self.spin(begun, deadline.min(begun.plus(spin_ns)));
+            self.tally.spin_ns += now.since(begun);
+        }
+        if !self.is_ready() && now < deadline {
+            self.sleep(deadline.since(now));
+            now = monotonic();
+        }
+        self.tally.idle_ns += now.since(begun);
+        self.last_look = now;
+    }
+
+    /// Watches the ring from user space until there is work or `until` has come.
+    fn spin(&mut self, begun: Nanos, until: Nanos) -> Nanos {
+        const LOOKS_A_CLOCK_READ: u32 = 16;
+        let mut now = begun;
+        while now < until {
+            for _ in 0..LOOKS_A_CLOCK_READ {
+                if self.submissions.taskrun() || self.is_ready() {
+                    let found = monotonic();
+                    let _ = self.submitter.submit();
+                    return found;
+                }
+                std::hint::spin_loop();
+            }
+            now = monotonic();
+        }
+        now
+    }
+
+    fn sleep(&mut self, length_ns: u64) {
+        let subsecond = u32::try_from(length_ns % NANOS_PER_SECOND).unwrap_or(0);
+        let timeout = Timespec::new()
+            .sec(length_ns / NANOS_PER_SECOND)
+            .nsec(subsecond);
+        // ETIME is the deadline, EINTR a signal: either way the loop goes round.
+        let _ = self
+            .submitter
+            .submit_with_args(1, &SubmitArgs::new().timespec(&timeout));
+    }
+
+    /// Takes every completion that is there.
+    fn reap(&mut self, worker: &mut Worker, now: Nanos) {
+        self.completions.sync();
+        let overflow = self.completions.overflow();
+        self.tally.completions_overflowed += u64::from(overflow.wrapping_sub(self.overflow_seen));
+        self.overflow_seen = overflow;
+        while let Some(completion) = self.completions.next() {
+            let (operation, id) = untoken(completion.user_data());
+            let (result, flags) = (completion.result(), completion.flags());
+            match operation {
+                Operation::Receive => {
+                    self.received(id, result, flags, Receiving::Many, (worker, now))
+                }
+                Operation::ReceiveOnce => {
+                    self.received(id, result, flags, Receiving::Once, (worker, now))
+                }
+                Operation::Send => self.sent(id, result, worker, now),
+                Operation::Discard => {
+                    self.settle(id);
+                    discarded(id, result, worker, now);
+                }
+                Operation::Connect if result == 0 => worker.on_event(now, Event::Connected(id)),
+                Operation::Connect => fail(Phase::Connect, id, result, worker, now),
+                Operation::Silent => {}
+            }
+        }
+        self.completions.sync();
+        self.buffers.publish();
+    }
+
+    #[inline]
+    fn received(
+        &mut self,
+        id: ConnId,
+        result: i32,
+        flags: u32,
+        receiving: Receiving,
+        (worker, now): (&mut Worker, Nanos),
+    ) {
+        let more = cqueue::more(flags);
+        if !more {
+            self.settle(id);
+        }
+        if let Some(buffer) = cqueue::buffer_select(flags) {
+            let length = usize::try_from(result).unwrap_or(0);
+            worker.on_event(now, Event::Received(id, self.buffers.bytes(buffer, length)));
+            self.buffers.recycle(buffer);
+            if !more && receiving == Receiving::Many {
+                self.rearm.push((id, receiving));
+            }
+        } else if result == 0 {
+            worker.on_event(now, Event::Eof(id));
+        } else if result == -libc::ENOBUFS {
+            // The buffers of this turn are given back before the next submission.
+            self.tally.buffers_exhausted += 1;
+            self.rearm.push((id, receiving));
+        } else {
+            fail(Phase::Receive, id, result, worker, now);
+        }
+    }
+
+    /// An operation has ended: unless a send is under way too, closing need not cancel anything.
+    fn settle(&mut self, id: ConnId) {
+        let slot = &mut self.slots[id.index as usize];
+        if slot.generation == id.generation && slot.send.1 == 0 {
+            slot.busy = false;
+        }
+    }
+
+    fn sent(&mut self, id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
+        let slot = &mut self.slots[id.index as usize];
+        if slot.generation != id.generation {
+            return;
+        }
+        let Ok(sent) = u32::try_from(result) else {
+            fail(Phase::Send, id, result, worker, now);
+            return;
+        };
+        let (whole, left) = slot.send;
+        if sent >= left {
+            slot.send = (0, 0);
+            if whole > 0 {
+                worker.on_event(now, Event::Sent(id));
+            } else {
+                // Only failures and short sends complete unasked.
+                fail(Phase::Send, id, -libc::EPIPE, worker, now);
+            }
+            return;
+        }
+        let left = left - sent;
+        slot.send = (whole, left);
+        self.send_bytes(id, whole - left, left, true, worker);
+    }
+
+    /// Cancels everything and waits for it, so that the kernel is done with our memory.
+    fn cancel_all(&mut self) {
+        let cancelled = self
+            .submitter
+            .register_sync_cancel(None, CancelBuilder::any().all());
+        let nothing_left = cancelled
+            .err()
+            .is_none_or(|error| error.raw_os_error() == Some(libc::ENOENT));
+        assert!(
+            nothing_left,
+            "the kernel keeps operations on memory that is about to be freed"
+        );
+        self.slots.clear();
+    }
+}
+
+/// Tells the control plane when the worker is ready, and the worker when to start; true once it knows.
+fn prepare_start(worker: &mut Worker, link: &Link<'_>) -> bool {
+    if worker.is_ready() {
+        link.gauges.ready.store(true, Ordering::Release);
+    }
+    match link.control.start() {
+        Some(start) if worker.is_ready() => {
+            worker.start_at(start);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn publish(worker: &mut Worker, link: &Link<'_>) {
+    let Gauges { open, .. } = link.gauges;
+    open.store(worker.open_connections(), Ordering::Relaxed);
+    while let Some(interval) = worker.take_interval() {
+        // Nobody listening means that the run is being torn down.
+        let _ = link.intervals.send(interval);
+    }
+}
+
+fn discarded(id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
+    match u64::try_from(result) {
+        Ok(0) => worker.on_event(now, Event::Eof(id)),
+        Ok(length) => worker.on_event(now, Event::Discarded(id, length)),
+        Err(_) => fail(Phase::Receive, id, result, worker, now),
+    }
+}
+
+#[cold]
+fn fail(phase: Phase, id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
+    worker.on_event(now, Event::Failed(id, Failure::from_errno(phase, -result)));
+}

@@ -1,0 +1,177 @@
+//! Where results go: standard output or files that are replaced in one step when they are whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::exit::Refusal;
+
+/// A place for one result, opened before the run so that a path that cannot be written is refused at once.
+#[derive(Debug)]
+pub struct Destination {
+    flag: &'static str,
+    path: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// Standard output.
+    Stdout,
+    /// A pipe, a terminal or a device: written as it is.
+    Stream(File),
+    /// A regular file: written beside its final name, then renamed.
+    Replaced { file: File, beside: PathBuf },
+}
+
+impl Destination {
+    /// Opens `path` for the result of `flag`; `-` is standard output. A regular file keeps its old content until
+    /// [`Destination::finish`].
+    ///
+    /// # Errors
+    /// Exit code 8 and the reason why nothing can be written there.
+    pub fn open(flag: &'static str, path: &Path) -> Result<Self, Refusal> {
+        let place = if path == Path::new("-") {
+            Ok(Place::Stdout)
+        } else {
+            open_place(path)
+        };
+        let place = place.map_err(|error| {
+            Refusal::output(format!("{flag} {}: {error}; name a file that can be written", path.display()))
+        })?;
+        Ok(Self { flag, path: path.to_owned(), place })
+    }
+
+    /// Whether this is standard output.
+    #[must_use]
+    pub fn is_stdout(&self) -> bool {
+        matches!(self.place, Place::Stdout)
+    }
+
+    /// Adds to the result.
+    ///
+    /// # Errors
+    /// Exit code 8. A reader of standard output that went away is no error: it has seen what it wanted.
+    pub fn write(&mut self, text: &str) -> Result<(), Refusal> {
+        let written = match &mut self.place {
+            Place::Stdout => forgive_closed_pipe(write_stdout(text)),
+            Place::Stream(file) => forgive_closed_pipe(file.write_all(text.as_bytes())),
+            Place::Replaced { file, .. } => file.write_all(text.as_bytes()),
+        };
+        written.map_err(|error| self.refusal(&error))
+    }
+
+    /// Puts a whole file in its place.
+    ///
+    /// # Errors
+    /// Exit code 8.
+    pub fn finish(mut self) -> Result<(), Refusal> {
+        let Place::Replaced { file, beside } = &mut self.place else { return Ok(()) };
+        let finished = file.sync_all().and_then(|()| fs::rename(&*beside, &self.path));
+        finished.map_err(|error| self.refusal(&error))
+    }
+
+    fn refusal(&self, error: &io::Error) -> Refusal {
+        Refusal::output(format!("{} {}: {error}; the result could not be written", self.flag, self.path.display()))
+    }
+}
+
+impl Drop for Destination {
+    /// What was not finished leaves nothing behind.
+    fn drop(&mut self) {
+        if let Place::Replaced { beside, .. } = &self.place {
+            // After a successful rename there is nothing by that name any more.
+            let _ = fs::remove_file(beside);
+        }
+    }
+}
+
+fn open_place(path: &Path) -> io::Result<Place> {
+    // A link is followed once, here, so that the file it names is replaced and not the link.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match fs::metadata(&path) {
+        Ok(known) if known.is_dir() => return Err(io::Error::other("it is a directory")),
+        Ok(known) if !known.is_file() => return Ok(Place::Stream(OpenOptions::new().write(true).open(&path)?)),
+        Ok(known) if known.permissions().readonly() => return Err(io::Error::other("it is read-only")),
+        Ok(_) | Err(_) => {}
+    }
+    let name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
+    let mut temporary = std::ffi::OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}.partial", std::process::id()));
+    let beside = path.with_file_name(temporary);
+    let file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    Ok(Place::Replaced { file, beside })
+}
+
+fn write_stdout(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+fn forgive_closed_pipe(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Destination;
+    use crate::exit::OUTPUT;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn a_file_keeps_its_old_content_until_the_new_one_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        fs::write(&path, "old").unwrap();
+        let mut destination = Destination::open("-o", &path).unwrap();
+        destination.write("new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        destination.finish().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_not_finished_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut destination = Destination::open("-o", &folder.path().join("run.json")).unwrap();
+        destination.write("half").unwrap();
+        drop(destination);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused_before_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path(), Path::new("/nonexistent/run.json"), Path::new("/proc/run.json")] {
+            let refusal = Destination::open("-o", path).unwrap_err();
+            assert_eq!(refusal.code, OUTPUT);
+            assert!(refusal.message.contains("-o "), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn a_full_device_is_an_error() {
+        let mut destination = Destination::open("-o", Path::new("/dev/full")).unwrap();
+        assert_eq!(destination.write("x").unwrap_err().code, OUTPUT);
+    }
+
+    #[test]
+    fn a_link_to_a_file_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let mut destination = Destination::open("-o", &link).unwrap();
+        destination.write("new").unwrap();
+        destination.finish().unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+}

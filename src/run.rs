@@ -1,0 +1,321 @@
+//! Carries out a plan: one pinned thread a core, a common start, a watchful eye, a join, a merge.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::engine::{Control, Gauges, Link, Stop, Unsupported, uring};
+use crate::exit::Refusal;
+use crate::host;
+use crate::plan::{Plan, cores};
+use crate::record::{Interval, Record};
+use crate::summary::{Client, End, IntervalRow, Latencies, Summary, Window};
+use crate::sys;
+use crate::time::{Nanos, monotonic};
+use crate::verdict;
+use crate::worker::{Job, Span};
+
+/// How often the control plane looks at its workers.
+const WATCH_EVERY: Duration = Duration::from_millis(20);
+/// How often while the connections are being opened.
+const OPENING_EVERY: Duration = Duration::from_millis(1);
+/// From the announcement of the common start to the start: every worker has woken up by then.
+const START_AHEAD_NS: u64 = 2_000_000;
+/// Descriptors that a process needs beside its connections: standard streams, files, a ring a worker.
+const OTHER_DESCRIPTORS: u64 = 32;
+
+/// Signals that end a run: the first asks for a partial report, a second one for it at once.
+#[derive(Debug)]
+pub struct Interrupts {
+    sigint: Arc<AtomicBool>,
+    sigterm: Arc<AtomicBool>,
+}
+
+impl Interrupts {
+    /// Catches SIGINT and SIGTERM from here on.
+    ///
+    /// # Errors
+    /// When the operating system refuses it.
+    pub fn catch() -> Result<Self, Refusal> {
+        let interrupts = Self { sigint: Arc::default(), sigterm: Arc::default() };
+        for (signal, flag) in [(SIGINT, &interrupts.sigint), (SIGTERM, &interrupts.sigterm)] {
+            signal_hook::flag::register(signal, Arc::clone(flag))
+                .map_err(|error| Refusal::environment(format!("signals cannot be caught: {error}")))?;
+        }
+        Ok(interrupts)
+    }
+
+    /// A signal that came since the last call.
+    fn take(&self) -> Option<i32> {
+        if self.sigterm.swap(false, Ordering::Relaxed) {
+            return Some(SIGTERM);
+        }
+        self.sigint.swap(false, Ordering::Relaxed).then_some(SIGINT)
+    }
+}
+
+/// What is told to whoever watches a run.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// Connections are being opened: so many of so many.
+    Opening(u64, u64),
+    /// A second has passed.
+    Interval(&'a IntervalRow),
+}
+
+/// Carries out `plan`. `watch` is called from this thread while the run goes on.
+///
+/// # Errors
+/// What this machine refuses, before anything is sent.
+pub fn run(
+    plan: &Plan,
+    interrupts: &Interrupts,
+    mut watch: impl FnMut(Progress<'_>) -> Result<(), Refusal>,
+) -> Result<Summary, Refusal> {
+    check_descriptors(plan)?;
+    uring::probe().map_err(|Unsupported(cause)| Refusal::environment(cause))?;
+    let control = Control::default();
+    let gauges: Vec<Gauges> = plan.cores.iter().map(|_| Gauges::default()).collect();
+    let (sender, receiver) = mpsc::channel();
+    let started_at = SystemTime::now();
+    let process_cpu_ns = sys::process_cpu_ns();
+    let mut observer = Observer::new(plan.threads());
+    let (joined, end) = thread::scope(|scope| {
+        let workers: Vec<_> = (0..plan.threads())
+            .map(|index| {
+                let link = Link { control: &control, gauges: &gauges[index], intervals: sender.clone() };
+                scope.spawn(move || work(plan, index, &link))
+            })
+            .collect();
+        drop(sender);
+        let watched = Watch { plan, control: &control, gauges: &gauges, interrupts };
+        let end = watched.until_over(&receiver, &mut observer, &mut watch);
+        let joined: Vec<_> =
+            workers.into_iter().map(|worker| worker.join().expect("a worker that panics aborts the process")).collect();
+        (joined, end)
+    });
+    let end = end?;
+    observer.drain(&receiver, &mut watch)?;
+    let workers = joined
+        .into_iter()
+        .collect::<Result<Vec<_>, Unsupported>>()
+        .map_err(|Unsupported(cause)| Refusal::environment(cause))?;
+    let cpu_ns = sys::process_cpu_ns() - process_cpu_ns;
+    let mut summary = merge(plan, workers, end, started_at);
+    summary.client.cpu_ns = cpu_ns;
+    summary.intervals = observer.rows;
+    Ok(summary)
+}
+
+fn check_descriptors(plan: &Plan) -> Result<(), Refusal> {
+    let needed = u64::from(plan.load.connections) + 2 * plan.threads() as u64 + OTHER_DESCRIPTORS;
+    let limit = sys::raise_descriptor_limit(needed)
+        .map_err(|error| Refusal::environment(format!("the descriptor limit cannot be read: {error}")))?;
+    if limit < needed {
+        return Err(Refusal::environment(format!(
+            "-c {}: {needed} descriptors are needed and the hard limit is {limit}; raise it with 'ulimit -Hn {needed}' or use a smaller -c",
+            plan.load.connections
+        )));
+    }
+    Ok(())
+}
+
+/// One worker thread.
+fn work(plan: &Plan, index: usize, link: &Link<'_>) -> Result<(Record, Span), Unsupported> {
+    let core = plan.cores[index];
+    let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: core });
+    sys::sharpen_timers();
+    let settings = uring::Settings {
+        address: plan.address,
+        idle: plan.idle,
+        // Spinning on every core would leave none for a target on this host.
+        core_to_itself: pinned && !(plan.same_host && plan.threads() >= cores::allowed().len()),
+    };
+    let ended = if pinned {
+        uring::run(Job::of(plan, index), &settings, link)
+    } else {
+        Err(Unsupported(format!("--cpus: the worker cannot be pinned to core {core}")))
+    };
+    link.gauges.done.store(true, Ordering::Release);
+    ended
+}
+
+/// The eyes of the control plane on a run.
+struct Watch<'a> {
+    plan: &'a Plan,
+    control: &'a Control,
+    gauges: &'a [Gauges],
+    interrupts: &'a Interrupts,
+}
+
+impl Watch<'_> {
+    /// Starts the run once everybody is ready, and ends it early when it must.
+    fn until_over(
+        &self,
+        intervals: &Receiver<Interval>,
+        observer: &mut Observer,
+        watch: &mut impl FnMut(Progress<'_>) -> Result<(), Refusal>,
+    ) -> Result<End, Refusal> {
+        let mut end = End::Finished;
+        let mut connected_at = monotonic();
+        loop {
+            let started = self.control.start().is_some();
+            let all = |flag: fn(&Gauges) -> &AtomicBool| {
+                self.gauges.iter().all(|gauges| flag(gauges).load(Ordering::Acquire))
+            };
+            if all(|gauges| &gauges.done) {
+                return Ok(end);
+            }
+            if !started && all(|gauges| &gauges.ready) {
+                self.control.start_at(monotonic().plus(START_AHEAD_NS));
+            }
+            if let Some(signal) = self.interrupts.take() {
+                let again = matches!(end, End::Interrupted(_));
+                end = End::Interrupted(signal);
+                self.control.stop(if again { Stop::Now } else { Stop::Soon });
+            }
+            let open: u64 = self.gauges.iter().map(|gauges| u64::from(gauges.open.load(Ordering::Relaxed))).sum();
+            let now = monotonic();
+            if open > 0 {
+                connected_at = now;
+            } else if now.since(connected_at) >= self.plan.timeouts.give_up_ns && end == End::Finished {
+                end = End::GaveUp;
+                self.control.stop(Stop::Now);
+            }
+            let told = if started {
+                observer.listen(intervals, watch)
+            } else {
+                thread::sleep(OPENING_EVERY);
+                watch(Progress::Opening(open, u64::from(self.plan.load.connections)))
+            };
+            if let Err(refusal) = told {
+                self.control.stop(Stop::Now);
+                return Err(refusal);
+            }
+        }
+    }
+}
+
+/// Puts the intervals of several workers together, second by second.
+struct Observer {
+    workers: usize,
+    pending: BTreeMap<i64, (usize, Interval)>,
+    rows: Vec<IntervalRow>,
+}
+
+impl Observer {
+    fn new(workers: usize) -> Self {
+        Self { workers, pending: BTreeMap::new(), rows: Vec::new() }
+    }
+
+    fn listen(
+        &mut self,
+        intervals: &Receiver<Interval>,
+        watch: &mut impl FnMut(Progress<'_>) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        match intervals.recv_timeout(WATCH_EVERY) {
+            Ok(interval) => self.add(interval),
+            Err(RecvTimeoutError::Timeout) => return Ok(()),
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(OPENING_EVERY),
+        }
+        while let Ok(interval) = intervals.try_recv() {
+            self.add(interval);
+        }
+        self.release(self.workers, watch)
+    }
+
+    /// After the join: everything that is still there. Workers end in different seconds, so the last ones are not
+    /// complete in number.
+    fn drain(
+        &mut self,
+        intervals: &Receiver<Interval>,
+        watch: &mut impl FnMut(Progress<'_>) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        while let Ok(interval) = intervals.try_recv() {
+            self.add(interval);
+        }
+        self.release(1, watch)
+    }
+
+    fn add(&mut self, interval: Interval) {
+        match self.pending.get_mut(&interval.index) {
+            Some((count, sum)) => {
+                *count += 1;
+                sum.add(&interval);
+            }
+            None => {
+                self.pending.insert(interval.index, (1, interval));
+            }
+        }
+    }
+
+    fn release(
+        &mut self,
+        contributions: usize,
+        watch: &mut impl FnMut(Progress<'_>) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        while let Some(entry) = self.pending.first_entry() {
+            if entry.get().0 < contributions {
+                break;
+            }
+            let row = IntervalRow::from(&entry.remove().1);
+            watch(Progress::Interval(&row))?;
+            self.rows.push(row);
+        }
+        Ok(())
+    }
+}
+
+/// One record out of several, checked: a request that was lost or counted twice is a bug, and no report is worth
+/// printing then.
+fn merge(plan: &Plan, workers: Vec<(Record, Span)>, end: End, started_at: SystemTime) -> Summary {
+    let mut record = Record::default();
+    let mut clients = Vec::new();
+    let mut spans = Vec::new();
+    for (worker_record, span) in workers {
+        record.add(&worker_record);
+        clients.push(worker_record.client);
+        spans.push(span);
+    }
+    record.conserved().expect("every request that was taken ends in exactly one outcome");
+    let (window, origin) = measure(&spans, plan);
+    let latencies = Latencies::of(&record.measured);
+    let client =
+        Client { cpu_ns: 0, peak_rss_bytes: sys::process_usage().peak_rss_bytes, workers: clients };
+    let verdict = verdict::judge(plan, &record, &client, &latencies);
+    Summary {
+        started_at,
+        engine: "uring",
+        end,
+        window,
+        origin,
+        record,
+        latencies,
+        intervals: Vec::new(),
+        client,
+        host: host::describe(),
+        verdict,
+    }
+}
+
+/// How long the parts of the run really lasted.
+fn measure(spans: &[Span], plan: &Plan) -> (Window, Nanos) {
+    let latest = |of: fn(&Span) -> Nanos| spans.iter().map(of).max().unwrap_or_default();
+    let start = spans.iter().map(|span| span.window.start).min().unwrap_or_default();
+    let origin = latest(|span| span.window.origin);
+    let finished = latest(|span| span.finished);
+    let stop = latest(|span| span.window.stop);
+    // With a count, the window ends with the last request; with both, whichever came first.
+    let stop = if plan.load.requests.is_some() { stop.min(finished).max(origin) } else { stop };
+    let window = Window {
+        warmup_ns: origin.since(start),
+        measured_ns: stop.since(origin),
+        drain_ns: finished.since(stop),
+    };
+    (window, origin)
+}

@@ -1,0 +1,262 @@
+//! What happens to connections: opened, lost, opened again after a while, looked through for what has waited too long.
+
+use super::{Action, Event, Stage, Worker};
+use crate::conn::{Receiving, State};
+use crate::failure::{Failure, Kind, Phase as FailurePhase};
+use crate::http1::StreamEnd;
+use crate::record::Outcome;
+use crate::time::Nanos;
+
+/// Connections that are opened at the same time before the run starts: more would overrun the target's accept queue,
+/// and what is dropped there comes back a second later.
+const OPENED_AT_ONCE: u32 = 128;
+/// The first back-off after a fruitless attempt; it doubles with each further one.
+const SHORTEST_BACKOFF_NS: u64 = 1_000_000;
+/// No back-off is longer.
+const LONGEST_BACKOFF_NS: u64 = 1_000_000_000;
+/// Connections are looked through at most this often: what has waited too long is late by no more.
+const SWEEP_EVERY_NS: u64 = 250_000;
+
+impl Worker {
+    /// Starts first attempts while fewer than [`OPENED_AT_ONCE`] are under way.
+    pub(super) fn open_next(&mut self, now: Nanos) {
+        let settled = self.job.connections - self.unsettled;
+        while self.next_to_open < self.job.connections
+            && self.next_to_open - settled < OPENED_AT_ONCE
+        {
+            self.connect(now, self.next_to_open);
+            self.next_to_open += 1;
+        }
+    }
+
+    /// Once every first attempt has ended, the worker is ready.
+    pub(super) fn settle_stage(&mut self) {
+        if self.stage == Stage::Opening && self.unsettled == 0 {
+            self.stage = Stage::Ready;
+        }
+    }
+
+    fn connect(&mut self, now: Nanos, index: u32) {
+        self.conns[index as usize].state = State::Connecting { since: now };
+        self.sweep_by(now.plus(self.job.timeouts.connect_ns));
+        self.actions.push_back(Action::Connect(self.id(index)));
+    }
+
+    /// The first attempt of a connection has ended, one way or the other.
+    fn settle(&mut self, now: Nanos, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        if !conn.settled {
+            conn.settled = true;
+            self.unsettled -= 1;
+            self.open_next(now);
+            self.settle_stage();
+            self.plan_wake();
+        }
+    }
+
+    pub(super) fn on_rare_event(&mut self, now: Nanos, event: Event<'_>) {
+        let (Event::Connected(id)
+        | Event::Sent(id)
+        | Event::Received(id, _)
+        | Event::Discarded(id, _)
+        | Event::Eof(id)
+        | Event::Failed(id, _)) = event;
+        if !self.is_current(id) {
+            return;
+        }
+        let index = id.index;
+        match event {
+            Event::Connected(_) => self.connected(now, index),
+            Event::Sent(_) => {
+                self.conns[index as usize].sending = false;
+                self.refill(now, index);
+            }
+            Event::Received(_, bytes) => self.received(now, index, bytes),
+            Event::Discarded(_, length) => self.discarded(now, index, length),
+            Event::Eof(_) => self.end_of_stream(now, index),
+            Event::Failed(_, failure) => self.failed(now, index, failure),
+        }
+    }
+
+    fn connected(&mut self, now: Nanos, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        let State::Connecting { since } = conn.state else {
+            debug_assert!(false, "only a connecting connection opens");
+            return;
+        };
+        conn.state = State::Open;
+        self.open += 1;
+        self.record.connected(now.since(since));
+        if conn.was_open {
+            self.record.connections.reconnects += 1;
+        }
+        conn.was_open = true;
+        // The request goes out before its answer is asked for, in the same submission.
+        self.refill(now, index);
+        let receive = Action::Receive {
+            conn: self.id(index),
+            receiving: Receiving::Once,
+        };
+        self.actions.push_back(receive);
+        self.settle(now, index);
+    }
+
+    fn end_of_stream(&mut self, now: Nanos, index: u32) {
+        let conn = &mut self.conns[index as usize];
+        if conn.in_flight() == 0 {
+            // An idle connection was closed: nobody lost anything, but nobody must spin on it either.
+            self.close(now, index);
+            return;
+        }
+        let closed = if conn.answered > 0 {
+            Kind::ClosedIdle
+        } else {
+            Kind::ClosedEarly
+        };
+        let (failure, outcome) = match conn.reader.end_of_stream(&self.framer) {
+            StreamEnd::Whole(response) => {
+                self.complete_last(now, index, &response);
+                return;
+            }
+            StreamEnd::BetweenResponses => (
+                Failure::new(FailurePhase::Receive, closed),
+                Outcome::Truncated,
+            ),
+            StreamEnd::Cut => (
+                Failure::new(FailurePhase::Receive, Kind::ClosedEarly),
+                Outcome::Truncated,
+            ),
+            StreamEnd::Violation(kind) => (
+                Failure::new(FailurePhase::Parse, kind),
+                Outcome::ProtocolError,
+            ),
+        };
+        self.record.errors.count(failure, now, &[]);
+        self.lose(now, index, outcome);
+    }
+
+    fn failed(&mut self, now: Nanos, index: u32, failure: Failure) {
+        let conn = &self.conns[index as usize];
+        if let State::Connecting { .. } = conn.state {
+            self.connect_failed(now, index, failure);
+            return;
+        }
+        let asked = conn.in_flight() > 0;
+        self.record.errors.count(failure, now, &[]);
+        if asked {
+            self.lose(now, index, Outcome::Reset);
+        } else {
+            self.close(now, index);
+        }
+    }
+
+    fn connect_failed(&mut self, now: Nanos, index: u32, failure: Failure) {
+        self.record.errors.count(failure, now, &[]);
+        self.record.connections.failed += 1;
+        self.close(now, index);
+        self.settle(now, index);
+    }
+
+    /// Closes a connection without flights and plans its successor.
+    pub(super) fn close(&mut self, now: Nanos, index: u32) {
+        let id = self.id(index);
+        let conn = &mut self.conns[index as usize];
+        if conn.state == State::Open {
+            self.open -= 1;
+        }
+        let fruitful = conn.answered > 0;
+        conn.renew();
+        conn.state = State::Closed;
+        self.actions.push_back(Action::Close(id));
+        if !self.wants_connections() {
+            self.finish_if_done(now);
+        } else if fruitful {
+            self.connect(now, index);
+        } else {
+            self.back_off(now, index);
+        }
+    }
+
+    /// Whether requests may still be taken, or soon will be.
+    fn wants_connections(&self) -> bool {
+        match self.stage {
+            Stage::Opening | Stage::Ready => true,
+            Stage::Running => self.quota > 0,
+            Stage::Draining { .. } | Stage::Finished => false,
+        }
+    }
+
+    /// Waits before the next attempt, longer each time, and not in step with the others.
+    fn back_off(&mut self, now: Nanos, index: u32) {
+        let random = self.next_random();
+        let conn = &mut self.conns[index as usize];
+        let doublings = conn.fruitless.min(20);
+        conn.fruitless = conn.fruitless.saturating_add(1);
+        let longest_ns = (SHORTEST_BACKOFF_NS << doublings).min(LONGEST_BACKOFF_NS);
+        let wait_ns = longest_ns / 2 + random % (longest_ns / 2);
+        let until = now.plus(wait_ns);
+        conn.state = State::Waiting { until };
+        self.sweep_by(until);
+    }
+
+    /// SplitMix64: enough to keep connections out of step, and repeatable.
+    fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Expires what has waited too long, and finds out when that can next be so.
+    pub(super) fn sweep(&mut self, now: Nanos) {
+        self.sweep_at = Nanos::NEVER;
+        let mut next = Nanos::NEVER;
+        for index in 0..self.job.connections {
+            let mut deadline = self.deadline_of(index);
+            if deadline <= now {
+                self.expire(now, index);
+                deadline = self.deadline_of(index);
+            }
+            next = next.min(deadline);
+        }
+        let soonest = now.plus(SWEEP_EVERY_NS);
+        self.sweep_at = if next == Nanos::NEVER {
+            next
+        } else {
+            next.max(soonest)
+        };
+    }
+
+    fn deadline_of(&self, index: u32) -> Nanos {
+        let conn = &self.conns[index as usize];
+        match conn.state {
+            State::Closed => Nanos::NEVER,
+            State::Waiting { until } => until,
+            State::Connecting { since } => since.plus(self.job.timeouts.connect_ns),
+            State::Open => self
+                .flights
+                .oldest(conn, index)
+                .map_or(Nanos::NEVER, |flight| {
+                    flight.taken.plus(self.job.timeouts.request_ns)
+                }),
+        }
+    }
+
+    fn expire(&mut self, now: Nanos, index: u32) {
+        let timeout = |kind| Failure::new(FailurePhase::Timeout, kind);
+        match self.conns[index as usize].state {
+            State::Closed => {}
+            State::Waiting { .. } if self.wants_connections() => self.connect(now, index),
+            State::Waiting { .. } => self.conns[index as usize].state = State::Closed,
+            State::Connecting { .. } => {
+                self.connect_failed(now, index, timeout(Kind::ConnectTimeout))
+            }
+            State::Open => {
+                self.record
+                    .errors
+                    .count(timeout(Kind::ResponseTimeout), now, &[]);
+                self.lose(now, index, Outcome::Timeout);
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! One worker's share of the plan.
+
+use crate::plan::{Expect, Plan, Timeouts};
+use crate::request::RequestImage;
+
+/// What one worker is to do.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The bytes to send.
+    pub image: RequestImage,
+    /// Its connections.
+    pub connections: u32,
+    /// Requests in flight on each.
+    pub pipeline: u32,
+    /// Its measured requests, when they are counted.
+    pub requests: Option<u64>,
+    /// Length of the measured window in nanoseconds.
+    pub duration_ns: Option<u64>,
+    /// Length of the warm-up in nanoseconds.
+    pub warmup_ns: u64,
+    /// Requests after which a connection is replaced.
+    pub requests_per_connection: u64,
+    /// How long things may take.
+    pub timeouts: Timeouts,
+    /// Which responses are good.
+    pub expect: Expect,
+    /// Large bodies may be dropped unseen.
+    pub may_discard: bool,
+    /// Seed of the worker's own randomness.
+    pub seed: u64,
+}
+
+impl Job {
+    /// The share of worker `index`: remainders go to the first workers, nothing is dropped.
+    #[must_use]
+    pub fn of(plan: &Plan, index: usize) -> Self {
+        let workers = plan.threads() as u64;
+        let share = |total: u64| total / workers + u64::from((index as u64) < total % workers);
+        let connections = share(u64::from(plan.load.connections));
+        Self {
+            image: plan.request.clone(),
+            connections: u32::try_from(connections).unwrap_or(u32::MAX),
+            pipeline: plan.load.pipeline,
+            requests: plan.load.requests.map(share),
+            duration_ns: plan.load.duration_ns,
+            warmup_ns: plan.load.warmup_ns,
+            requests_per_connection: plan.load.requests_per_connection.unwrap_or(u64::MAX),
+            timeouts: plan.timeouts,
+            expect: plan.expect.clone(),
+            may_discard: !plan.body_check && !plan.expect.reads_body(),
+            seed: plan.seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        }
+    }
+}
