@@ -2,6 +2,7 @@
 pub mod failure;
 pub mod plan;
 pub mod record;
+pub mod report;
 pub mod request;
 pub mod summary;
 pub mod sys;
