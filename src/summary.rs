@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
+use crate::record::latency::HIGHEST_NS;
 use crate::record::{ClientTally, Counts, Interval, LatencyHistogram, PhaseRecord, Record};
-use crate::time::{NANOS_PER_SECOND, Nanos};
+use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 use crate::verdict::Verdict;
 
 /// How a run came to its end.
@@ -164,6 +165,111 @@ impl Latencies {
             censored: phase.censored.count(),
         }
     }
+
+    /// The value of `response` at `quantile`; see [`Quantile`]. `None` when it is empty.
+    #[must_use]
+    pub fn response_quantile(&self, quantile: f64) -> Option<Quantile> {
+        Quantile::of(&self.response, &self.service, quantile)
+    }
+}
+
+/// A quantile, and how far it can be relied on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Quantile {
+    /// The value in nanoseconds.
+    pub value_ns: u64,
+    /// The true value may be larger: there are too few values, or those that were given up unanswered or clamped may
+    /// belong below it.
+    pub lower_bound: bool,
+}
+
+impl Quantile {
+    /// The value of `all` at `quantile`; `answered` is `all` without its right-censored values, or the same. `None` when
+    /// it is empty.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a rank is a positive number below 2^53"
+    )]
+    pub fn of(all: &LatencyHistogram, answered: &LatencyHistogram, quantile: f64) -> Option<Self> {
+        let value_ns = all.quantile_ns(quantile)?;
+        let count = all.count();
+        let rank = ((quantile * count as f64).ceil() as u64).clamp(1, count);
+        // Had the censored values been awaited, they might all have been the largest. Where even that would not change
+        // the quantile, it is certain. Half a rank keeps rounding out of the look-up.
+        let censored = count > answered.count() && {
+            let rank_answered = (rank as f64 - 0.5) / answered.count() as f64;
+            rank > answered.count()
+                || answered.buckets().value_at_quantile(rank_answered)
+                    != all.buckets().value_at_quantile(quantile)
+        };
+        let clamped = rank > count - all.clamped();
+        Some(Self {
+            // The bucket of the clamped ones ends a little above the hour that they are known to exceed.
+            value_ns: if clamped {
+                value_ns.min(HIGHEST_NS)
+            } else {
+                value_ns
+            },
+            lower_bound: censored || clamped || count < fewest_samples(quantile),
+        })
+    }
+}
+
+/// Smallest, middle and largest of some numbers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Spread {
+    /// The smallest.
+    pub min: u64,
+    /// The middle one, or the lower of the two in the middle.
+    pub median: u64,
+    /// The largest.
+    pub max: u64,
+}
+
+impl Spread {
+    /// The spread of `values`; `None` without any.
+    #[must_use]
+    pub fn of(values: &[u64]) -> Option<Self> {
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable();
+        let (&min, &max) = (sorted.first()?, sorted.last()?);
+        let median = sorted[(sorted.len() - 1) / 2];
+        Some(Self { min, median, max })
+    }
+}
+
+impl Client {
+    /// All workers together: times add up, extremes are kept.
+    #[must_use]
+    pub fn together(&self) -> ClientTally {
+        self.workers
+            .iter()
+            .fold(ClientTally::default(), |mut sum, worker| {
+                sum.add(worker);
+                sum
+            })
+    }
+}
+
+/// The share of its wall time for which a worker had work, from 0 to 1. Spinning is no work.
+#[must_use]
+pub fn work_share(worker: &ClientTally) -> f64 {
+    if worker.wall_ns == 0 {
+        return 0.0;
+    }
+    (1.0 - seconds(worker.idle_ns) / seconds(worker.wall_ns)).clamp(0.0, 1.0)
+}
+
+/// The share of its wall time that a worker spent spinning, from 0 to 1.
+#[must_use]
+pub fn spin_share(worker: &ClientTally) -> f64 {
+    if worker.wall_ns == 0 {
+        return 0.0;
+    }
+    (seconds(worker.spin_ns) / seconds(worker.wall_ns)).clamp(0.0, 1.0)
 }
 
 /// Everything that reports are written from.
@@ -205,6 +311,31 @@ impl Summary {
     pub fn rates(&self) -> Rates {
         Rates::of(&self.record.measured, self.window.measured_ns)
     }
+
+    /// Bytes a second over the measured window; 0 when it did not last.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "rates are shown with few digits"
+    )]
+    pub fn bytes_per_second(&self, bytes: u64) -> f64 {
+        if self.window.measured_ns == 0 {
+            return 0.0;
+        }
+        bytes as f64 / seconds(self.window.measured_ns)
+    }
+
+    /// CPU time of the process for each whole response, warm-up included, in nanoseconds; `None` without any.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a mean is shown with few digits"
+    )]
+    pub fn cpu_ns_per_response(&self) -> Option<f64> {
+        let responses =
+            self.record.warmup.counts.completed() + self.record.measured.counts.completed();
+        (responses > 0).then(|| self.client.cpu_ns as f64 / responses as f64)
+    }
 }
 
 /// Fewest values for which a quantile has a two-sided 95 % interval by order statistics.
@@ -222,11 +353,54 @@ pub fn fewest_samples(quantile: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::fewest_samples;
+    use super::{Quantile, Spread, fewest_samples};
+    use crate::record::latency::{HIGHEST_NS, LatencyHistogram, RUN_DIGITS};
 
     #[test]
     fn quantiles_need_the_published_number_of_samples() {
         let needed = [0.9, 0.95, 0.99, 0.999, 0.9999].map(fewest_samples);
         assert_eq!(needed, [35, 73, 381, 3838, 38413]);
+    }
+    fn histogram(values: impl IntoIterator<Item = u64>) -> LatencyHistogram {
+        let mut histogram = LatencyHistogram::new(RUN_DIGITS);
+        values.into_iter().for_each(|value| histogram.record(value));
+        histogram
+    }
+
+    #[test]
+    fn a_quantile_is_a_bound_only_where_the_unanswered_could_move_it() {
+        let answered = histogram((1..=10_000).map(|i| 1_000_000 + i * 10));
+        // Ten requests were given up at once: ten ranks stay within a bucket, but beyond p99.9 there is none left.
+        let mut all = answered.clone();
+        all.add(&histogram([50_000; 10]));
+        let bound = |q| Quantile::of(&all, &answered, q).unwrap().lower_bound;
+        assert!(!bound(0.5) && !bound(0.9));
+        assert!(bound(0.9995));
+        // Ten that were as old as anything: what is below them is certain.
+        let mut all = answered.clone();
+        all.add(&histogram([900_000_000; 10]));
+        let bound = |q| Quantile::of(&all, &answered, q).unwrap().lower_bound;
+        assert!(!bound(0.5) && !bound(0.99));
+        assert!(bound(0.9995));
+    }
+
+    #[test]
+    fn a_quantile_of_too_few_or_clamped_values_is_a_bound() {
+        let few = histogram([1000; 380]);
+        let enough = histogram([1000; 381]);
+        let mut clamped = enough.clone();
+        clamped.add(&histogram([HIGHEST_NS * 2; 40]));
+        let bound = |all, q| Quantile::of(all, all, q).unwrap().lower_bound;
+        assert!(bound(&few, 0.99) && !bound(&few, 0.95));
+        assert!(!bound(&enough, 0.99));
+        assert!(bound(&clamped, 0.95) && !bound(&clamped, 0.5));
+        assert_eq!(Quantile::of(&histogram([]), &histogram([]), 0.5), None);
+    }
+
+    #[test]
+    fn a_spread_is_taken_from_any_order() {
+        let spread = Spread::of(&[9, 1, 5, 3]).unwrap();
+        assert_eq!((spread.min, spread.median, spread.max), (1, 3, 9));
+        assert_eq!(Spread::of(&[]), None);
     }
 }

@@ -1,0 +1,189 @@
+//! The latency part of the text report: the table, the distribution, and what the numbers leave open.
+//!
+//! A value that may be larger than it could be measured is a bound and is never shown without its `>=`.
+
+use crate::record::LatencyHistogram;
+use crate::report::format::{count, counted, duration, float, percent};
+use crate::report::page::Page;
+use crate::summary::{Latencies, Quantile};
+
+/// The rows between the smallest and the largest value.
+const TABLE: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
+/// The rows of the distribution before p100, which is the maximum.
+const DISTRIBUTION: [(&str, f64); 8] = [
+    ("p50", 0.5),
+    ("p75", 0.75),
+    ("p90", 0.9),
+    ("p95", 0.95),
+    ("p99", 0.99),
+    ("p99.9", 0.999),
+    ("p99.99", 0.9999),
+    ("p99.999", 0.99999),
+];
+/// Less of the p99 than this is not worth a line about the transfer.
+const WORTH_TELLING: f64 = 0.05;
+
+/// One column of the table.
+struct Column<'a> {
+    name: &'static str,
+    all: &'a LatencyHistogram,
+    /// `all` without its right-censored values.
+    answered: &'a LatencyHistogram,
+}
+
+impl Column<'_> {
+    fn quantile(&self, quantile: f64) -> String {
+        let value = Quantile::of(self.all, self.answered, quantile);
+        cell(value.map(|value| (float(value.value_ns), value.lower_bound)))
+    }
+
+    fn censored(&self) -> bool {
+        self.all.count() > self.answered.count()
+    }
+}
+
+/// Latencies side by side; those that are the same by definition only once.
+pub(super) fn table(page: &mut Page, latencies: &Latencies) {
+    let Latencies {
+        response,
+        service,
+        first_byte,
+        failed,
+        censored,
+    } = latencies;
+    if response.count() == 0 {
+        page.fact("Latency", "not a single response, so there is none");
+    } else {
+        let mut columns = vec![
+            column("service", service, service),
+            column("ttfb", first_byte, first_byte),
+        ];
+        if *censored > 0 {
+            columns.insert(0, column("response", response, service));
+        }
+        rows(page, &columns);
+        notes(page, latencies, &columns);
+    }
+    if let (Some(median), Some(max)) = (failed.quantile_ns(0.5), failed.max_ns()) {
+        page.note(&format!(
+            "{} failed, after {} (p50) to {} (max)",
+            counted(failed.count(), "request"),
+            duration(float(median)),
+            duration(float(max))
+        ));
+    }
+}
+
+fn column<'a>(
+    name: &'static str,
+    all: &'a LatencyHistogram,
+    answered: &'a LatencyHistogram,
+) -> Column<'a> {
+    Column {
+        name,
+        all,
+        answered,
+    }
+}
+
+fn rows(page: &mut Page, columns: &[Column<'_>]) {
+    let line = |label: &str, cells: Vec<String>| {
+        let cells: String = cells.iter().map(|cell| format!("{cell:>16}")).collect();
+        format!("{label:<14}{cells}")
+    };
+    let names = columns.iter().map(|column| column.name.to_owned());
+    page.head(&line("Latency", names.collect()));
+    let min = |column: &Column<'_>| cell(column.all.min_ns().map(|ns| (float(ns), false)));
+    page.line(&line("  min", columns.iter().map(min).collect()));
+    for (name, quantile) in TABLE {
+        let cells = columns.iter().map(|column| column.quantile(quantile));
+        page.line(&line(&format!("  {name}"), cells.collect()));
+    }
+    // One that was not awaited could have become the largest.
+    let max =
+        |column: &Column<'_>| cell(column.all.max_ns().map(|ns| (float(ns), column.censored())));
+    page.line(&line("  max", columns.iter().map(max).collect()));
+    let mean = |column: &Column<'_>| cell(column.all.mean_ns().map(|ns| (ns, column.censored())));
+    page.line(&line("  mean", columns.iter().map(mean).collect()));
+}
+
+fn cell(value: Option<(f64, bool)>) -> String {
+    match value {
+        None => "-".to_owned(),
+        Some((ns, false)) => duration(ns),
+        Some((ns, true)) => format!(">= {}", duration(ns)),
+    }
+}
+
+fn notes(page: &mut Page, latencies: &Latencies, columns: &[Column<'_>]) {
+    let schedule = "closed loop: there is no schedule, so response time equals service time";
+    if latencies.censored == 0 {
+        page.note(schedule);
+    } else {
+        page.note(&format!(
+            "{schedule}, but for {} in flight at the end, which response holds at the age that it had",
+            counted(latencies.censored, "request")
+        ));
+    }
+    let bound = |column: &Column<'_>| {
+        TABLE.iter().any(|&(_, quantile)| {
+            Quantile::of(column.all, column.answered, quantile)
+                .is_some_and(|value| value.lower_bound)
+        })
+    };
+    if columns.iter().any(bound) {
+        page.note(">= marks a lower bound: too few samples, or some not seen to their end");
+    }
+    let clamped = latencies.response.clamped();
+    if clamped > 0 {
+        page.note(&format!(
+            "{} above one hour: quantiles take them for one hour, max and mean do not",
+            counted(clamped, "latency value"),
+        ));
+    }
+    if let Some(share) = transfer_share(latencies) {
+        page.note(&format!(
+            "of the p99, about {} was waiting for the first byte, {} the transfer of the rest",
+            percent(1.0 - share),
+            percent(share)
+        ));
+    }
+}
+
+/// How much of the p99 passed after the first byte; `None` where either is uncertain or it is next to nothing.
+fn transfer_share(latencies: &Latencies) -> Option<f64> {
+    let p99 = |histogram| {
+        Quantile::of(histogram, histogram, 0.99)
+            .filter(|value| !value.lower_bound && value.value_ns > 0)
+            .map(|value| float(value.value_ns))
+    };
+    let share = 1.0 - p99(&latencies.first_byte)? / p99(&latencies.service)?;
+    (share >= WORTH_TELLING).then_some(share)
+}
+
+/// The whole distribution of `--latency`, with the number of values up to each quantile and beyond it. Begins with a gap.
+pub(super) fn distribution(page: &mut Page, latencies: &Latencies) {
+    let response = column("response", &latencies.response, &latencies.service);
+    let (Some(max_ns), total) = (response.all.max_ns(), response.all.count()) else {
+        return;
+    };
+    page.gap();
+    page.head(&format!(
+        "{:<14}{:>16}{:>16}{:>16}",
+        "Distribution", response.name, "up to it", "above"
+    ));
+    let mut row = |name: &str, value: &str, up_to: u64| {
+        page.line(&format!(
+            "  {name:<12}{value:>16}{:>16}{:>16}",
+            count(up_to),
+            count(total - up_to)
+        ));
+    };
+    for (name, quantile) in DISTRIBUTION {
+        let value_ns = response.all.quantile_ns(quantile).unwrap_or(max_ns);
+        let up_to = response.all.buckets().count_between(0, value_ns);
+        row(name, &response.quantile(quantile), up_to);
+    }
+    let max = cell(Some((float(max_ns), response.censored())));
+    row("p100", &max, total);
+}

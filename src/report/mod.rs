@@ -1,0 +1,25 @@
+//! What a finished run looks like: text for people, JSON for programs, files for other tools.
+//!
+//! One file a format, all of them pure functions of a plan and a summary, or of parts of it; what to do with the text is
+//! the caller's business. Nothing here computes more than a presentation needs: figures come from [`crate::summary`].
+//! The names in the JSON documents are stable, and `run.schema.json` is held to them by tests.
+
+mod base64;
+pub mod format;
+mod hgrm;
+mod json;
+mod latency;
+mod page;
+mod progress;
+mod text;
+mod timeseries;
+
+pub use hgrm::hgrm;
+pub use json::{json, json_schema};
+pub use page::Style;
+pub use progress::progress_line;
+pub use text::{quiet_text, text};
+pub use timeseries::timeseries_line;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! Constructed runs, and what every report says of them.
+//!
+//! The runs are built from records, as an engine leaves them, so that no test can state figures that no run could have.
+
+mod files;
+mod json;
+mod text;
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::failure::{Failure, Kind, Phase as FailurePhase};
+use crate::plan::{Expect, Idle, Load, Output, Plan, Timeouts};
+use crate::record::latency::HIGHEST_NS;
+use crate::record::{ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record};
+use crate::report::Style;
+use crate::request::RequestImage;
+use crate::summary::{Client, End, Host, IntervalRow, Latencies, Summary, Window};
+use crate::target::Target;
+use crate::time::Nanos;
+use crate::verdict::{Code, Level, Reason, Verdict};
+
+const SECOND: u64 = 1_000_000_000;
+const PLAIN: Style = Style {
+    color: false,
+    columns: 80,
+};
+
+fn plan() -> Plan {
+    Plan {
+        target: Target::parse("http://127.0.0.1:8080/bytes/100?x=1").unwrap(),
+        address: "127.0.0.1:8080".parse().unwrap(),
+        same_host: true,
+        request: RequestImage::new(b"GET /bytes/100?x=1 HTTP/1.1\r\nHost: h\r\n\r\n", 1, false),
+        load: Load {
+            connections: 64,
+            pipeline: 1,
+            duration_ns: Some(10 * SECOND),
+            requests: None,
+            warmup_ns: SECOND,
+            requests_per_connection: None,
+        },
+        timeouts: Timeouts {
+            request_ns: 10 * SECOND,
+            connect_ns: 5 * SECOND,
+            drain_ns: 5 * SECOND,
+            give_up_ns: 10 * SECOND,
+        },
+        expect: Expect::default(),
+        body_check: false,
+        idle: Idle::Auto,
+        cores: vec![0],
+        threads_reason: Some("half of the 2 cores, the target is on this host".to_owned()),
+        seed: 42,
+        output: Output::default(),
+    }
+}
+
+/// A run in which everything that was asked for happened, and nothing else.
+fn summary(record: Record) -> Summary {
+    record.conserved().unwrap();
+    Summary {
+        started_at: UNIX_EPOCH + Duration::from_secs(1_795_410_000),
+        engine: "uring",
+        end: End::Finished,
+        window: Window {
+            warmup_ns: SECOND,
+            measured_ns: 10 * SECOND,
+            drain_ns: 0,
+        },
+        origin: Nanos(100 * SECOND),
+        latencies: Latencies::of(&record.measured),
+        record,
+        intervals: vec![interval(0.0), interval(1.0)],
+        client: Client {
+            cpu_ns: 9 * SECOND,
+            peak_rss_bytes: 12 << 20,
+            workers: vec![ClientTally {
+                cpu_ns: 9 * SECOND,
+                wall_ns: 10 * SECOND,
+                idle_ns: 3 * SECOND,
+                stamp_skew_ns: 3_200,
+                receive_slack_ns: 41_000,
+                ..ClientTally::default()
+            }],
+        },
+        host: Host {
+            cpu: Some("Imaginary \u{1b}[31m 9000".to_owned()),
+            cores_allowed: 2,
+            kernel: Some("6.12.0".to_owned()),
+            clocksource: Some("tsc".to_owned()),
+            cgroup_quota_cores: None,
+        },
+        verdict: Verdict {
+            code: Code::ServerLimited,
+            valid: true,
+            sentence: "The workers waited for the server for 30 % of the time.".to_owned(),
+            reasons: vec![Reason {
+                rule: "C1",
+                level: Level::Info,
+                text: "The workers waited for the server for 30 % of the time.".to_owned(),
+            }],
+        },
+    }
+}
+
+fn interval(end_s: f64) -> IntervalRow {
+    IntervalRow {
+        end_s,
+        scheduled: 2000,
+        sent: 2000,
+        completed: 1990,
+        ok: 1980,
+        errors: 10,
+        in_flight: 64,
+        backlog: 0,
+        bytes_received: 300_000,
+        p50_ns: Some(312_319),
+        p99_ns: Some(1_236_000),
+        max_ns: Some(2_000_001),
+    }
+}
+
+/// Responses after `first_byte_ns` and `service_ns`, the former `None` when they came in one piece.
+fn complete(phase: &mut PhaseRecord, status: u16, service_ns: u64, first_byte_ns: Option<u64>) {
+    phase.counts.scheduled += 1;
+    phase.counts.sent += 1;
+    phase.bytes_sent += 43;
+    phase.bytes_received += 200;
+    phase.complete(&Completion {
+        status,
+        outcome: match status {
+            ..400 => Outcome::Ok,
+            400.. => Outcome::HttpError,
+        },
+        service_ns,
+        first_byte_ns,
+        in_window: true,
+    });
+}
+
+fn fail(phase: &mut PhaseRecord, outcome: Outcome, age_ns: u64) {
+    phase.counts.scheduled += 1;
+    phase.counts.sent += 1;
+    phase.bytes_sent += 43;
+    phase.fail(outcome, age_ns);
+}
+
+fn abandon(phase: &mut PhaseRecord, age_ns: u64) {
+    phase.counts.scheduled += 1;
+    phase.counts.sent += 1;
+    phase.bytes_sent += 43;
+    phase.abandon(age_ns);
+}
+
+/// 20,000 responses of 1 to 21 ms, each its first half waiting for the first byte, after 500 of warm-up.
+fn normal_record() -> Record {
+    let mut record = Record::default();
+    for index in 0..20_000 {
+        let service_ns = 1_000_000 + index * 1000;
+        complete(&mut record.measured, 200, service_ns, Some(service_ns / 2));
+    }
+    for _ in 0..500 {
+        complete(&mut record.warmup, 200, 5_000_000, None);
+    }
+    record.connections = ConnectionTally {
+        asked: 64,
+        opened: 64,
+        used: 64,
+        failed: 0,
+        reconnects: 0,
+        responses: (0..64).map(|index| 300 + index).collect(),
+    };
+    record.connected(120_000);
+    record
+}
+
+fn normal() -> Summary {
+    summary(normal_record())
+}
+
+/// A run against a port where nobody listens.
+fn empty() -> Summary {
+    let mut record = Record::default();
+    let refused = Failure::from_errno(FailurePhase::Connect, libc::ECONNREFUSED);
+    for index in 0..1234 {
+        record
+            .errors
+            .count(refused, Nanos((99 + index / 130) * SECOND), b"");
+    }
+    record.connections = ConnectionTally {
+        asked: 64,
+        failed: 1234,
+        responses: vec![0; 64],
+        ..ConnectionTally::default()
+    };
+    let mut summary = summary(record);
+    summary.end = End::GaveUp;
+    summary.window.warmup_ns = 0;
+    summary.intervals.clear();
+    summary.client = Client::default();
+    summary.host = Host::default();
+    summary.verdict = Verdict {
+        code: Code::InsufficientSamples,
+        valid: false,
+        sentence: "No response came at all.".to_owned(),
+        reasons: vec![],
+    };
+    summary
+}
+
+/// A run that the user stopped, with requests in flight that were never awaited.
+fn interrupted() -> Summary {
+    let mut record = normal_record();
+    for _ in 0..64 {
+        abandon(&mut record.measured, 2_000_000);
+    }
+    let mut summary = summary(record);
+    summary.end = End::Interrupted(libc::SIGINT);
+    summary.window.measured_ns = 3_210_000_000;
+    summary.window.drain_ns = 12_345_678;
+    summary
+}
+
+/// A run with failures of every sort and bytes that a terminal must never see.
+fn hostile() -> Summary {
+    let mut record = normal_record();
+    let measured = &mut record.measured;
+    for _ in 0..7 {
+        complete(measured, 503, 900_000, None);
+    }
+    fail(measured, Outcome::ProtocolError, 1_200_000);
+    fail(measured, Outcome::ProtocolError, 1_300_000);
+    fail(measured, Outcome::Reset, 3_000_000);
+    fail(measured, Outcome::Truncated, 3_000_000);
+    fail(measured, Outcome::Timeout, 10 * SECOND);
+    measured.counts.scheduled += 3;
+    measured.counts.unsent += 3;
+    let errors = &mut record.errors;
+    let at = |ms: u64| Nanos(100 * SECOND + ms * 1_000_000);
+    let bad_head = Failure::new(FailurePhase::Parse, Kind::BadHead);
+    errors.count(
+        bad_head,
+        at(1500),
+        b"\x1b[2J\x1b]0;owned\x07\xff\xfe\xc2\x9b31m\"\r\n",
+    );
+    errors.count(bad_head, at(2500), b"");
+    let too_large = Failure::new(FailurePhase::Parse, Kind::HeadTooLarge);
+    errors.count(too_large, Nanos(99 * SECOND), &[0x9b; 96]);
+    let reset = Failure::from_errno(FailurePhase::Receive, libc::ECONNRESET);
+    errors.count(reset, at(3000), b"");
+    let unnamed = Failure::from_errno(FailurePhase::Send, libc::EXDEV);
+    errors.count(unnamed, at(4000), b"");
+    let timeout = Failure::new(FailurePhase::Timeout, Kind::ResponseTimeout);
+    errors.count(timeout, at(9000), b"");
+    record.interim_responses = 5;
+    summary(record)
+}
+
+/// A run with two latencies beyond the histogram's hour.
+fn clamped() -> Summary {
+    let mut record = normal_record();
+    for _ in 0..2 {
+        complete(&mut record.measured, 200, HIGHEST_NS * 3, None);
+    }
+    summary(record)
+}
+
+/// Every constructed run with its name.
+fn all() -> [(&'static str, Summary); 5] {
+    [
+        ("normal", normal()),
+        ("empty", empty()),
+        ("interrupted", interrupted()),
+        ("hostile", hostile()),
+        ("clamped", clamped()),
+    ]
+}
