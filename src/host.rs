@@ -12,13 +12,18 @@ pub fn describe() -> Host {
         cpu: cpu_model(),
         cores_allowed: cores::allowed().len(),
         kernel: read_trimmed("/proc/sys/kernel/osrelease"),
-        clocksource: read_trimmed("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        clocksource: read_trimmed(
+            "/sys/devices/system/clocksource/clocksource0/current_clocksource",
+        ),
         cgroup_quota_cores: cgroup_quota_cores(),
     }
 }
 
 fn read_trimmed(path: &str) -> Option<String> {
-    fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    fs::read_to_string(path)
+        .ok()
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }
 
 fn cpu_model() -> Option<String> {
@@ -32,7 +37,8 @@ fn cgroup_quota_cores() -> Option<f64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     for group in groups.lines() {
         let mut parts = group.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
+        else {
             continue;
         };
         let quota = if controllers.is_empty() {
@@ -58,7 +64,9 @@ fn quota_v2(path: &str) -> Option<f64> {
 fn quota_v1(path: &str) -> Option<f64> {
     let read = |file: &str| {
         ["cpu", "cpu,cpuacct"].iter().find_map(|mount| {
-            read_trimmed(&format!("/sys/fs/cgroup/{mount}{path}/{file}"))?.parse::<f64>().ok()
+            read_trimmed(&format!("/sys/fs/cgroup/{mount}{path}/{file}"))?
+                .parse::<f64>()
+                .ok()
         })
     };
     let quota = read("cpu.cfs_quota_us").filter(|&quota| quota > 0.0)?;

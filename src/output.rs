@@ -37,9 +37,16 @@ impl Destination {
             open_place(path)
         };
         let place = place.map_err(|error| {
-            Refusal::output(format!("{flag} {}: {error}; name a file that can be written", path.display()))
+            Refusal::output(format!(
+                "{flag} {}: {error}; name a file that can be written",
+                path.display()
+            ))
         })?;
-        Ok(Self { flag, path: path.to_owned(), place })
+        Ok(Self {
+            flag,
+            path: path.to_owned(),
+            place,
+        })
     }
 
     /// Whether this is standard output.
@@ -66,13 +73,21 @@ impl Destination {
     /// # Errors
     /// Exit code 8.
     pub fn finish(mut self) -> Result<(), Refusal> {
-        let Place::Replaced { file, beside } = &mut self.place else { return Ok(()) };
-        let finished = file.sync_all().and_then(|()| fs::rename(&*beside, &self.path));
+        let Place::Replaced { file, beside } = &mut self.place else {
+            return Ok(());
+        };
+        let finished = file
+            .sync_all()
+            .and_then(|()| fs::rename(&*beside, &self.path));
         finished.map_err(|error| self.refusal(&error))
     }
 
     fn refusal(&self, error: &io::Error) -> Refusal {
-        Refusal::output(format!("{} {}: {error}; the result could not be written", self.flag, self.path.display()))
+        Refusal::output(format!(
+            "{} {}: {error}; the result could not be written",
+            self.flag,
+            self.path.display()
+        ))
     }
 }
 
@@ -91,16 +106,25 @@ fn open_place(path: &Path) -> io::Result<Place> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     match fs::metadata(&path) {
         Ok(known) if known.is_dir() => return Err(io::Error::other("it is a directory")),
-        Ok(known) if !known.is_file() => return Ok(Place::Stream(OpenOptions::new().write(true).open(&path)?)),
-        Ok(known) if known.permissions().readonly() => return Err(io::Error::other("it is read-only")),
+        Ok(known) if !known.is_file() => {
+            return Ok(Place::Stream(OpenOptions::new().write(true).open(&path)?));
+        }
+        Ok(known) if known.permissions().readonly() => {
+            return Err(io::Error::other("it is read-only"));
+        }
         Ok(_) | Err(_) => {}
     }
-    let name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::other("it names no file"))?;
     let mut temporary = std::ffi::OsString::from(".");
     temporary.push(name);
     temporary.push(format!(".{}.partial", std::process::id()));
     let beside = path.with_file_name(temporary);
-    let file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&beside)?;
     Ok(Place::Replaced { file, beside })
 }
 
@@ -149,7 +173,11 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_refused_before_the_run() {
         let folder = tempfile::tempdir().unwrap();
-        for path in [folder.path(), Path::new("/nonexistent/run.json"), Path::new("/proc/run.json")] {
+        for path in [
+            folder.path(),
+            Path::new("/nonexistent/run.json"),
+            Path::new("/proc/run.json"),
+        ] {
             let refusal = Destination::open("-o", path).unwrap_err();
             assert_eq!(refusal.code, OUTPUT);
             assert!(refusal.message.contains("-o "), "{}", refusal.message);

@@ -8,7 +8,9 @@ use crate::time::NANOS_PER_SECOND;
 /// What is wrong with it and how it should look. Lengths are exact to the nanosecond or refused.
 pub fn parse_duration_ns(text: &str) -> Result<u64, String> {
     const EXAMPLES: &str = "use a number and a unit, like 500ms, 10s, 2m or 1h";
-    let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let digits_end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits_end);
     let unit_ns: u64 = match unit {
         "ns" => 1,
@@ -25,7 +27,9 @@ pub fn parse_duration_ns(text: &str) -> Result<u64, String> {
         return Err(refuse());
     }
     let whole: u64 = whole.parse().map_err(|_| refuse())?;
-    let mut length_ns = whole.checked_mul(unit_ns).ok_or_else(|| format!("'{text}' is longer than 584 years"))?;
+    let mut length_ns = whole
+        .checked_mul(unit_ns)
+        .ok_or_else(|| format!("'{text}' is longer than 584 years"))?;
     let mut place_ns = unit_ns;
     for digit in fraction.bytes() {
         if !digit.is_ascii_digit() {
@@ -47,7 +51,9 @@ pub fn parse_duration_ns(text: &str) -> Result<u64, String> {
 /// # Errors
 /// What is wrong with it and how it should look. Counts are exact or refused.
 pub fn parse_count(text: &str) -> Result<u64, String> {
-    let refuse = || format!("'{text}' is no count; use digits, with k, M or G for thousands, like 200 or 10k");
+    let refuse = || {
+        format!("'{text}' is no count; use digits, with k, M or G for thousands, like 200 or 10k")
+    };
     let (number, scale) = match text.as_bytes().last() {
         Some(b'k' | b'K') => (&text[..text.len() - 1], 1_000_u64),
         Some(b'M') => (&text[..text.len() - 1], 1_000_000),
@@ -55,11 +61,16 @@ pub fn parse_count(text: &str) -> Result<u64, String> {
         _ => (text, 1),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() || number.ends_with('.') || !whole.bytes().all(|byte| byte.is_ascii_digit()) {
+    if whole.is_empty() || number.ends_with('.') || !whole.bytes().all(|byte| byte.is_ascii_digit())
+    {
         return Err(refuse());
     }
-    let whole: u64 = whole.parse().map_err(|_| format!("'{text}' is too large"))?;
-    let mut count = whole.checked_mul(scale).ok_or_else(|| format!("'{text}' is too large"))?;
+    let whole: u64 = whole
+        .parse()
+        .map_err(|_| format!("'{text}' is too large"))?;
+    let mut count = whole
+        .checked_mul(scale)
+        .ok_or_else(|| format!("'{text}' is too large"))?;
     let mut place = scale;
     for digit in fraction.bytes() {
         if !digit.is_ascii_digit() || place % 10 != 0 {
@@ -123,17 +134,48 @@ mod tests {
         ] {
             assert_eq!(parse_duration_ns(text), Ok(length_ns), "{text}");
         }
-        for text in ["", "s", "ms", "-1s", "+1s", "1.s", ".5s", "1.2.3s", "10 s", "1d", "1e3s", "1.5ns", "99999999999h"] {
+        for text in [
+            "",
+            "s",
+            "ms",
+            "-1s",
+            "+1s",
+            "1.s",
+            ".5s",
+            "1.2.3s",
+            "10 s",
+            "1d",
+            "1e3s",
+            "1.5ns",
+            "99999999999h",
+        ] {
             assert!(parse_duration_ns(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn counts_are_exact() {
-        for (text, count) in [("0", 0), ("200", 200), ("10k", 10_000), ("1.5M", 1_500_000), ("2G", 2_000_000_000)] {
+        for (text, count) in [
+            ("0", 0),
+            ("200", 200),
+            ("10k", 10_000),
+            ("1.5M", 1_500_000),
+            ("2G", 2_000_000_000),
+        ] {
             assert_eq!(parse_count(text), Ok(count), "{text}");
         }
-        for text in ["", "k", "-1", "+1", "1.5", "1.2345k", "1e3", "10 k", "10kk", "99999999999G"] {
+        for text in [
+            "",
+            "k",
+            "-1",
+            "+1",
+            "1.5",
+            "1.2345k",
+            "1e3",
+            "10 k",
+            "10kk",
+            "99999999999G",
+        ] {
             assert!(parse_count(text).is_err(), "{text}");
         }
     }

@@ -3,7 +3,7 @@
 use crate::failure::Phase;
 use crate::plan::Plan;
 use crate::record::Record;
-use crate::summary::{Client, Latencies, fewest_samples};
+use crate::summary::{Client, Latencies, fewest_samples, work_share};
 
 /// The answer, in the order in which the first that holds is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -87,46 +87,91 @@ const SATURATED_SHARE: f64 = 0.95;
 /// Judges a closed loop.
 #[must_use]
 pub fn judge(plan: &Plan, record: &Record, client: &Client, latencies: &Latencies) -> Verdict {
-    let busiest = (0..client.workers.len()).map(|worker| client.work_share(worker)).fold(0.0, f64::max);
+    let busiest = client.workers.iter().map(work_share).fold(0.0, f64::max);
     let reasons = reasons(plan, record, busiest);
     let connections = &record.connections;
     let samples = latencies.service.count();
     let needed = fewest_samples(0.99);
     let (code, sentence) = if busiest >= SATURATED_SHARE {
         let share = percent(busiest);
-        (Code::ClientLimited, format!("the busiest worker worked {share} of the time: the server may do more than this"))
+        (
+            Code::ClientLimited,
+            format!(
+                "the busiest worker worked {share} of the time: the server may do more than this"
+            ),
+        )
     } else if connections.opened < connections.asked {
         let (opened, asked) = (connections.opened, connections.asked);
-        (Code::ConnectionLimited, format!("only {opened} of {asked} connections could be opened"))
+        (
+            Code::ConnectionLimited,
+            format!("only {opened} of {asked} connections could be opened"),
+        )
     } else if samples < needed {
-        (Code::InsufficientSamples, format!("{samples} responses are too few for a p99, which needs {needed}"))
+        (
+            Code::InsufficientSamples,
+            format!("{samples} responses are too few for a p99, which needs {needed}"),
+        )
     } else {
         let share = percent(1.0 - busiest);
-        (Code::ServerLimited, format!("the workers waited for the server {share} of the time"))
+        (
+            Code::ServerLimited,
+            format!("the workers waited for the server {share} of the time"),
+        )
     };
     // A saturated worker is no fault in a closed loop: it is what the load was limited by.
     let valid = reasons.iter().all(|reason| reason.level != Level::Invalid)
         && !matches!(code, Code::ConnectionLimited | Code::InsufficientSamples);
-    Verdict { code, valid, sentence, reasons }
+    Verdict {
+        code,
+        valid,
+        sentence,
+        reasons,
+    }
 }
 
 fn reasons(plan: &Plan, record: &Record, busiest: f64) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut add = |rule, level, text| reasons.push(Reason { rule, level, text });
     if busiest >= SATURATED_SHARE {
-        add("C3", Level::Warn, format!("the busiest worker worked {} of the time; try more threads (-t)", percent(busiest)));
+        add(
+            "C3",
+            Level::Warn,
+            format!(
+                "the busiest worker worked {} of the time; try more threads (-t)",
+                percent(busiest)
+            ),
+        );
     }
     let overflowed = record.client.completions_overflowed;
     if overflowed > 0 {
-        add("C4", Level::Warn, format!("the completion queue overflowed {overflowed} times"));
+        add(
+            "C4",
+            Level::Warn,
+            format!("the completion queue overflowed {overflowed} times"),
+        );
     }
-    let refused: u64 =
-        record.errors.rows().iter().filter(|row| row.failure.phase == Phase::Environment).map(|row| row.count).sum();
+    let refused: u64 = record
+        .errors
+        .rows()
+        .iter()
+        .filter(|row| row.failure.phase == Phase::Environment)
+        .map(|row| row.count)
+        .sum();
     if refused > 0 {
-        add("C8", Level::Invalid, format!("this machine refused {refused} operations (see errors): not the server's doing"));
+        add(
+            "C8",
+            Level::Invalid,
+            format!(
+                "this machine refused {refused} operations (see errors): not the server's doing"
+            ),
+        );
     }
     if plan.same_host {
-        add("C9", Level::Info, "the target runs on this host and shares its cores and caches".to_owned());
+        add(
+            "C9",
+            Level::Info,
+            "the target runs on this host and shares its cores and caches".to_owned(),
+        );
     }
     reasons
 }

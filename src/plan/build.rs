@@ -28,7 +28,8 @@ impl Plan {
         let target = Target::parse(url).map_err(Refusal::usage)?;
         let load = load(args).map_err(Refusal::usage)?;
         let timeouts = timeouts(args).map_err(Refusal::usage)?;
-        let expect = Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
+        let expect =
+            Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
         let message = Message {
             method: args.method.as_deref(),
             headers: &args.headers,
@@ -42,7 +43,8 @@ impl Plan {
         let same_host = cores::is_this_host(address.ip());
         let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice());
         let (cores, threads_reason) =
-            cores::choose(args.threads, listed, load.connections, same_host).map_err(Refusal::usage)?;
+            cores::choose(args.threads, listed, load.connections, same_host)
+                .map_err(Refusal::usage)?;
         Ok(Self {
             target,
             address,
@@ -69,29 +71,51 @@ impl Plan {
 fn load(args: &RunArgs) -> Result<Load, String> {
     let connections = match args.connections {
         0 => return Err("-c 0: there must be at least one connection".to_owned()),
-        c if c > MOST_CONNECTIONS => return Err(format!("-c {c}: at most {MOST_CONNECTIONS} connections")),
+        c if c > MOST_CONNECTIONS => {
+            return Err(format!("-c {c}: at most {MOST_CONNECTIONS} connections"));
+        }
         c => u32::try_from(c).map_err(|error| error.to_string())?,
     };
     let pipeline = match args.pipeline {
         0 => return Err("-p 0: at least one request must be in flight a connection".to_owned()),
-        p if p > MOST_PIPELINE => return Err(format!("-p {p}: at most {MOST_PIPELINE} requests in flight a connection")),
+        p if p > MOST_PIPELINE => {
+            return Err(format!(
+                "-p {p}: at most {MOST_PIPELINE} requests in flight a connection"
+            ));
+        }
         p => u32::try_from(p).map_err(|error| error.to_string())?,
     };
     if args.requests == Some(0) {
-        return Err("-n 0: at least one request must be sent; leave -n out to run for the time of -d".to_owned());
+        return Err(
+            "-n 0: at least one request must be sent; leave -n out to run for the time of -d"
+                .to_owned(),
+        );
     }
     if args.duration == Some(0) {
         return Err("-d 0: the measured time must be longer than nothing".to_owned());
     }
     if args.requests_per_connection == Some(0) {
-        return Err("--requests-per-connection 0: at least one request must go over a connection".to_owned());
+        return Err(
+            "--requests-per-connection 0: at least one request must go over a connection"
+                .to_owned(),
+        );
     }
-    let requests_per_connection = if args.no_keepalive { Some(1) } else { args.requests_per_connection };
+    let requests_per_connection = if args.no_keepalive {
+        Some(1)
+    } else {
+        args.requests_per_connection
+    };
     if let Some(each) = requests_per_connection
         && each < u64::from(pipeline)
     {
-        let flag = if args.no_keepalive { "--no-keepalive" } else { "--requests-per-connection" };
-        return Err(format!("-p {pipeline} contradicts {flag}: a connection is closed after {each}; use a smaller -p"));
+        let flag = if args.no_keepalive {
+            "--no-keepalive"
+        } else {
+            "--requests-per-connection"
+        };
+        return Err(format!(
+            "-p {pipeline} contradicts {flag}: a connection is closed after {each}; use a smaller -p"
+        ));
     }
     let counted = args.requests.is_some();
     Ok(Load {
@@ -99,17 +123,23 @@ fn load(args: &RunArgs) -> Result<Load, String> {
         pipeline,
         duration_ns: args.duration.or((!counted).then_some(DEFAULT_DURATION_NS)),
         requests: args.requests,
-        warmup_ns: args.warmup.unwrap_or(if counted { 0 } else { DEFAULT_WARMUP_NS }),
+        warmup_ns: args
+            .warmup
+            .unwrap_or(if counted { 0 } else { DEFAULT_WARMUP_NS }),
         requests_per_connection,
     })
 }
 
 fn timeouts(args: &RunArgs) -> Result<Timeouts, String> {
-    for (flag, value_ns) in
-        [("--timeout", args.timeout), ("--connect-timeout", args.connect_timeout), ("--give-up", args.give_up)]
-    {
+    for (flag, value_ns) in [
+        ("--timeout", args.timeout),
+        ("--connect-timeout", args.connect_timeout),
+        ("--give-up", args.give_up),
+    ] {
         if value_ns == 0 {
-            return Err(format!("{flag} 0: nothing can be that fast; give a longer time"));
+            return Err(format!(
+                "{flag} 0: nothing can be that fast; give a longer time"
+            ));
         }
     }
     Ok(Timeouts {
@@ -141,11 +171,17 @@ fn resolve(target: &Target) -> Result<SocketAddr, Refusal> {
     let addresses: Vec<SocketAddr> = (target.host.as_str(), target.port)
         .to_socket_addrs()
         .map_err(|error| {
-            Refusal::target(format!("URL '{target}': host '{}' does not resolve ({error}); check its spelling", target.host))
+            Refusal::target(format!(
+                "URL '{target}': host '{}' does not resolve ({error}); check its spelling",
+                target.host
+            ))
         })?
         .collect();
     let Some(&first) = addresses.first() else {
-        return Err(Refusal::target(format!("URL '{target}': host '{}' has no address", target.host)));
+        return Err(Refusal::target(format!(
+            "URL '{target}': host '{}' has no address",
+            target.host
+        )));
     };
     if addresses.len() == 1 {
         return Ok(first);

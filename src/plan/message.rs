@@ -31,19 +31,33 @@ impl Message<'_> {
     /// The flag whose value cannot be sent, and why.
     pub fn serialise(&self, target: &Target) -> Result<(RequestImage, String), String> {
         if let Some(path) = self.raw {
-            let bytes = read_input(path).map_err(|error| format!("--raw {}: {error}", path.display()))?;
+            let bytes =
+                read_input(path).map_err(|error| format!("--raw {}: {error}", path.display()))?;
             if bytes.is_empty() {
-                return Err(format!("--raw {}: the file is empty; a request is needed", path.display()));
+                return Err(format!(
+                    "--raw {}: the file is empty; a request is needed",
+                    path.display()
+                ));
             }
-            let method = String::from_utf8_lossy(bytes.split(|&byte| byte == b' ').next().unwrap_or(b"")).into_owned();
-            return Ok((RequestImage::new(&bytes, self.pipeline, method == "HEAD"), method));
+            let method =
+                String::from_utf8_lossy(bytes.split(|&byte| byte == b' ').next().unwrap_or(b""))
+                    .into_owned();
+            return Ok((
+                RequestImage::new(&bytes, self.pipeline, method == "HEAD"),
+                method,
+            ));
         }
         let body = self.read_body()?;
-        let method = self.method.unwrap_or(if body.is_some() { "POST" } else { "GET" });
+        let method = self
+            .method
+            .unwrap_or(if body.is_some() { "POST" } else { "GET" });
         check_method(method)?;
         let mut bytes = self.head(target, method, body.as_deref())?.into_bytes();
         bytes.extend_from_slice(body.as_deref().unwrap_or(b""));
-        Ok((RequestImage::new(&bytes, self.pipeline, method == "HEAD"), method.to_owned()))
+        Ok((
+            RequestImage::new(&bytes, self.pipeline, method == "HEAD"),
+            method.to_owned(),
+        ))
     }
 
     fn read_body(&self) -> Result<Option<Vec<u8>>, String> {
@@ -64,7 +78,11 @@ impl Message<'_> {
         for header in self.headers {
             given.push(check_header(header)?);
         }
-        let has = |name: &str| given.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        let has = |name: &str| {
+            given
+                .iter()
+                .any(|(known, _)| known.eq_ignore_ascii_case(name))
+        };
         let mut add = |name: &str, value: &str| {
             if !has(name) {
                 head.push_str(&format!("{name}: {value}\r\n"));
@@ -81,7 +99,9 @@ impl Message<'_> {
         }
         if self.close {
             if has("Connection") {
-                return Err("--no-keepalive contradicts -H 'Connection: ...': give one of them".to_owned());
+                return Err(
+                    "--no-keepalive contradicts -H 'Connection: ...': give one of them".to_owned(),
+                );
             }
             add("Connection", "close");
         }
@@ -95,10 +115,15 @@ impl Message<'_> {
 
 fn check_method(method: &str) -> Result<(), String> {
     if method == "CONNECT" {
-        return Err("-m CONNECT: a tunnel is no request to benchmark; use another method".to_owned());
+        return Err(
+            "-m CONNECT: a tunnel is no request to benchmark; use another method".to_owned(),
+        );
     }
     if method.is_empty() || !method.bytes().all(is_token_byte) {
-        return Err(format!("-m '{}': a method is a word like GET or POST", method.escape_debug()));
+        return Err(format!(
+            "-m '{}': a method is a word like GET or POST",
+            method.escape_debug()
+        ));
     }
     Ok(())
 }
@@ -109,11 +134,19 @@ fn check_header(header: &str) -> Result<(&str, &str), String> {
         return Err(format!("-H '{shown}': no colon; use 'Name: value'"));
     };
     if name.is_empty() || !name.bytes().all(is_token_byte) {
-        return Err(format!("-H '{shown}': '{}' is no header name; use 'Name: value'", name.escape_debug()));
+        return Err(format!(
+            "-H '{shown}': '{}' is no header name; use 'Name: value'",
+            name.escape_debug()
+        ));
     }
     let value = value.trim_matches([' ', '\t']);
-    if value.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f) {
-        return Err(format!("-H '{shown}': a value holds no line ends or other control characters"));
+    if value
+        .bytes()
+        .any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)
+    {
+        return Err(format!(
+            "-H '{shown}': a value holds no line ends or other control characters"
+        ));
     }
     Ok((name, value))
 }
@@ -138,34 +171,62 @@ mod tests {
     use std::io::Write;
     use std::path::Path;
 
-    const PLAIN: Message<'_> =
-        Message { method: None, headers: &[], body: None, raw: None, close: false, pipeline: 1 };
+    const PLAIN: Message<'_> = Message {
+        method: None,
+        headers: &[],
+        body: None,
+        raw: None,
+        close: false,
+        pipeline: 1,
+    };
 
     fn serialise(message: &Message<'_>) -> Result<String, String> {
         let target = Target::parse("http://example.test:81/a?b").unwrap();
-        message.serialise(&target).map(|(image, _)| String::from_utf8(image.one().to_vec()).unwrap())
+        message
+            .serialise(&target)
+            .map(|(image, _)| String::from_utf8(image.one().to_vec()).unwrap())
     }
 
     #[test]
     fn a_plain_request_is_a_get_with_a_host() {
         let request = serialise(&PLAIN).unwrap();
-        assert!(request.starts_with("GET /a?b HTTP/1.1\r\nHost: example.test:81\r\n"), "{request}");
-        assert!(request.ends_with("\r\n\r\n") && !request.contains("Content-Length"), "{request}");
+        assert!(
+            request.starts_with("GET /a?b HTTP/1.1\r\nHost: example.test:81\r\n"),
+            "{request}"
+        );
+        assert!(
+            request.ends_with("\r\n\r\n") && !request.contains("Content-Length"),
+            "{request}"
+        );
     }
 
     #[test]
     fn a_body_makes_a_post_with_its_length() {
-        let request = serialise(&Message { body: Some("hello"), ..PLAIN }).unwrap();
-        assert!(request.starts_with("POST ") && request.contains("Content-Length: 5\r\n"), "{request}");
+        let request = serialise(&Message {
+            body: Some("hello"),
+            ..PLAIN
+        })
+        .unwrap();
+        assert!(
+            request.starts_with("POST ") && request.contains("Content-Length: 5\r\n"),
+            "{request}"
+        );
         assert!(request.ends_with("\r\n\r\nhello"), "{request}");
     }
 
     #[test]
     fn a_given_header_replaces_the_default_one() {
         let headers = ["host: other".to_owned(), "X-A:  b ".to_owned()];
-        let request = serialise(&Message { headers: &headers, ..PLAIN }).unwrap();
+        let request = serialise(&Message {
+            headers: &headers,
+            ..PLAIN
+        })
+        .unwrap();
         assert!(!request.contains("example.test"), "{request}");
-        assert!(request.contains("host: other\r\n") && request.contains("X-A: b\r\n"), "{request}");
+        assert!(
+            request.contains("host: other\r\n") && request.contains("X-A: b\r\n"),
+            "{request}"
+        );
     }
 
     #[test]
@@ -173,30 +234,70 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"HEAD / HTTP/1.0\r\n\r\n").unwrap();
         let named = format!("@{}", file.path().display());
-        assert!(serialise(&Message { body: Some(&named), ..PLAIN }).unwrap().ends_with("\r\n\r\nHEAD / HTTP/1.0\r\n\r\n"));
+        assert!(
+            serialise(&Message {
+                body: Some(&named),
+                ..PLAIN
+            })
+            .unwrap()
+            .ends_with("\r\n\r\nHEAD / HTTP/1.0\r\n\r\n")
+        );
         let target = Target::parse("http://x/").unwrap();
-        let (image, method) = Message { raw: Some(file.path()), ..PLAIN }.serialise(&target).unwrap();
-        assert_eq!((image.one(), method.as_str()), (&b"HEAD / HTTP/1.0\r\n\r\n"[..], "HEAD"));
+        let (image, method) = Message {
+            raw: Some(file.path()),
+            ..PLAIN
+        }
+        .serialise(&target)
+        .unwrap();
+        assert_eq!(
+            (image.one(), method.as_str()),
+            (&b"HEAD / HTTP/1.0\r\n\r\n"[..], "HEAD")
+        );
         assert!(image.is_head());
     }
 
     #[test]
     fn what_cannot_be_sent_is_refused_by_flag() {
         let header = |header: &str| {
-            serialise(&Message { headers: &[header.to_owned()], ..PLAIN }).unwrap_err()
+            serialise(&Message {
+                headers: &[header.to_owned()],
+                ..PLAIN
+            })
+            .unwrap_err()
         };
         assert!(header("no colon").contains("-H 'no colon': no colon"));
         assert!(header("A: b\r\nEvil: c").contains("control characters"));
         assert!(header("A B: c").contains("no header name"));
         assert!(header(": c").contains("no header name"));
         for method in ["", "GE T", "GET\r\n", "CONNECT"] {
-            assert!(serialise(&Message { method: Some(method), ..PLAIN }).unwrap_err().contains("-m"));
+            assert!(
+                serialise(&Message {
+                    method: Some(method),
+                    ..PLAIN
+                })
+                .unwrap_err()
+                .contains("-m")
+            );
         }
-        let missing = Message { body: Some("@/nonexistent/file"), ..PLAIN };
-        assert!(serialise(&missing).unwrap_err().contains("--body @/nonexistent/file"));
-        let raw = Message { raw: Some(Path::new("/nonexistent")), ..PLAIN };
+        let missing = Message {
+            body: Some("@/nonexistent/file"),
+            ..PLAIN
+        };
+        assert!(
+            serialise(&missing)
+                .unwrap_err()
+                .contains("--body @/nonexistent/file")
+        );
+        let raw = Message {
+            raw: Some(Path::new("/nonexistent")),
+            ..PLAIN
+        };
         assert!(serialise(&raw).unwrap_err().contains("--raw /nonexistent"));
-        let both = Message { close: true, headers: &["connection: x".to_owned()], ..PLAIN };
+        let both = Message {
+            close: true,
+            headers: &["connection: x".to_owned()],
+            ..PLAIN
+        };
         assert!(serialise(&both).unwrap_err().contains("--no-keepalive"));
     }
 }

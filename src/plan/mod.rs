@@ -132,7 +132,9 @@ impl Output {
         for (index, (flag, path)) in places.iter().enumerate() {
             if let Some((other, _)) = places[..index].iter().find(|(_, other)| other == path) {
                 let shown = path.display();
-                return Err(format!("{flag} {shown}: {other} already writes there; name another file"));
+                return Err(format!(
+                    "{flag} {shown}: {other} already writes there; name another file"
+                ));
             }
         }
         Ok(())

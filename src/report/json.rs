@@ -67,7 +67,7 @@ pub fn json(plan: &Plan, summary: &Summary) -> String {
         "bytes": {
             "sent": measured.bytes_sent,
             "received": measured.bytes_received,
-            "received_per_s": summary.bytes_per_second(measured.bytes_received),
+            "received_per_s": summary.bytes_per_second(measured.bytes_in_window),
         },
         "status": status(&measured.status),
         "interim_responses": summary.record.interim_responses,

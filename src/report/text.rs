@@ -214,7 +214,7 @@ fn throughput(page: &mut Page, summary: &Summary) {
         row(name, &format::rate(per_second), &count(total), note);
     }
     for (name, total) in [
-        ("received", measured.bytes_received),
+        ("received", measured.bytes_in_window),
         ("sent", measured.bytes_sent),
     ] {
         let per_second = format::bytes(summary.bytes_per_second(total));
@@ -419,7 +419,7 @@ fn client(page: &mut Page, summary: &Summary) {
 /// The two lines that scripts look for, to the letter as wrk prints them.
 fn wrk_lines(summary: &Summary) -> String {
     let requests = summary.rates().achieved_rps;
-    let bytes = summary.bytes_per_second(summary.record.measured.bytes_received);
+    let bytes = summary.bytes_per_second(summary.record.measured.bytes_in_window);
     format!(
         "Requests/sec: {requests:9.2}\nTransfer/sec: {:>10}B",
         format::wrk_bytes(bytes)

@@ -1,0 +1,206 @@
+//! The commands, each as plan, run, report.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Instant;
+
+use crate::cli::{RunArgs, RunTarget, ServeArgs};
+use crate::exit::{self, Refusal};
+use crate::output::Destination;
+use crate::plan::{Plan, cores};
+use crate::report::{self, Style};
+use crate::run::{self, Interrupts, Progress};
+use crate::serve::{self, Server};
+use crate::summary::{End, Summary};
+use crate::sys;
+use crate::time::seconds;
+
+/// `maxq run URL`: returns the exit code of a run that came to a report.
+///
+/// # Errors
+/// Why there is no report.
+pub fn run(target: &RunTarget) -> Result<u8, Refusal> {
+    let url = target.url.as_deref().unwrap_or_default();
+    benchmark(url, &target.args)
+}
+
+/// `maxq demo`: the same against an embedded target, which gets the cores that the workers do not use.
+///
+/// # Errors
+/// Why there is no report.
+pub fn demo(args: &RunArgs) -> Result<u8, Refusal> {
+    let allowed = cores::allowed();
+    let threads = (allowed.len() / 2).max(1);
+    let options = serve::Options {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        threads,
+        cpus: allowed[allowed.len() - threads..].to_vec(),
+    };
+    let server = Server::start(&options).map_err(Refusal::environment)?;
+    let ended = benchmark(&format!("http://{}/", server.local_address()), args);
+    server.stop();
+    ended
+}
+
+/// `maxq serve`: until a signal comes.
+///
+/// # Errors
+/// Why it cannot listen.
+pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
+    let options = serve::Options {
+        listen: args.listen,
+        threads: args.threads,
+        cpus: args.cpus.as_ref().map(|cores| cores.0.clone()).unwrap_or_default(),
+    };
+    serve::run(&options).map_err(Refusal::environment)?;
+    Ok(exit::FINISHED)
+}
+
+/// Where the results of a run go; opened before it starts.
+struct Places {
+    report: Destination,
+    hgrm: Option<Destination>,
+    timeseries: Option<Destination>,
+}
+
+impl Places {
+    fn open(plan: &Plan) -> Result<Self, Refusal> {
+        let output = &plan.output;
+        let open = |flag, path: &Option<_>| {
+            path.as_ref().map(|path: &std::path::PathBuf| Destination::open(flag, path)).transpose()
+        };
+        Ok(Self {
+            report: Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?,
+            hgrm: open("--hgrm", &output.hgrm)?,
+            timeseries: open("--timeseries", &output.timeseries)?,
+        })
+    }
+}
+
+fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
+    let plan = Plan::build(url, args)?;
+    let mut places = Places::open(&plan)?;
+    let interrupts = Interrupts::catch()?;
+    let mut live = LiveLine::new(&plan);
+    let timeseries = &mut places.timeseries;
+    let summary = run::run(&plan, &interrupts, |progress| {
+        live.show(progress);
+        match (progress, timeseries.as_mut()) {
+            (Progress::Interval(row), Some(place)) => place.write(&report::timeseries_line(row)),
+            _ => Ok(()),
+        }
+    });
+    live.clear();
+    let summary = summary?;
+    if summary.record.connections.opened == 0 && summary.end == End::GaveUp {
+        return Err(unreachable_target(&plan, &summary));
+    }
+    write_results(&plan, &summary, places)?;
+    Ok(exit_code(&summary))
+}
+
+fn write_results(plan: &Plan, summary: &Summary, places: Places) -> Result<(), Refusal> {
+    let Places { mut report, hgrm, timeseries } = places;
+    let text = if plan.output.json {
+        report::json(plan, summary)
+    } else if plan.output.quiet {
+        report::quiet_text(plan, summary)
+    } else {
+        report::text(plan, summary, style(report.is_stdout()))
+    };
+    let written = report.write(&text).and_then(|()| report.finish());
+    if let Err(refusal) = written {
+        // The measurement is not to be lost for want of a place to write it.
+        eprint!("{}", report::quiet_text(plan, summary));
+        return Err(refusal);
+    }
+    if let Some(mut hgrm) = hgrm {
+        hgrm.write(&report::hgrm(&summary.latencies.response))?;
+        hgrm.finish()?;
+    }
+    timeseries.map_or(Ok(()), Destination::finish)
+}
+
+fn exit_code(summary: &Summary) -> u8 {
+    match summary.end {
+        End::Interrupted(signal) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
+        End::GaveUp => exit::TARGET,
+        End::Finished if summary.counts().ok == 0 => exit::TARGET,
+        End::Finished => exit::FINISHED,
+    }
+}
+
+/// One line for a target that never accepted a connection.
+fn unreachable_target(plan: &Plan, summary: &Summary) -> Refusal {
+    let rows = summary.record.errors.rows();
+    let Some(row) = rows.iter().max_by_key(|row| row.count) else {
+        return Refusal::target(format!("{}: no connection could be opened", plan.target));
+    };
+    let kind = row.failure.kind;
+    Refusal::target(format!(
+        "{}: no connection to {} in {:.1} s ({}, {} attempts); {} --give-up sets how long to try",
+        plan.target,
+        plan.address,
+        seconds(plan.timeouts.give_up_ns),
+        kind.name(),
+        summary.record.connections.failed,
+        kind.hint(),
+    ))
+}
+
+fn style(is_stdout: bool) -> Style {
+    let terminal = is_stdout && io::stdout().is_terminal();
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let color = !set("NO_COLOR") && (set("CLICOLOR_FORCE") || (terminal && !dumb));
+    let columns = if terminal { sys::terminal_columns(1).unwrap_or(80) } else { 80 };
+    Style { color, columns }
+}
+
+/// The one live line on standard error, when somebody can see it.
+struct LiveLine {
+    shown: bool,
+    columns: u16,
+    begun: Instant,
+    total_s: Option<f64>,
+    visible: bool,
+}
+
+impl LiveLine {
+    fn new(plan: &Plan) -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let wanted = !plan.output.quiet && !plan.output.no_progress;
+        let total_s =
+            plan.load.duration_ns.map(|length_ns| seconds(length_ns.saturating_add(plan.load.warmup_ns)));
+        Self {
+            shown: wanted && !dumb && io::stderr().is_terminal(),
+            columns: sys::terminal_columns(2).unwrap_or(80),
+            begun: Instant::now(),
+            total_s,
+            visible: false,
+        }
+    }
+
+    fn show(&mut self, progress: Progress<'_>) {
+        if !self.shown {
+            return;
+        }
+        let elapsed_s = self.begun.elapsed().as_secs_f64();
+        let line = match progress {
+            // Opening is over before anybody can read of it, unless something is wrong.
+            Progress::Opening(..) if elapsed_s < 0.3 => return,
+            Progress::Opening(open, asked) => format!("opening connections: {open} of {asked}"),
+            Progress::Interval(row) => report::progress_line(row, elapsed_s, self.total_s, self.columns),
+        };
+        self.visible = true;
+        // Nobody can be told that the live line is broken.
+        let _ = write!(io::stderr(), "\r\x1b[K{line}");
+    }
+
+    fn clear(&mut self) {
+        if self.visible {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
