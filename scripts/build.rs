@@ -6,7 +6,13 @@ fn main() {
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rerun-if-changed=.git/index");
     let described = Command::new("git")
-        .args(["describe", "--always", "--dirty", "--abbrev=9", "--exclude=*"])
+        .args([
+            "describe",
+            "--always",
+            "--dirty",
+            "--abbrev=9",
+            "--exclude=*",
+        ])
         .output();
     if let Ok(output) = described
         && output.status.success()

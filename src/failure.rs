@@ -138,7 +138,11 @@ impl Failure {
     /// A failure without an errno.
     #[must_use]
     pub const fn new(phase: Phase, kind: Kind) -> Self {
-        Self { phase, kind, errno: 0 }
+        Self {
+            phase,
+            kind,
+            errno: 0,
+        }
     }
 
     /// The failure that `errno` means in `phase`. What this machine lacks is always `Environment`.
@@ -149,7 +153,9 @@ impl Failure {
             libc::EADDRNOTAVAIL => Kind::NoLocalPort,
             libc::ECONNREFUSED => Kind::Refused,
             libc::ECONNRESET | libc::ECONNABORTED => Kind::Reset,
-            libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN => Kind::Unreachable,
+            libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN => {
+                Kind::Unreachable
+            }
             libc::EMFILE | libc::ENFILE => Kind::NoDescriptors,
             libc::ENOBUFS | libc::ENOMEM => Kind::NoMemory,
             libc::EPIPE => Kind::BrokenPipe,
