@@ -1,5 +1,6 @@
 //! maxq (under construction).
 pub mod cli;
+pub mod command;
 pub mod conn;
 pub mod engine;
 pub mod exit;
@@ -13,6 +14,7 @@ pub mod report;
 pub mod request;
 pub mod run;
 pub mod schedule;
+pub mod serve;
 pub mod summary;
 pub mod sys;
 pub mod target;
