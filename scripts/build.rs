@@ -6,13 +6,7 @@ fn main() {
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rerun-if-changed=.git/index");
     let described = Command::new("git")
-        .args([
-            "describe",
-            "--always",
-            "--dirty",
-            "--abbrev=9",
-            "--exclude=*",
-        ])
+        .args(["describe", "--always", "--dirty", "--abbrev=9", "--exclude=*"])
         .output();
     let commit = described
         .ok()
@@ -23,8 +17,6 @@ fn main() {
         println!("cargo:rustc-env=MAXQ_GIT={commit}");
     }
     // For `concat!`, which wants it to be there in any case.
-    let suffix = commit
-        .map(|commit| format!("+{commit}"))
-        .unwrap_or_default();
+    let suffix = commit.map(|commit| format!("+{commit}")).unwrap_or_default();
     println!("cargo:rustc-env=MAXQ_COMMIT={suffix}");
 }

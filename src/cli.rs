@@ -8,11 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::units::{parse_cores, parse_count, parse_duration_ns};
 
 /// Version, commit and engine, for `--version`.
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    env!("MAXQ_COMMIT"),
-    " (io_uring)"
-);
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MAXQ_COMMIT"), " (io_uring)");
 
 /// HTTP/1.1 benchmarker on io_uring: fast, and true about what it measured.
 #[derive(Debug, Parser)]
@@ -73,10 +69,7 @@ pub enum IdleArg {
 
 /// The flags of a run.
 #[derive(Args, Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "flags of a command line are bools"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
 pub struct RunArgs {
     /// Worker threads, one pinned core each [default: cores allowed, half of them for a target on this host].
     #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = "Load")]
@@ -97,11 +90,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "T", value_parser = parse_duration_ns, help_heading = "Load")]
     pub warmup: Option<u64>,
     /// One request a connection: sends Connection: close and reconnects after each response.
-    #[arg(
-        long,
-        conflicts_with = "requests_per_connection",
-        help_heading = "Load"
-    )]
+    #[arg(long, conflicts_with = "requests_per_connection", help_heading = "Load")]
     pub no_keepalive: bool,
     /// Close and reopen a connection after so many requests.
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Load")]
@@ -111,12 +100,7 @@ pub struct RunArgs {
     #[arg(short, long, value_name = "METHOD", help_heading = "Request")]
     pub method: Option<String>,
     /// Add a header, or replace Host, User-Agent, Content-Type; repeatable.
-    #[arg(
-        short = 'H',
-        long = "header",
-        value_name = "K: V",
-        help_heading = "Request"
-    )]
+    #[arg(short = 'H', long = "header", value_name = "K: V", help_heading = "Request")]
     pub headers: Vec<String>,
     /// Request body: text, @FILE, or @- for standard input.
     #[arg(

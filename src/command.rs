@@ -151,7 +151,8 @@ fn unreachable_target(plan: &Plan, summary: &Summary) -> Refusal {
 
 fn style(is_stdout: bool) -> Style {
     let terminal = is_stdout && io::stdout().is_terminal();
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let set =
+        |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let color = !set("NO_COLOR") && (set("CLICOLOR_FORCE") || (terminal && !dumb));
     let columns = if terminal { sys::terminal_columns(1).unwrap_or(80) } else { 80 };
@@ -171,8 +172,10 @@ impl LiveLine {
     fn new(plan: &Plan) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let wanted = !plan.output.quiet && !plan.output.no_progress;
-        let total_s =
-            plan.load.duration_ns.map(|length_ns| seconds(length_ns.saturating_add(plan.load.warmup_ns)));
+        let total_s = plan
+            .load
+            .duration_ns
+            .map(|length_ns| seconds(length_ns.saturating_add(plan.load.warmup_ns)));
         Self {
             shown: wanted && !dumb && io::stderr().is_terminal(),
             columns: sys::terminal_columns(2).unwrap_or(80),
@@ -191,7 +194,9 @@ impl LiveLine {
             // Opening is over before anybody can read of it, unless something is wrong.
             Progress::Opening(..) if elapsed_s < 0.3 => return,
             Progress::Opening(open, asked) => format!("opening connections: {open} of {asked}"),
-            Progress::Interval(row) => report::progress_line(row, elapsed_s, self.total_s, self.columns),
+            Progress::Interval(row) => {
+                report::progress_line(row, elapsed_s, self.total_s, self.columns)
+            }
         };
         self.visible = true;
         // Nobody can be told that the live line is broken.

@@ -125,10 +125,7 @@ impl Conn {
 
     /// Starts a new life: what is known of the old one no longer holds, and late news of it will be dropped.
     pub fn renew(&mut self) {
-        debug_assert_eq!(
-            self.in_flight, 0,
-            "flights end before their connection does"
-        );
+        debug_assert_eq!(self.in_flight, 0, "flights end before their connection does");
         self.generation = (self.generation + 1) % GENERATIONS;
         self.reader.reset();
         self.first_byte = None;
@@ -157,10 +154,7 @@ impl Flights {
     /// Room for `depth` requests in flight on each of `connections`.
     #[must_use]
     pub fn new(connections: u32, depth: u32) -> Self {
-        Self {
-            places: vec![Flight::default(); connections as usize * depth as usize],
-            depth,
-        }
+        Self { places: vec![Flight::default(); connections as usize * depth as usize], depth }
     }
 
     /// Adds `count` flights taken now; they are sent when [`Flights::stamp`] says so. Returns the ring place of the first.
@@ -173,10 +167,7 @@ impl Flights {
         let first = self.wrapped(conn.oldest + conn.in_flight);
         for offset in 0..count {
             let place = self.place(index, self.wrapped(first + offset));
-            self.places[place] = Flight {
-                taken: now,
-                sent: now,
-            };
+            self.places[place] = Flight { taken: now, sent: now };
         }
         conn.in_flight += count;
         first
@@ -209,11 +200,7 @@ impl Flights {
 
     #[inline]
     fn wrapped(&self, place: u32) -> u32 {
-        if place >= self.depth {
-            place - self.depth
-        } else {
-            place
-        }
+        if place >= self.depth { place - self.depth } else { place }
     }
 
     #[inline]

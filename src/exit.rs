@@ -26,36 +26,24 @@ impl Refusal {
     /// The user asked for what cannot be.
     #[must_use]
     pub fn usage(message: String) -> Self {
-        Self {
-            message,
-            code: USAGE,
-        }
+        Self { message, code: USAGE }
     }
 
     /// The target cannot be used.
     #[must_use]
     pub fn target(message: String) -> Self {
-        Self {
-            message,
-            code: TARGET,
-        }
+        Self { message, code: TARGET }
     }
 
     /// The machine does not allow it.
     #[must_use]
     pub fn environment(message: String) -> Self {
-        Self {
-            message,
-            code: ENVIRONMENT,
-        }
+        Self { message, code: ENVIRONMENT }
     }
 
     /// A result could not be written.
     #[must_use]
     pub fn output(message: String) -> Self {
-        Self {
-            message,
-            code: OUTPUT,
-        }
+        Self { message, code: OUTPUT }
     }
 }

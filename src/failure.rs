@@ -138,11 +138,7 @@ impl Failure {
     /// A failure without an errno.
     #[must_use]
     pub const fn new(phase: Phase, kind: Kind) -> Self {
-        Self {
-            phase,
-            kind,
-            errno: 0,
-        }
+        Self { phase, kind, errno: 0 }
     }
 
     /// The failure that `errno` means in `phase`. What this machine lacks is always `Environment`.

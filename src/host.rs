@@ -20,10 +20,7 @@ pub fn describe() -> Host {
 }
 
 fn read_trimmed(path: &str) -> Option<String> {
-    fs::read_to_string(path)
-        .ok()
-        .map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty())
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 fn cpu_model() -> Option<String> {
@@ -64,9 +61,7 @@ fn quota_v2(path: &str) -> Option<f64> {
 fn quota_v1(path: &str) -> Option<f64> {
     let read = |file: &str| {
         ["cpu", "cpu,cpuacct"].iter().find_map(|mount| {
-            read_trimmed(&format!("/sys/fs/cgroup/{mount}{path}/{file}"))?
-                .parse::<f64>()
-                .ok()
+            read_trimmed(&format!("/sys/fs/cgroup/{mount}{path}/{file}"))?.parse::<f64>().ok()
         })
     };
     let quota = read("cpu.cfs_quota_us").filter(|&quota| quota > 0.0)?;

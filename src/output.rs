@@ -21,7 +21,7 @@ enum Place {
     /// A pipe, a terminal or a device: written as it is.
     Stream(File),
     /// A regular file: written beside its final name, then renamed.
-    Replaced { file: File, beside: PathBuf },
+    Replaced { file: File, beside: PathBuf, target: PathBuf },
 }
 
 impl Destination {
@@ -31,22 +31,14 @@ impl Destination {
     /// # Errors
     /// Exit code 8 and the reason why nothing can be written there.
     pub fn open(flag: &'static str, path: &Path) -> Result<Self, Refusal> {
-        let place = if path == Path::new("-") {
-            Ok(Place::Stdout)
-        } else {
-            open_place(path)
-        };
+        let place = if path == Path::new("-") { Ok(Place::Stdout) } else { open_place(path) };
         let place = place.map_err(|error| {
             Refusal::output(format!(
                 "{flag} {}: {error}; name a file that can be written",
                 path.display()
             ))
         })?;
-        Ok(Self {
-            flag,
-            path: path.to_owned(),
-            place,
-        })
+        Ok(Self { flag, path: path.to_owned(), place })
     }
 
     /// Whether this is standard output.
@@ -73,12 +65,10 @@ impl Destination {
     /// # Errors
     /// Exit code 8.
     pub fn finish(mut self) -> Result<(), Refusal> {
-        let Place::Replaced { file, beside } = &mut self.place else {
+        let Place::Replaced { file, beside, target } = &mut self.place else {
             return Ok(());
         };
-        let finished = file
-            .sync_all()
-            .and_then(|()| fs::rename(&*beside, &self.path));
+        let finished = file.sync_all().and_then(|()| fs::rename(&*beside, &*target));
         finished.map_err(|error| self.refusal(&error))
     }
 
@@ -114,18 +104,13 @@ fn open_place(path: &Path) -> io::Result<Place> {
         }
         Ok(_) | Err(_) => {}
     }
-    let name = path
-        .file_name()
-        .ok_or_else(|| io::Error::other("it names no file"))?;
+    let name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
     let mut temporary = std::ffi::OsString::from(".");
     temporary.push(name);
     temporary.push(format!(".{}.partial", std::process::id()));
     let beside = path.with_file_name(temporary);
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&beside)?;
-    Ok(Place::Replaced { file, beside })
+    let file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
+    Ok(Place::Replaced { file, beside, target: path })
 }
 
 fn write_stdout(text: &str) -> io::Result<()> {
@@ -173,11 +158,8 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_refused_before_the_run() {
         let folder = tempfile::tempdir().unwrap();
-        for path in [
-            folder.path(),
-            Path::new("/nonexistent/run.json"),
-            Path::new("/proc/run.json"),
-        ] {
+        for path in [folder.path(), Path::new("/nonexistent/run.json"), Path::new("/proc/run.json")]
+        {
             let refusal = Destination::open("-o", path).unwrap_err();
             assert_eq!(refusal.code, OUTPUT);
             assert!(refusal.message.contains("-o "), "{}", refusal.message);

@@ -26,11 +26,7 @@ impl RequestImage {
         assert!(!request.is_empty(), "an empty request cannot be sent");
         let fitting = (BATCH_BYTES / request.len()).max(1);
         let copies = fitting.min(pipeline.max(1) as usize);
-        Self {
-            copies: request.repeat(copies).into(),
-            length: request.len(),
-            head,
-        }
+        Self { copies: request.repeat(copies).into(), length: request.len(), head }
     }
 
     /// One request.

@@ -42,10 +42,7 @@ impl Interrupts {
     /// # Errors
     /// When the operating system refuses it.
     pub fn catch() -> Result<Self, Refusal> {
-        let interrupts = Self {
-            sigint: Arc::default(),
-            sigterm: Arc::default(),
-        };
+        let interrupts = Self { sigint: Arc::default(), sigterm: Arc::default() };
         for (signal, flag) in [(SIGINT, &interrupts.sigint), (SIGTERM, &interrupts.sigterm)] {
             signal_hook::flag::register(signal, Arc::clone(flag)).map_err(|error| {
                 Refusal::environment(format!("signals cannot be caught: {error}"))
@@ -92,29 +89,17 @@ pub fn run(
     let (joined, end) = thread::scope(|scope| {
         let workers: Vec<_> = (0..plan.threads())
             .map(|index| {
-                let link = Link {
-                    control: &control,
-                    gauges: &gauges[index],
-                    intervals: sender.clone(),
-                };
+                let link =
+                    Link { control: &control, gauges: &gauges[index], intervals: sender.clone() };
                 scope.spawn(move || work(plan, index, &link))
             })
             .collect();
         drop(sender);
-        let watched = Watch {
-            plan,
-            control: &control,
-            gauges: &gauges,
-            interrupts,
-        };
+        let watched = Watch { plan, control: &control, gauges: &gauges, interrupts };
         let end = watched.until_over(&receiver, &mut observer, &mut watch);
         let joined: Vec<_> = workers
             .into_iter()
-            .map(|worker| {
-                worker
-                    .join()
-                    .expect("a worker that panics aborts the process")
-            })
+            .map(|worker| worker.join().expect("a worker that panics aborts the process"))
             .collect();
         (joined, end)
     });
@@ -159,9 +144,7 @@ fn work(plan: &Plan, index: usize, link: &Link<'_>) -> Result<(Record, Span), Un
     let ended = if pinned {
         uring::run(Job::of(plan, index), &settings, link)
     } else {
-        Err(Unsupported(format!(
-            "--cpus: the worker cannot be pinned to core {core}"
-        )))
+        Err(Unsupported(format!("--cpus: the worker cannot be pinned to core {core}")))
     };
     link.gauges.done.store(true, Ordering::Release);
     ended
@@ -188,9 +171,7 @@ impl Watch<'_> {
         loop {
             let started = self.control.start().is_some();
             let all = |flag: fn(&Gauges) -> &AtomicBool| {
-                self.gauges
-                    .iter()
-                    .all(|gauges| flag(gauges).load(Ordering::Acquire))
+                self.gauges.iter().all(|gauges| flag(gauges).load(Ordering::Acquire))
             };
             if all(|gauges| &gauges.done) {
                 return Ok(end);
@@ -201,8 +182,7 @@ impl Watch<'_> {
             if let Some(signal) = self.interrupts.take() {
                 let again = matches!(end, End::Interrupted(_));
                 end = End::Interrupted(signal);
-                self.control
-                    .stop(if again { Stop::Now } else { Stop::Soon });
+                self.control.stop(if again { Stop::Now } else { Stop::Soon });
             }
             let open: u64 = self
                 .gauges
@@ -222,10 +202,7 @@ impl Watch<'_> {
                 observer.listen(intervals, watch)
             } else {
                 thread::sleep(OPENING_EVERY);
-                watch(Progress::Opening(
-                    open,
-                    u64::from(self.plan.load.connections),
-                ))
+                watch(Progress::Opening(open, u64::from(self.plan.load.connections)))
             };
             if let Err(refusal) = told {
                 self.control.stop(Stop::Now);
@@ -244,11 +221,7 @@ struct Observer {
 
 impl Observer {
     fn new(workers: usize) -> Self {
-        Self {
-            workers,
-            pending: BTreeMap::new(),
-            rows: Vec::new(),
-        }
+        Self { workers, pending: BTreeMap::new(), rows: Vec::new() }
     }
 
     fn listen(
@@ -320,16 +293,11 @@ fn merge(plan: &Plan, workers: Vec<(Record, Span)>, end: End, started_at: System
         clients.push(worker_record.client);
         spans.push(span);
     }
-    record
-        .conserved()
-        .expect("every request that was taken ends in exactly one outcome");
+    record.conserved().expect("every request that was taken ends in exactly one outcome");
     let (window, origin) = measure(&spans, plan);
     let latencies = Latencies::of(&record.measured);
-    let client = Client {
-        cpu_ns: 0,
-        peak_rss_bytes: sys::process_usage().peak_rss_bytes,
-        workers: clients,
-    };
+    let client =
+        Client { cpu_ns: 0, peak_rss_bytes: sys::process_usage().peak_rss_bytes, workers: clients };
     let verdict = verdict::judge(plan, &record, &client, &latencies);
     Summary {
         started_at,
@@ -349,20 +317,12 @@ fn merge(plan: &Plan, workers: Vec<(Record, Span)>, end: End, started_at: System
 /// How long the parts of the run really lasted.
 fn measure(spans: &[Span], plan: &Plan) -> (Window, Nanos) {
     let latest = |of: fn(&Span) -> Nanos| spans.iter().map(of).max().unwrap_or_default();
-    let start = spans
-        .iter()
-        .map(|span| span.window.start)
-        .min()
-        .unwrap_or_default();
+    let start = spans.iter().map(|span| span.window.start).min().unwrap_or_default();
     let origin = latest(|span| span.window.origin);
     let finished = latest(|span| span.finished);
     let stop = latest(|span| span.window.stop);
     // With a count, the window ends with the last request; with both, whichever came first.
-    let stop = if plan.load.requests.is_some() {
-        stop.min(finished).max(origin)
-    } else {
-        stop
-    };
+    let stop = if plan.load.requests.is_some() { stop.min(finished).max(origin) } else { stop };
     let window = Window {
         warmup_ns: origin.since(start),
         measured_ns: stop.since(origin),

@@ -30,11 +30,7 @@ impl Window {
     #[inline]
     #[must_use]
     pub fn phase_of(&self, taken: Nanos) -> Phase {
-        if taken < self.origin {
-            Phase::Warmup
-        } else {
-            Phase::Measured
-        }
+        if taken < self.origin { Phase::Warmup } else { Phase::Measured }
     }
 
     /// Index of the interval that `now` is in; those before the origin are negative.

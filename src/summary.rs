@@ -120,10 +120,7 @@ pub struct Rates {
 impl Rates {
     /// The rates of a phase that lasted `length_ns`; all 0 when it did not last.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "rates are shown with few digits"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "rates are shown with few digits")]
     pub fn of(phase: &PhaseRecord, length_ns: u64) -> Self {
         if length_ns == 0 {
             return Self::default();
@@ -208,11 +205,7 @@ impl Quantile {
         let clamped = rank > count - all.clamped();
         Some(Self {
             // The bucket of the clamped ones ends a little above the hour that they are known to exceed.
-            value_ns: if clamped {
-                value_ns.min(HIGHEST_NS)
-            } else {
-                value_ns
-            },
+            value_ns: if clamped { value_ns.min(HIGHEST_NS) } else { value_ns },
             lower_bound: censored || clamped || count < fewest_samples(quantile),
         })
     }
@@ -245,12 +238,10 @@ impl Client {
     /// All workers together: times add up, extremes are kept.
     #[must_use]
     pub fn together(&self) -> ClientTally {
-        self.workers
-            .iter()
-            .fold(ClientTally::default(), |mut sum, worker| {
-                sum.add(worker);
-                sum
-            })
+        self.workers.iter().fold(ClientTally::default(), |mut sum, worker| {
+            sum.add(worker);
+            sum
+        })
     }
 }
 
@@ -314,10 +305,7 @@ impl Summary {
 
     /// Bytes a second over the measured window; 0 when it did not last.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "rates are shown with few digits"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "rates are shown with few digits")]
     pub fn bytes_per_second(&self, bytes: u64) -> f64 {
         if self.window.measured_ns == 0 {
             return 0.0;
@@ -327,10 +315,7 @@ impl Summary {
 
     /// CPU time of the process for each whole response, warm-up included, in nanoseconds; `None` without any.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a mean is shown with few digits"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a mean is shown with few digits")]
     pub fn cpu_ns_per_response(&self) -> Option<f64> {
         let responses =
             self.record.warmup.counts.completed() + self.record.measured.counts.completed();

@@ -2,10 +2,7 @@
 //!
 //! One of the listed places for `unsafe`; each call passes pointers to locals that outlive it.
 
-#![expect(
-    unsafe_code,
-    reason = "thin wrappers around libc, each with its argument"
-)]
+#![expect(unsafe_code, reason = "thin wrappers around libc, each with its argument")]
 
 use std::io;
 
@@ -29,15 +26,9 @@ pub fn process_cpu_ns() -> u64 {
 }
 
 #[inline]
-#[expect(
-    clippy::cast_sign_loss,
-    reason = "these clocks start at zero and go up"
-)]
+#[expect(clippy::cast_sign_loss, reason = "these clocks start at zero and go up")]
 fn clock_ns(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid timespec for the whole call; the clock ids are constants that Linux knows.
     unsafe { libc::clock_gettime(clock, &raw mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -64,10 +55,7 @@ pub fn process_usage() -> Usage {
     usage(libc::RUSAGE_SELF)
 }
 
-#[expect(
-    clippy::cast_sign_loss,
-    reason = "the kernel's counters are not negative"
-)]
+#[expect(clippy::cast_sign_loss, reason = "the kernel's counters are not negative")]
 fn usage(who: libc::c_int) -> Usage {
     // SAFETY: rusage is a plain struct of integers, for which zero is a valid value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -86,10 +74,7 @@ fn usage(who: libc::c_int) -> Usage {
 /// # Errors
 /// The operating system's, when limits cannot be read.
 pub fn raise_descriptor_limit(needed: u64) -> io::Result<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid rlimit for the whole call.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
         return Err(io::Error::last_os_error());

@@ -30,9 +30,7 @@ impl Target {
                 ));
             }
             Some((scheme, _)) => {
-                return Err(format!(
-                    "URL '{url}': unknown scheme '{scheme}'; use an http:// URL"
-                ));
+                return Err(format!("URL '{url}': unknown scheme '{scheme}'; use an http:// URL"));
             }
         };
         let rest = rest.split('#').next().unwrap_or("");
@@ -49,21 +47,11 @@ impl Target {
             Some(b'?') => format!("/{path}"),
             Some(_) => path.to_owned(),
         };
-        if let Some(bad) = rest
-            .chars()
-            .find(|c| c.is_ascii_control() || *c == ' ' || !c.is_ascii())
+        if let Some(bad) = rest.chars().find(|c| c.is_ascii_control() || *c == ' ' || !c.is_ascii())
         {
-            return Err(format!(
-                "URL '{}': {bad:?} must be percent-encoded",
-                url.escape_debug()
-            ));
+            return Err(format!("URL '{}': {bad:?} must be percent-encoded", url.escape_debug()));
         }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-            path,
-            authority: authority.to_owned(),
-        })
+        Ok(Self { host: host.to_owned(), port, path, authority: authority.to_owned() })
     }
 }
 
@@ -96,9 +84,7 @@ fn split_authority<'a>(url: &str, authority: &'a str) -> Result<(&'a str, u16), 
         Some(port) => match port.parse::<u16>() {
             Ok(port) if port > 0 && port_digits(authority) => port,
             _ => {
-                return Err(format!(
-                    "URL '{url}': port '{port}' is not a number from 1 to 65535"
-                ));
+                return Err(format!("URL '{url}': port '{port}' is not a number from 1 to 65535"));
             }
         },
     };
@@ -107,10 +93,7 @@ fn split_authority<'a>(url: &str, authority: &'a str) -> Result<(&'a str, u16), 
 
 /// `u16::from_str` takes a leading `+`, which no URL has.
 fn port_digits(authority: &str) -> bool {
-    authority
-        .rsplit(':')
-        .next()
-        .is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
+    authority.rsplit(':').next().is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl fmt::Display for Target {
@@ -128,21 +111,9 @@ mod tests {
         for (url, host, port, path, authority) in [
             ("http://a.example/", "a.example", 80, "/", "a.example"),
             ("http://a.example", "a.example", 80, "/", "a.example"),
-            (
-                "a.example:8080/x?y=1#z",
-                "a.example",
-                8080,
-                "/x?y=1",
-                "a.example:8080",
-            ),
+            ("a.example:8080/x?y=1#z", "a.example", 8080, "/x?y=1", "a.example:8080"),
             ("http://[::1]:81?q", "::1", 81, "/?q", "[::1]:81"),
-            (
-                "HTTP://127.0.0.1:9/a/b",
-                "127.0.0.1",
-                9,
-                "/a/b",
-                "127.0.0.1:9",
-            ),
+            ("HTTP://127.0.0.1:9/a/b", "127.0.0.1", 9, "/a/b", "127.0.0.1:9"),
         ] {
             let target = Target::parse(url).unwrap();
             assert_eq!((target.host.as_str(), target.port), (host, port), "{url}");

@@ -31,11 +31,7 @@ impl Nanos {
     /// Signed seconds from `origin` to this instant.
     #[must_use]
     pub fn seconds_from(self, origin: Self) -> f64 {
-        if self >= origin {
-            seconds(self.since(origin))
-        } else {
-            -seconds(origin.since(self))
-        }
+        if self >= origin { seconds(self.since(origin)) } else { -seconds(origin.since(self)) }
     }
 }
 

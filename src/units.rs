@@ -8,9 +8,7 @@ use crate::time::NANOS_PER_SECOND;
 /// What is wrong with it and how it should look. Lengths are exact to the nanosecond or refused.
 pub fn parse_duration_ns(text: &str) -> Result<u64, String> {
     const EXAMPLES: &str = "use a number and a unit, like 500ms, 10s, 2m or 1h";
-    let digits_end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits_end);
     let unit_ns: u64 = match unit {
         "ns" => 1,
@@ -27,9 +25,8 @@ pub fn parse_duration_ns(text: &str) -> Result<u64, String> {
         return Err(refuse());
     }
     let whole: u64 = whole.parse().map_err(|_| refuse())?;
-    let mut length_ns = whole
-        .checked_mul(unit_ns)
-        .ok_or_else(|| format!("'{text}' is longer than 584 years"))?;
+    let mut length_ns =
+        whole.checked_mul(unit_ns).ok_or_else(|| format!("'{text}' is longer than 584 years"))?;
     let mut place_ns = unit_ns;
     for digit in fraction.bytes() {
         if !digit.is_ascii_digit() {
@@ -65,12 +62,8 @@ pub fn parse_count(text: &str) -> Result<u64, String> {
     {
         return Err(refuse());
     }
-    let whole: u64 = whole
-        .parse()
-        .map_err(|_| format!("'{text}' is too large"))?;
-    let mut count = whole
-        .checked_mul(scale)
-        .ok_or_else(|| format!("'{text}' is too large"))?;
+    let whole: u64 = whole.parse().map_err(|_| format!("'{text}' is too large"))?;
+    let mut count = whole.checked_mul(scale).ok_or_else(|| format!("'{text}' is too large"))?;
     let mut place = scale;
     for digit in fraction.bytes() {
         if !digit.is_ascii_digit() || place % 10 != 0 {
@@ -155,27 +148,12 @@ mod tests {
 
     #[test]
     fn counts_are_exact() {
-        for (text, count) in [
-            ("0", 0),
-            ("200", 200),
-            ("10k", 10_000),
-            ("1.5M", 1_500_000),
-            ("2G", 2_000_000_000),
-        ] {
+        for (text, count) in
+            [("0", 0), ("200", 200), ("10k", 10_000), ("1.5M", 1_500_000), ("2G", 2_000_000_000)]
+        {
             assert_eq!(parse_count(text), Ok(count), "{text}");
         }
-        for text in [
-            "",
-            "k",
-            "-1",
-            "+1",
-            "1.5",
-            "1.2345k",
-            "1e3",
-            "10 k",
-            "10kk",
-            "99999999999G",
-        ] {
+        for text in ["", "k", "-1", "+1", "1.5", "1.2345k", "1e3", "10 k", "10kk", "99999999999G"] {
             assert!(parse_count(text).is_err(), "{text}");
         }
     }

@@ -102,10 +102,7 @@ pub fn judge(plan: &Plan, record: &Record, client: &Client, latencies: &Latencie
         )
     } else if connections.opened < connections.asked {
         let (opened, asked) = (connections.opened, connections.asked);
-        (
-            Code::ConnectionLimited,
-            format!("only {opened} of {asked} connections could be opened"),
-        )
+        (Code::ConnectionLimited, format!("only {opened} of {asked} connections could be opened"))
     } else if samples < needed {
         (
             Code::InsufficientSamples,
@@ -113,20 +110,12 @@ pub fn judge(plan: &Plan, record: &Record, client: &Client, latencies: &Latencie
         )
     } else {
         let share = percent(1.0 - busiest);
-        (
-            Code::ServerLimited,
-            format!("the workers waited for the server {share} of the time"),
-        )
+        (Code::ServerLimited, format!("the workers waited for the server {share} of the time"))
     };
     // A saturated worker is no fault in a closed loop: it is what the load was limited by.
     let valid = reasons.iter().all(|reason| reason.level != Level::Invalid)
         && !matches!(code, Code::ConnectionLimited | Code::InsufficientSamples);
-    Verdict {
-        code,
-        valid,
-        sentence,
-        reasons,
-    }
+    Verdict { code, valid, sentence, reasons }
 }
 
 fn reasons(plan: &Plan, record: &Record, busiest: f64) -> Vec<Reason> {
@@ -144,11 +133,7 @@ fn reasons(plan: &Plan, record: &Record, busiest: f64) -> Vec<Reason> {
     }
     let overflowed = record.client.completions_overflowed;
     if overflowed > 0 {
-        add(
-            "C4",
-            Level::Warn,
-            format!("the completion queue overflowed {overflowed} times"),
-        );
+        add("C4", Level::Warn, format!("the completion queue overflowed {overflowed} times"));
     }
     let refused: u64 = record
         .errors

@@ -14,12 +14,7 @@ fn start() -> Server {
 
 fn start_with(threads: usize) -> Server {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    Server::start(&Options {
-        listen,
-        threads,
-        cpus: Vec::new(),
-    })
-    .unwrap()
+    Server::start(&Options { listen, threads, cpus: Vec::new() }).unwrap()
 }
 
 /// One connection and what was read from it but not looked at yet.
@@ -38,14 +33,9 @@ struct Response {
 impl Client {
     fn to(server: &Server) -> Self {
         let stream = TcpStream::connect(server.local_address()).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self {
-            stream,
-            unread: Vec::new(),
-        }
+        Self { stream, unread: Vec::new() }
     }
 
     fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -77,10 +67,7 @@ impl Client {
 
     fn until(&mut self, mark: &[u8]) -> String {
         loop {
-            let found = self
-                .unread
-                .windows(mark.len())
-                .position(|part| part == mark);
+            let found = self.unread.windows(mark.len()).position(|part| part == mark);
             if let Some(at) = found {
                 let text = self.take(at + mark.len());
                 return String::from_utf8(text).unwrap();
@@ -110,11 +97,7 @@ impl Client {
     fn response_head(&mut self) -> Response {
         let head = self.until(b"\r\n\r\n");
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Response {
-            head,
-            status,
-            body: Vec::new(),
-        }
+        Response { head, status, body: Vec::new() }
     }
 
     /// All that comes until the server closes.
@@ -125,15 +108,12 @@ impl Client {
 }
 
 fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
 fn follows_pattern(body: &[u8]) -> bool {
     const PATTERN: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-\n";
-    body.iter()
-        .enumerate()
-        .all(|(i, byte)| *byte == PATTERN[i % 64])
+    body.iter().enumerate().all(|(i, byte)| *byte == PATTERN[i % 64])
 }
 
 #[test]
@@ -141,10 +121,7 @@ fn each_path_answers_as_documented() {
     let server = start_with(2);
     let mut client = Client::to(&server);
     let root = client.get("/");
-    assert_eq!(
-        (root.status, root.body.as_slice()),
-        (200, &b"Hello, World\n"[..])
-    );
+    assert_eq!((root.status, root.body.as_slice()), (200, &b"Hello, World\n"[..]));
     assert_eq!(field(&root.head, "Content-Type"), Some("text/plain"));
     for count in [0, 1, 1000, 65_536, 1_048_576, 5_000_000] {
         for kind in ["bytes", "chunked"] {
@@ -166,23 +143,14 @@ fn each_path_answers_as_documented() {
 fn delays_are_never_early_and_not_late_by_much() {
     let server = start();
     let mut client = Client::to(&server);
-    for (path, delay_us) in [
-        ("/delay/500us", 500),
-        ("/delay/2.5ms", 2500),
-        ("/delay/30ms", 30_000),
-    ] {
+    for (path, delay_us) in [("/delay/500us", 500), ("/delay/2.5ms", 2500), ("/delay/30ms", 30_000)]
+    {
         let start = Instant::now();
         assert_eq!(client.get(path).status, 200);
         let took = start.elapsed();
-        assert!(
-            took >= Duration::from_micros(delay_us),
-            "{path} took {took:?}"
-        );
+        assert!(took >= Duration::from_micros(delay_us), "{path} took {took:?}");
         // A loaded machine may stretch any wait; this is far from the usual tens of microseconds.
-        assert!(
-            took < Duration::from_micros(delay_us) + Duration::from_secs(1),
-            "{path}"
-        );
+        assert!(took < Duration::from_micros(delay_us) + Duration::from_secs(1), "{path}");
     }
     server.stop();
 }
@@ -211,15 +179,7 @@ fn delay_stalls_neither_earlier_answers_nor_other_connections() {
 fn pipelined_requests_are_answered_in_order() {
     let server = start();
     let mut client = Client::to(&server);
-    let paths = [
-        "/",
-        "/status/503",
-        "/bytes/100000",
-        "/chunked/70000",
-        "/delay/1ms",
-        "/x",
-        "/",
-    ];
+    let paths = ["/", "/status/503", "/bytes/100000", "/chunked/70000", "/delay/1ms", "/x", "/"];
     let expected = [200, 503, 200, 200, 200, 404, 200];
     let mut requests = String::new();
     for path in paths.iter().cycle().take(paths.len() * 20) {
@@ -273,10 +233,7 @@ fn bodies_of_requests_are_read_and_dropped() {
     let mut client = Client::to(&server);
     let body = vec![b'x'; 3 << 20];
     for _ in 0..2 {
-        client.send(format!(
-            "POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        ));
+        client.send(format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len()));
         client.send(&body);
         assert_eq!(client.response().status, 200);
         client.send("PUT /status/201 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n300000\r\n");
@@ -332,14 +289,8 @@ fn bad_requests_are_refused_and_the_connection_closed() {
     let refused: [(&str, u16); 6] = [
         ("BAD\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
-        (
-            "POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-            400,
-        ),
-        (
-            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
-            400,
-        ),
+        ("POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400),
         ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         (&huge, 431),
     ];
@@ -380,11 +331,7 @@ fn connection_closes_when_either_side_says_so() {
             client.send(request);
             let response = client.response();
             assert_eq!(response.status, 200);
-            assert_eq!(
-                field(&response.head, "Connection"),
-                Some("close"),
-                "{request}"
-            );
+            assert_eq!(field(&response.head, "Connection"), Some("close"), "{request}");
             assert!(client.rest().is_empty());
         }
     }
@@ -441,11 +388,7 @@ fn peers_that_vanish_do_no_harm() {
     assert_eq!(Client::to(&server).get("/").status, 200);
     let counters = server.counters();
     assert_eq!(counters.requests(PathClass::Bytes), 5);
-    assert_eq!(
-        counters.requests(PathClass::Root),
-        1,
-        "unfinished requests are not counted"
-    );
+    assert_eq!(counters.requests(PathClass::Root), 1, "unfinished requests are not counted");
     server.stop();
 }
 
@@ -549,18 +492,9 @@ fn port_is_shared_by_the_threads_and_free_after_the_stop() {
     }
     assert_eq!(server.counters().connections_accepted, 30);
     server.stop();
-    let again = Server::start(&Options {
-        listen,
-        threads: 1,
-        cpus: Vec::new(),
-    })
-    .unwrap();
+    let again = Server::start(&Options { listen, threads: 1, cpus: Vec::new() }).unwrap();
     assert_eq!(Client::to(&again).get("/").status, 200);
-    let taken = Server::start(&Options {
-        listen,
-        threads: 1,
-        cpus: Vec::new(),
-    });
+    let taken = Server::start(&Options { listen, threads: 1, cpus: Vec::new() });
     assert!(taken.err().unwrap().contains("--listen"));
     again.stop();
 }
@@ -568,16 +502,8 @@ fn port_is_shared_by_the_threads_and_free_after_the_stop() {
 #[test]
 fn options_that_cannot_be_had_are_refused_by_name() {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let none = Server::start(&Options {
-        listen,
-        threads: 0,
-        cpus: Vec::new(),
-    });
+    let none = Server::start(&Options { listen, threads: 0, cpus: Vec::new() });
     assert!(none.err().unwrap().contains("--threads"));
-    let nowhere = Server::start(&Options {
-        listen,
-        threads: 2,
-        cpus: vec![1023],
-    });
+    let nowhere = Server::start(&Options { listen, threads: 2, cpus: vec![1023] });
     assert!(nowhere.err().unwrap().contains("--cpus"));
 }

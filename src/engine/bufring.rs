@@ -32,13 +32,7 @@ impl BufferRing {
         assert!(count.is_power_of_two(), "the kernel masks ring places");
         let entries = map(size_of::<BufRingEntry>() * usize::from(count))?.cast::<BufRingEntry>();
         let memory = map(usize::from(count) * size as usize)?;
-        let mut ring = Self {
-            entries,
-            memory,
-            count,
-            size,
-            tail: 0,
-        };
+        let mut ring = Self { entries, memory, count, size, tail: 0 };
         // SAFETY: the entries are page-aligned, mapped for `count` entries, and stay mapped until the value is dropped,
         // which the engine does only after every operation that may pick a buffer has ended.
         unsafe {

@@ -32,13 +32,7 @@ pub(super) struct Idler {
 
 impl Idler {
     pub(super) fn new(strategy: Idle, core_to_itself: bool) -> Self {
-        Self {
-            strategy,
-            core_to_itself,
-            next_check: Nanos(0),
-            switches: 0,
-            yield_until: Nanos(0),
-        }
+        Self { strategy, core_to_itself, next_check: Nanos(0), switches: 0, yield_until: Nanos(0) }
     }
 
     /// How long to spin before sleeping; 0 to sleep at once.
@@ -48,11 +42,7 @@ impl Idler {
             Idle::Spin => u64::MAX,
             Idle::Auto => {
                 let useful = self.core_to_itself && (1..=SPIN_UP_TO_IN_FLIGHT).contains(&in_flight);
-                if useful && !self.is_contested(now) {
-                    LONGEST_SPIN_NS
-                } else {
-                    0
-                }
+                if useful && !self.is_contested(now) { LONGEST_SPIN_NS } else { 0 }
             }
         }
     }

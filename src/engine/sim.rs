@@ -1,1 +1,366 @@
-//! sim
+//! The same worker against a seeded server in memory, on a clock that only moves when nothing is left to do.
+//!
+//! For tests and instruction counts: no descriptors, no threads, no real time. The server counts for itself what it
+//! did, so that both sides of every request can be compared.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::conn::{ConnId, Receiving};
+use crate::failure::{Failure, Phase};
+use crate::record::{Interval, Record};
+use crate::time::Nanos;
+use crate::worker::{Action, Event, Job, Span, Worker};
+
+/// What the server does with a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Deed {
+    /// Answers.
+    Answer,
+    /// Answers 503.
+    Refuse,
+    /// Sends bytes that are no response.
+    Garbage,
+    /// Sends half of the answer, then closes in order.
+    Cut,
+    /// Closes in order without an answer.
+    Close,
+    /// Resets the connection.
+    Reset,
+    /// Never answers.
+    Ignore,
+}
+
+/// A server: what it answers, when, and how often it does what.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// A whole good response.
+    pub response: Vec<u8>,
+    /// From a request to the first byte of its answer, in nanoseconds.
+    pub delay_ns: u64,
+    /// Deeds with their weights; one is drawn for each request.
+    pub deeds: Vec<(Deed, u32)>,
+    /// Of a hundred attempts to connect, so many are refused.
+    pub refused_percent: u64,
+    /// Answers are cut into pieces of at most this many bytes, each 1 us after the one before.
+    pub piece_bytes: usize,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
+/// What the server says it did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Requests that reached it.
+    pub requests: u64,
+    /// Whole good answers.
+    pub answered: u64,
+    /// Whole 503 answers.
+    pub refused: u64,
+    /// Connections that it ended with garbage, by closing or by a reset, or left without an answer.
+    pub spoilt: u64,
+    /// Connections opened.
+    pub opened: u64,
+}
+
+/// How a simulated run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the worker saw.
+    pub record: Record,
+    /// The instants that frame it.
+    pub span: Span,
+    /// Its intervals, in order.
+    pub intervals: Vec<Interval>,
+    /// What the server says it did.
+    pub server: Counts,
+}
+
+/// Runs a worker to its end.
+#[must_use]
+pub fn run(job: Job, server: &Server) -> Outcome {
+    let begun = Nanos(1_000_000_000);
+    let connections = job.connections as usize;
+    let mut simulation = Simulation {
+        worker: Worker::new(job, begun),
+        server,
+        now: begun,
+        peers: vec![Peer::default(); connections],
+        events: BinaryHeap::new(),
+        next_event: 0,
+        random: server.seed,
+        counts: Counts::default(),
+        intervals: Vec::new(),
+    };
+    simulation.drive();
+    let Simulation { worker, now, counts, intervals, .. } = simulation;
+    let (record, span) = worker.into_record(now);
+    Outcome { record, span, intervals, server: counts }
+}
+
+/// The far end of one connection.
+#[derive(Clone, Debug, Default)]
+struct Peer {
+    generation: u32,
+    open: bool,
+    /// Arrived and not yet received.
+    buffered: Vec<u8>,
+    /// The stream ends after what is buffered.
+    ended: bool,
+    receiving: Option<Waiting>,
+    /// When the last piece that was planned arrives: answers do not overtake each other.
+    busy_until: Nanos,
+    /// Nothing more will be said.
+    silent: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Waiting {
+    Bytes(Receiving),
+    Discard(u64),
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum News {
+    Opened,
+    Refused,
+    Sent,
+    Bytes(Vec<u8>),
+    End,
+    Reset,
+}
+
+struct Simulation<'s> {
+    worker: Worker,
+    server: &'s Server,
+    now: Nanos,
+    peers: Vec<Peer>,
+    events: BinaryHeap<Reverse<(Nanos, u64, u32, u32, News)>>,
+    next_event: u64,
+    random: u64,
+    counts: Counts,
+    intervals: Vec<Interval>,
+}
+
+impl Simulation<'_> {
+    fn drive(&mut self) {
+        const WIRE_NS: u64 = 1_000;
+        let mut started = false;
+        loop {
+            if !started && self.worker.is_ready() {
+                started = true;
+                self.worker.start_at(self.now.plus(WIRE_NS));
+            }
+            self.worker.tick(self.now);
+            self.intervals.extend(std::iter::from_fn(|| self.worker.take_interval()));
+            if self.worker.is_finished() {
+                return;
+            }
+            let mut acted = false;
+            while let Some(action) = self.worker.next_action() {
+                acted = true;
+                self.act(action);
+            }
+            self.worker.submitted(self.now, self.now);
+            if !acted {
+                self.advance();
+            }
+        }
+    }
+
+    /// Moves the clock to the next thing that happens, and lets it happen.
+    fn advance(&mut self) {
+        let deadline = self.worker.next_deadline();
+        let due = self.events.peek().map_or(Nanos::NEVER, |Reverse((at, ..))| *at);
+        assert!(
+            due.min(deadline) < Nanos::NEVER,
+            "a worker that waits for nothing would wait forever"
+        );
+        self.now = self.now.max(due.min(deadline));
+        if due > deadline {
+            return;
+        }
+        if let Some(Reverse((_, _, index, generation, news))) = self.events.pop() {
+            self.happen(ConnId { index, generation }, news);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Connect(id) => {
+                self.peers[id.index as usize] =
+                    Peer { generation: id.generation, ..Peer::default() };
+                let refused = self.draw() % 100 < self.server.refused_percent;
+                self.plan(
+                    id,
+                    self.now.plus(10_000),
+                    if refused { News::Refused } else { News::Opened },
+                );
+            }
+            Action::Send { conn, count, confirm, .. } => {
+                for _ in 0..count {
+                    self.serve(conn);
+                }
+                if confirm {
+                    self.plan(conn, self.now.plus(1_000), News::Sent);
+                }
+            }
+            Action::Receive { conn, receiving } => self.wait(conn, Waiting::Bytes(receiving)),
+            Action::Discard { conn, length } => self.wait(conn, Waiting::Discard(length)),
+            Action::Close(id) => self.peers[id.index as usize].open = false,
+        }
+    }
+
+    /// One request has reached the server.
+    fn serve(&mut self, id: ConnId) {
+        self.counts.requests += 1;
+        let deed = self.draw_deed();
+        let peer = &self.peers[id.index as usize];
+        if peer.silent {
+            self.counts.spoilt += 1;
+            return;
+        }
+        let at = peer.busy_until.max(self.now.plus(self.server.delay_ns));
+        let half = self.server.response.len() / 2;
+        let (bytes, end) = match deed {
+            Deed::Answer => (self.server.response.clone(), None),
+            Deed::Refuse => (b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy".to_vec(), None),
+            Deed::Garbage => (b"SSH-2.0-nothing\r\n".to_vec(), Some(News::End)),
+            Deed::Cut => (self.server.response[..half].to_vec(), Some(News::End)),
+            Deed::Close => (Vec::new(), Some(News::End)),
+            Deed::Reset => (Vec::new(), Some(News::Reset)),
+            Deed::Ignore => (Vec::new(), None),
+        };
+        match deed {
+            Deed::Answer => self.counts.answered += 1,
+            Deed::Refuse => self.counts.refused += 1,
+            _ => self.counts.spoilt += 1,
+        }
+        self.peers[id.index as usize].silent = end.is_some() || deed == Deed::Ignore;
+        let last = self.deliver(id, at, &bytes);
+        if let Some(end) = end {
+            self.plan(id, last.plus(1_000), end);
+        }
+    }
+
+    /// Plans the arrival of `bytes` in pieces; returns when the last one comes.
+    fn deliver(&mut self, id: ConnId, at: Nanos, bytes: &[u8]) -> Nanos {
+        let mut last = at;
+        let mut next = at;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let most = rest.len().min(self.server.piece_bytes.max(1)) as u64;
+            let length = usize::try_from(1 + self.draw() % most).unwrap_or(1);
+            let (piece, after) = if self.server.piece_bytes >= rest.len() {
+                (rest, &rest[rest.len()..])
+            } else {
+                rest.split_at(length)
+            };
+            self.plan(id, next, News::Bytes(piece.to_vec()));
+            last = next;
+            next = next.plus(1_000);
+            rest = after;
+        }
+        self.peers[id.index as usize].busy_until = last;
+        last
+    }
+
+    fn plan(&mut self, id: ConnId, at: Nanos, news: News) {
+        self.next_event += 1;
+        self.events.push(Reverse((at, self.next_event, id.index, id.generation, news)));
+    }
+
+    fn wait(&mut self, id: ConnId, waiting: Waiting) {
+        let peer = &mut self.peers[id.index as usize];
+        if peer.generation == id.generation {
+            peer.receiving = Some(waiting);
+            self.flush(id);
+        }
+    }
+
+    fn happen(&mut self, id: ConnId, news: News) {
+        let peer = &mut self.peers[id.index as usize];
+        if peer.generation != id.generation {
+            return;
+        }
+        match news {
+            News::Opened => {
+                peer.open = true;
+                self.counts.opened += 1;
+                self.worker.on_event(self.now, Event::Connected(id));
+            }
+            News::Refused => {
+                let failure = Failure::from_errno(Phase::Connect, libc::ECONNREFUSED);
+                self.worker.on_event(self.now, Event::Failed(id, failure));
+            }
+            News::Sent => self.worker.on_event(self.now, Event::Sent(id)),
+            News::Bytes(bytes) => {
+                peer.buffered.extend_from_slice(&bytes);
+                self.flush(id);
+            }
+            News::End => {
+                peer.ended = true;
+                self.flush(id);
+            }
+            News::Reset => {
+                let failure = Failure::from_errno(Phase::Receive, libc::ECONNRESET);
+                self.worker.on_event(self.now, Event::Failed(id, failure));
+            }
+        }
+    }
+
+    /// Hands over what has arrived, as far as the worker asked for it.
+    fn flush(&mut self, id: ConnId) {
+        let peer = &mut self.peers[id.index as usize];
+        let Some(waiting) = peer.receiving else { return };
+        if peer.buffered.is_empty() {
+            if peer.ended {
+                peer.ended = false;
+                self.worker.on_event(self.now, Event::Eof(id));
+            }
+            return;
+        }
+        match waiting {
+            Waiting::Bytes(receiving) => {
+                let bytes = std::mem::take(&mut peer.buffered);
+                if receiving == Receiving::Once {
+                    peer.receiving = None;
+                }
+                self.worker.on_event(self.now, Event::Received(id, &bytes));
+            }
+            Waiting::Discard(length) => {
+                let taken = usize::try_from(length)
+                    .map_or(peer.buffered.len(), |l| l.min(peer.buffered.len()));
+                peer.buffered.drain(..taken);
+                peer.receiving = None;
+                self.worker.on_event(self.now, Event::Discarded(id, taken as u64));
+            }
+        }
+        let ended = self.peers[id.index as usize].ended;
+        if ended {
+            self.flush(id);
+        }
+    }
+
+    fn draw_deed(&mut self) -> Deed {
+        let total: u32 = self.server.deeds.iter().map(|(_, weight)| weight).sum();
+        let mut drawn = self.draw() % u64::from(total.max(1));
+        for &(deed, weight) in &self.server.deeds {
+            if drawn < u64::from(weight) {
+                return deed;
+            }
+            drawn -= u64::from(weight);
+        }
+        Deed::Answer
+    }
+
+    /// xorshift64*: repeatable draws.
+    fn draw(&mut self) -> u64 {
+        let mut x = self.random | 1;
+        x ^= x >> 12;
+        x ^= x << 25;
+        x ^= x >> 27;
+        self.random = x;
+        x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+}

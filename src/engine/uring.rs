@@ -71,16 +71,12 @@ pub fn probe() -> Result<(), Unsupported> {
 /// When the ring cannot be set up; nothing was sent then.
 pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Span), Unsupported> {
     let connections = job.connections.max(1);
-    let completions = connections
-        .saturating_mul(2)
-        .next_power_of_two()
-        .clamp(4 * SUBMISSIONS, 65_536);
+    let completions =
+        connections.saturating_mul(2).next_power_of_two().clamp(4 * SUBMISSIONS, 65_536);
     let mut ring = build_ring(SUBMISSIONS, completions)?;
     let (mut submitter, submissions, completions) = ring.split();
     // The registered descriptor is known only to this submitter, which is therefore kept.
-    submitter
-        .register_ring_fd()
-        .map_err(|error| explain(&error))?;
+    submitter.register_ring_fd().map_err(|error| explain(&error))?;
     let buffers = connections.next_power_of_two().clamp(64, MOST_BUFFERS);
     let buffers = u16::try_from(buffers).unwrap_or(u16::MAX);
     let buffers =
@@ -116,9 +112,7 @@ fn build_ring(submissions: u32, completions: u32) -> Result<IoUring, Unsupported
         }
         builder.build(submissions)
     };
-    build(true)
-        .or_else(|_| build(false))
-        .map_err(|error| explain(&error))
+    build(true).or_else(|_| build(false)).map_err(|error| explain(&error))
 }
 
 /// The probable cause of a refused ring, and what to do about it.
@@ -159,10 +153,7 @@ fn token(operation: Operation, id: ConnId) -> u64 {
     u64::from(id.index) << 32 | u64::from(id.generation) << 8 | operation as u64
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "taking apart what token put together"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "taking apart what token put together")]
 fn untoken(token: u64) -> (Operation, ConnId) {
     let operation = match token as u8 {
         0 => Operation::Connect,
@@ -174,10 +165,7 @@ fn untoken(token: u64) -> (Operation, ConnId) {
     };
     (
         operation,
-        ConnId {
-            index: (token >> 32) as u32,
-            generation: (token >> 8) as u32 & 0x00ff_ffff,
-        },
+        ConnId { index: (token >> 32) as u32, generation: (token >> 8) as u32 & 0x00ff_ffff },
     )
 }
 
@@ -253,12 +241,9 @@ impl Engine<'_> {
         while let Some(action) = worker.next_action() {
             match action {
                 Action::Connect(id) => self.connect(id, worker, now),
-                Action::Send {
-                    conn,
-                    count,
-                    confirm,
-                    ..
-                } => self.send(conn, count, confirm, worker),
+                Action::Send { conn, count, confirm, .. } => {
+                    self.send(conn, count, confirm, worker)
+                }
                 Action::Receive { conn, receiving } => self.receive(conn, receiving, worker),
                 Action::Discard { conn, length } => self.discard(conn, length, worker),
                 Action::Close(id) => self.close(id, worker),
@@ -303,12 +288,9 @@ impl Engine<'_> {
     }
 
     fn connect(&mut self, id: ConnId, worker: &mut Worker, now: Nanos) {
-        let socket = Socket::new(
-            self.domain,
-            Type::STREAM.nonblocking().cloexec(),
-            Some(Protocol::TCP),
-        )
-        .and_then(|socket| socket.set_tcp_nodelay(true).map(|()| socket));
+        let socket =
+            Socket::new(self.domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))
+                .and_then(|socket| socket.set_tcp_nodelay(true).map(|()| socket));
         let socket = match socket {
             Ok(socket) => socket,
             Err(error) => {
@@ -325,12 +307,8 @@ impl Engine<'_> {
         )
         .build()
         .user_data(token(Operation::Connect, id));
-        self.slots[id.index as usize] = Slot {
-            socket: Some(socket),
-            generation: id.generation,
-            busy: true,
-            send: (0, 0),
-        };
+        self.slots[id.index as usize] =
+            Slot { socket: Some(socket), generation: id.generation, busy: true, send: (0, 0) };
         self.push(&entry, worker);
     }
 
@@ -344,10 +322,7 @@ impl Engine<'_> {
         self.send_bytes(id, 0, length, confirm, worker);
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a send is where and how much of what"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "a send is where and how much of what")]
     fn send_bytes(
         &mut self,
         id: ConnId,
@@ -366,11 +341,7 @@ impl Engine<'_> {
             .build()
             .user_data(token(Operation::Send, id));
         // A failed or short send completes in any case; only the news of success can be done without.
-        let entry = if confirm {
-            entry
-        } else {
-            entry.flags(Flags::SKIP_SUCCESS)
-        };
+        let entry = if confirm { entry } else { entry.flags(Flags::SKIP_SUCCESS) };
         self.push(&entry, worker);
     }
 
@@ -436,10 +407,7 @@ impl Engine<'_> {
 
     fn descriptor(&self, id: ConnId) -> Option<Fd> {
         let slot = &self.slots[id.index as usize];
-        let socket = slot
-            .socket
-            .as_ref()
-            .filter(|_| slot.generation == id.generation)?;
+        let socket = slot.socket.as_ref().filter(|_| slot.generation == id.generation)?;
         Some(Fd(socket.as_raw_fd()))
     }
 
@@ -458,11 +426,7 @@ impl Engine<'_> {
             return;
         }
         let begun = monotonic();
-        let longest_ns = if started {
-            LONGEST_SLEEP_NS
-        } else {
-            START_SLEEP_NS
-        };
+        let longest_ns = if started { LONGEST_SLEEP_NS } else { START_SLEEP_NS };
         let deadline = worker.next_deadline().min(begun.plus(longest_ns));
         let spin_ns = self.idler.spin_ns(begun, worker.requests_in_flight());
         let mut now = begun;
@@ -498,13 +462,9 @@ impl Engine<'_> {
 
     fn sleep(&mut self, length_ns: u64) {
         let subsecond = u32::try_from(length_ns % NANOS_PER_SECOND).unwrap_or(0);
-        let timeout = Timespec::new()
-            .sec(length_ns / NANOS_PER_SECOND)
-            .nsec(subsecond);
+        let timeout = Timespec::new().sec(length_ns / NANOS_PER_SECOND).nsec(subsecond);
         // ETIME is the deadline, EINTR a signal: either way the loop goes round.
-        let _ = self
-            .submitter
-            .submit_with_args(1, &SubmitArgs::new().timespec(&timeout));
+        let _ = self.submitter.submit_with_args(1, &SubmitArgs::new().timespec(&timeout));
     }
 
     /// Takes every completion that is there.
@@ -603,16 +563,10 @@ impl Engine<'_> {
 
     /// Cancels everything and waits for it, so that the kernel is done with our memory.
     fn cancel_all(&mut self) {
-        let cancelled = self
-            .submitter
-            .register_sync_cancel(None, CancelBuilder::any().all());
-        let nothing_left = cancelled
-            .err()
-            .is_none_or(|error| error.raw_os_error() == Some(libc::ENOENT));
-        assert!(
-            nothing_left,
-            "the kernel keeps operations on memory that is about to be freed"
-        );
+        let cancelled = self.submitter.register_sync_cancel(None, CancelBuilder::any().all());
+        let nothing_left =
+            cancelled.err().is_none_or(|error| error.raw_os_error() == Some(libc::ENOENT));
+        assert!(nothing_left, "the kernel keeps operations on memory that is about to be freed");
         self.slots.clear();
     }
 }

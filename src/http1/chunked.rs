@@ -61,12 +61,7 @@ impl Chunked {
     /// At the start of a body.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            state: State::Size,
-            digits: 0,
-            extra: 0,
-            left: 0,
-        }
+        Self { state: State::Size, digits: 0, extra: 0, left: 0 }
     }
 
     /// Goes on at `input[from..]` to the next piece of data or the end.
@@ -138,11 +133,7 @@ impl Chunked {
 
     fn extra(&mut self, next: State) -> Result<State, Kind> {
         self.extra += 1;
-        if self.extra > MOST_EXTRA_BYTES {
-            Err(Kind::HeadTooLarge)
-        } else {
-            Ok(next)
-        }
+        if self.extra > MOST_EXTRA_BYTES { Err(Kind::HeadTooLarge) } else { Ok(next) }
     }
 }
 
@@ -220,10 +211,7 @@ mod tests {
     #[test]
     fn the_largest_size_does_not_overflow() {
         let mut chunked = Chunked::new();
-        assert_eq!(
-            chunked.next(b"ffffffffffffffff\r\nxyz", 0),
-            Ok(Found::Data(18..21))
-        );
+        assert_eq!(chunked.next(b"ffffffffffffffff\r\nxyz", 0), Ok(Found::Data(18..21)));
         assert_eq!(chunked.left, u64::MAX - 3);
     }
 
@@ -239,9 +227,6 @@ mod tests {
     fn a_million_chunks_of_one_byte_are_decoded() {
         let mut input = "1\r\nx\r\n".repeat(1_000_000);
         input.push_str("0\r\n\r\n");
-        assert_eq!(
-            decode(input.as_bytes(), 8192).unwrap().unwrap().0.len(),
-            1_000_000
-        );
+        assert_eq!(decode(input.as_bytes(), 8192).unwrap().unwrap().0.len(), 1_000_000);
     }
 }

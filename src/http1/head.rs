@@ -164,11 +164,7 @@ impl Fields {
             self.content_length = Some(length);
             any = true;
         }
-        if any {
-            Ok(())
-        } else {
-            Err(Kind::BadContentLength)
-        }
+        if any { Ok(()) } else { Err(Kind::BadContentLength) }
     }
 
     /// Codings accumulate over lines; after `chunked` none may follow.
@@ -179,11 +175,7 @@ impl Fields {
             }
             self.chunked_last = Some(coding.eq_ignore_ascii_case(b"chunked"));
         }
-        if self.chunked_last.is_none() {
-            Err(Kind::BadTransferEncoding)
-        } else {
-            Ok(())
-        }
+        if self.chunked_last.is_none() { Err(Kind::BadTransferEncoding) } else { Ok(()) }
     }
 
     fn body(&self, status: u16, to_head_request: bool) -> Body {
@@ -208,10 +200,7 @@ impl Fields {
 
 /// The non-empty members of a comma-separated list.
 fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value
-        .split(|&byte| byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .filter(|item| !item.is_empty())
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
 }
 
 fn decimal(digits: &[u8]) -> Option<u64> {
@@ -243,51 +232,31 @@ mod tests {
     use crate::failure::Kind;
 
     fn framing(head: &str) -> Result<(Body, bool), Kind> {
-        parse(format!("{head}\r\n\r\n").as_bytes(), false, None).map(|head| {
-            head.map(|head| (head.body, head.keep_alive))
-                .expect("a whole head")
-        })
+        parse(format!("{head}\r\n\r\n").as_bytes(), false, None)
+            .map(|head| head.map(|head| (head.body, head.keep_alive)).expect("a whole head"))
     }
 
     #[test]
     fn framing_follows_rfc_9112() {
         for (head, expected) in [
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5",
-                (Body::Length(5), true),
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5", (Body::Length(5), true)),
             (
                 "HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\nContent-Length:5",
                 (Body::Length(5), true),
             ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 0005",
-                (Body::Length(5), true),
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0005", (Body::Length(5), true)),
             ("HTTP/1.1 200 OK\r\nContent-Length: 0", (Body::None, true)),
             ("HTTP/1.1 200 OK", (Body::UntilClose, true)),
             ("HTTP/1.1 200", (Body::UntilClose, true)),
             ("HTTP/1.1 204 No\r\nContent-Length: 5", (Body::None, true)),
-            (
-                "HTTP/1.1 304 No\r\nTransfer-Encoding: chunked",
-                (Body::None, true),
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked",
-                (Body::Chunked, true),
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked",
-                (Body::Chunked, true),
-            ),
+            ("HTTP/1.1 304 No\r\nTransfer-Encoding: chunked", (Body::None, true)),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked", (Body::Chunked, true)),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked", (Body::Chunked, true)),
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
                 (Body::Chunked, true),
             ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked",
-                (Body::UntilClose, true),
-            ),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked", (Body::UntilClose, true)),
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3",
                 (Body::Chunked, false),
@@ -300,10 +269,7 @@ mod tests {
                 "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: Foo, Close",
                 (Body::Length(5), false),
             ),
-            (
-                "HTTP/1.0 200 OK\r\nContent-Length: 5",
-                (Body::Length(5), false),
-            ),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 5", (Body::Length(5), false)),
             (
                 "HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: Keep-Alive",
                 (Body::Length(5), true),
@@ -316,39 +282,15 @@ mod tests {
     #[test]
     fn what_cannot_be_framed_is_refused_by_kind() {
         for (head, kind) in [
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: -1",
-                Kind::BadContentLength,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: +5",
-                Kind::BadContentLength,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 0x20",
-                Kind::BadContentLength,
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: -1", Kind::BadContentLength),
+            ("HTTP/1.1 200 OK\r\nContent-Length: +5", Kind::BadContentLength),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0x20", Kind::BadContentLength),
             ("HTTP/1.1 200 OK\r\nContent-Length:", Kind::BadContentLength),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5,6",
-                Kind::BadContentLength,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6",
-                Kind::BadContentLength,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616",
-                Kind::BadContentLength,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip",
-                Kind::BadTransferEncoding,
-            ),
-            (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding:",
-                Kind::BadTransferEncoding,
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5,6", Kind::BadContentLength),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6", Kind::BadContentLength),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616", Kind::BadContentLength),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip", Kind::BadTransferEncoding),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding:", Kind::BadTransferEncoding),
             ("HTTP/1.1 099 OK", Kind::BadHead),
             ("HTTP/1.1 2e2 OK", Kind::BadHead),
             ("HTTP/1.1 2000 OK", Kind::BadHead),
@@ -375,22 +317,12 @@ mod tests {
     fn heads_are_bounded_in_bytes_and_lines() {
         let mut lines = "HTTP/1.1 200 OK\r\n".to_owned();
         lines.push_str(&"a: b\r\n".repeat(MOST_HEADERS));
-        assert!(
-            parse(format!("{lines}\r\n").as_bytes(), false, None)
-                .unwrap()
-                .is_some()
-        );
+        assert!(parse(format!("{lines}\r\n").as_bytes(), false, None).unwrap().is_some());
         lines.push_str("a: b\r\n\r\n");
-        assert_eq!(
-            parse(lines.as_bytes(), false, None),
-            Err(Kind::HeadTooLarge)
-        );
+        assert_eq!(parse(lines.as_bytes(), false, None), Err(Kind::HeadTooLarge));
         let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(MOST_HEAD_BYTES));
         assert_eq!(parse(long.as_bytes(), false, None), Err(Kind::HeadTooLarge));
         let whole_but_long = format!("{long}\r\n\r\n");
-        assert_eq!(
-            parse(whole_but_long.as_bytes(), false, None),
-            Err(Kind::HeadTooLarge)
-        );
+        assert_eq!(parse(whole_but_long.as_bytes(), false, None), Err(Kind::HeadTooLarge));
     }
 }

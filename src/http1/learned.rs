@@ -55,9 +55,7 @@ impl LearnedHead {
         for hole in &self.holes {
             let literal = literal_start..hole.start;
             if candidate[literal.clone()] != self.bytes[literal]
-                || !candidate[hole.clone()]
-                    .iter()
-                    .all(|&byte| is_field_value_byte(byte))
+                || !candidate[hole.clone()].iter().all(|&byte| is_field_value_byte(byte))
             {
                 return false;
             }
@@ -91,10 +89,7 @@ mod tests {
     }
 
     fn replaced(old: &str, new: &str) -> Vec<u8> {
-        String::from_utf8(NGINX.to_vec())
-            .unwrap()
-            .replace(old, new)
-            .into_bytes()
+        String::from_utf8(NGINX.to_vec()).unwrap().replace(old, new).into_bytes()
     }
 
     #[test]
@@ -107,34 +102,17 @@ mod tests {
 
     #[test]
     fn a_head_that_differs_in_framing_is_not_recognised() {
-        for (old, new) in [
-            ("615", "616"),
-            ("keep-alive", "close     "),
-            ("200", "204"),
-            ("Date", "Tate"),
-        ] {
-            assert_eq!(
-                learned().recognise(&replaced(old, new)),
-                None,
-                "{old} -> {new}"
-            );
+        for (old, new) in
+            [("615", "616"), ("keep-alive", "close     "), ("200", "204"), ("Date", "Tate")]
+        {
+            assert_eq!(learned().recognise(&replaced(old, new)), None, "{old} -> {new}");
         }
     }
 
     #[test]
     fn a_hole_with_line_ends_or_controls_is_not_recognised() {
-        for bad in [
-            "05:00\r\n00",
-            "05:00\n:00",
-            "05:00\0:00",
-            "05:00\x7f:00",
-            "05:00\x1b:00",
-        ] {
-            assert_eq!(
-                learned().recognise(&replaced("05:00:00", bad)),
-                None,
-                "{bad:?}"
-            );
+        for bad in ["05:00\r\n00", "05:00\n:00", "05:00\0:00", "05:00\x7f:00", "05:00\x1b:00"] {
+            assert_eq!(learned().recognise(&replaced("05:00:00", bad)), None, "{bad:?}");
         }
     }
 

@@ -299,10 +299,7 @@ impl ResponseReader {
                 self.see_data(&input[from..from + taken], framer);
                 if whole {
                     let response = self.finish(framer.needle.as_ref());
-                    return Ok(Progressed::Whole {
-                        consumed: from + taken,
-                        response,
-                    });
+                    return Ok(Progressed::Whole { consumed: from + taken, response });
                 }
                 Ok(Progressed::NeedMore)
             }

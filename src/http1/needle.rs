@@ -25,10 +25,7 @@ impl Needle {
             matched += usize::from(text[at] == text[matched]);
             borders[at] = matched;
         }
-        Self {
-            text: text.to_vec(),
-            borders,
-        }
+        Self { text: text.to_vec(), borders }
     }
 
     /// Looks at the next piece.

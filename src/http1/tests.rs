@@ -26,30 +26,18 @@ fn read(pieces: &[&[u8]], framer: &mut Framer) -> Verdict {
                 }
                 Ok(Progressed::NeedMore) => break,
                 Err(kind) => {
-                    return Verdict {
-                        responses,
-                        violation: Some(kind),
-                        end: None,
-                    };
+                    return Verdict { responses, violation: Some(kind), end: None };
                 }
             }
         }
     }
     let end = match reader.end_of_stream(framer) {
         StreamEnd::Violation(kind) => {
-            return Verdict {
-                responses,
-                violation: Some(kind),
-                end: None,
-            };
+            return Verdict { responses, violation: Some(kind), end: None };
         }
         end => Some(end),
     };
-    Verdict {
-        responses,
-        violation: None,
-        end,
-    }
+    Verdict { responses, violation: None, end }
 }
 
 fn whole(stream: &[u8]) -> Verdict {
@@ -80,29 +68,17 @@ fn the_verdict_does_not_depend_on_where_a_stream_is_cut() {
         for cut in 0..=stream.len() {
             let (first, second) = stream.split_at(cut);
             let verdict = read(&[first, second], &mut Framer::new(false, Some(b"needle")));
-            assert_eq!(
-                verdict,
-                expected,
-                "{:?} cut at {cut}",
-                String::from_utf8_lossy(stream)
-            );
+            assert_eq!(verdict, expected, "{:?} cut at {cut}", String::from_utf8_lossy(stream));
         }
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-        assert_eq!(
-            read(&bytes, &mut Framer::new(false, Some(b"needle"))),
-            expected
-        );
+        assert_eq!(read(&bytes, &mut Framer::new(false, Some(b"needle"))), expected);
     }
 }
 
 #[test]
 fn bodies_are_counted_searched_and_ended_by_their_framing() {
     let found = |stream: &[u8]| -> Vec<(u16, u64, bool)> {
-        whole(stream)
-            .responses
-            .iter()
-            .map(|r| (r.status, r.body_bytes, r.contains))
-            .collect()
+        whole(stream).responses.iter().map(|r| (r.status, r.body_bytes, r.contains)).collect()
     };
     assert_eq!(found(STREAMS[0]), [(200, 6, true)]);
     assert_eq!(found(STREAMS[1]), [(200, 2, false), (200, 2, false)]);
@@ -162,10 +138,7 @@ fn a_long_hidden_violation_is_found_at_the_end_of_the_stream() {
     stream.extend_from_slice(&[b'x'; 2000]);
     stream.push(0);
     let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-    assert_eq!(
-        read(&bytes, &mut Framer::new(false, None)).violation,
-        Some(Kind::BadHead)
-    );
+    assert_eq!(read(&bytes, &mut Framer::new(false, None)).violation, Some(Kind::BadHead));
     assert_eq!(whole(&stream).violation, Some(Kind::BadHead));
 }
 

@@ -79,9 +79,7 @@ fn load(args: &RunArgs) -> Result<Load, String> {
     let pipeline = match args.pipeline {
         0 => return Err("-p 0: at least one request must be in flight a connection".to_owned()),
         p if p > MOST_PIPELINE => {
-            return Err(format!(
-                "-p {p}: at most {MOST_PIPELINE} requests in flight a connection"
-            ));
+            return Err(format!("-p {p}: at most {MOST_PIPELINE} requests in flight a connection"));
         }
         p => u32::try_from(p).map_err(|error| error.to_string())?,
     };
@@ -95,24 +93,15 @@ fn load(args: &RunArgs) -> Result<Load, String> {
         return Err("-d 0: the measured time must be longer than nothing".to_owned());
     }
     if args.requests_per_connection == Some(0) {
-        return Err(
-            "--requests-per-connection 0: at least one request must go over a connection"
-                .to_owned(),
-        );
+        return Err("--requests-per-connection 0: at least one request must go over a connection"
+            .to_owned());
     }
-    let requests_per_connection = if args.no_keepalive {
-        Some(1)
-    } else {
-        args.requests_per_connection
-    };
+    let requests_per_connection =
+        if args.no_keepalive { Some(1) } else { args.requests_per_connection };
     if let Some(each) = requests_per_connection
         && each < u64::from(pipeline)
     {
-        let flag = if args.no_keepalive {
-            "--no-keepalive"
-        } else {
-            "--requests-per-connection"
-        };
+        let flag = if args.no_keepalive { "--no-keepalive" } else { "--requests-per-connection" };
         return Err(format!(
             "-p {pipeline} contradicts {flag}: a connection is closed after {each}; use a smaller -p"
         ));
@@ -123,9 +112,7 @@ fn load(args: &RunArgs) -> Result<Load, String> {
         pipeline,
         duration_ns: args.duration.or((!counted).then_some(DEFAULT_DURATION_NS)),
         requests: args.requests,
-        warmup_ns: args
-            .warmup
-            .unwrap_or(if counted { 0 } else { DEFAULT_WARMUP_NS }),
+        warmup_ns: args.warmup.unwrap_or(if counted { 0 } else { DEFAULT_WARMUP_NS }),
         requests_per_connection,
     })
 }
@@ -137,9 +124,7 @@ fn timeouts(args: &RunArgs) -> Result<Timeouts, String> {
         ("--give-up", args.give_up),
     ] {
         if value_ns == 0 {
-            return Err(format!(
-                "{flag} 0: nothing can be that fast; give a longer time"
-            ));
+            return Err(format!("{flag} 0: nothing can be that fast; give a longer time"));
         }
     }
     Ok(Timeouts {

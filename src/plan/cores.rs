@@ -5,11 +5,8 @@ use std::net::IpAddr;
 /// Cores that this process may use, in ascending order.
 #[must_use]
 pub fn allowed() -> Vec<usize> {
-    let mut cores: Vec<usize> = core_affinity::get_core_ids()
-        .unwrap_or_default()
-        .into_iter()
-        .map(|core| core.id)
-        .collect();
+    let mut cores: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect();
     cores.sort_unstable();
     if cores.is_empty() { vec![0] } else { cores }
 }
@@ -66,12 +63,8 @@ fn default_count(
         return (most, None);
     }
     let half = (usable.min(quota) / 2).clamp(1, most);
-    let reason = (half < most).then(|| {
-        format!(
-            "half of {} cores: the target is on this host",
-            usable.min(quota)
-        )
-    });
+    let reason = (half < most)
+        .then(|| format!("half of {} cores: the target is on this host", usable.min(quota)));
     (half, reason)
 }
 
@@ -89,31 +82,16 @@ mod tests {
     fn what_cannot_be_had_is_refused_by_flag() {
         let cores = allowed();
         let too_many = cores.len() as u64 + 1;
-        assert!(
-            choose(Some(0), None, 64, false)
-                .unwrap_err()
-                .contains("-t 0")
-        );
+        assert!(choose(Some(0), None, 64, false).unwrap_err().contains("-t 0"));
         assert!(choose(Some(2), None, 1, false).unwrap_err().contains("-c"));
-        assert!(
-            choose(Some(too_many), None, 1000, false)
-                .unwrap_err()
-                .contains("-t")
-        );
-        assert!(
-            choose(None, Some(&[8000]), 64, false)
-                .unwrap_err()
-                .contains("--cpus")
-        );
+        assert!(choose(Some(too_many), None, 1000, false).unwrap_err().contains("-t"));
+        assert!(choose(None, Some(&[8000]), 64, false).unwrap_err().contains("--cpus"));
     }
 
     #[test]
     fn a_target_on_this_host_gets_half_of_the_cores() {
         let cores = allowed().len();
-        assert_eq!(
-            choose(None, None, 64, true).unwrap().0.len(),
-            (cores / 2).max(1)
-        );
+        assert_eq!(choose(None, None, 64, true).unwrap().0.len(), (cores / 2).max(1));
         assert_eq!(choose(None, None, 1, false).unwrap().0.len(), 1);
     }
 

@@ -14,11 +14,7 @@ pub struct Expect {
 impl Default for Expect {
     /// Status 2xx and 3xx.
     fn default() -> Self {
-        Self {
-            status: vec![(200, 399)],
-            size: None,
-            body_contains: None,
-        }
+        Self { status: vec![(200, 399)], size: None, body_contains: None }
     }
 }
 
@@ -40,9 +36,7 @@ impl Expect {
                 ));
             };
             if seen.contains(&name) {
-                return Err(format!(
-                    "--expect '{clause}': '{name}' is given twice; give it once"
-                ));
+                return Err(format!("--expect '{clause}': '{name}' is given twice; give it once"));
             }
             seen.push(name);
             match name {
@@ -62,9 +56,7 @@ impl Expect {
     #[inline]
     #[must_use]
     pub fn accepts_status(&self, status: u16) -> bool {
-        self.status
-            .iter()
-            .any(|&(low, high)| (low..=high).contains(&status))
+        self.status.iter().any(|&(low, high)| (low..=high).contains(&status))
     }
 
     /// Whether a body must be read to judge it.

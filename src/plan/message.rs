@@ -9,7 +9,7 @@ use crate::target::Target;
 
 /// What the user said about the request.
 #[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
+pub(super) struct Message<'a> {
     /// `--method`.
     pub method: Option<&'a str>,
     /// `--header`, as given.
@@ -29,7 +29,7 @@ impl Message<'_> {
     ///
     /// # Errors
     /// The flag whose value cannot be sent, and why.
-    pub fn serialise(&self, target: &Target) -> Result<(RequestImage, String), String> {
+    pub(super) fn serialise(&self, target: &Target) -> Result<(RequestImage, String), String> {
         if let Some(path) = self.raw {
             let bytes =
                 read_input(path).map_err(|error| format!("--raw {}: {error}", path.display()))?;
@@ -42,22 +42,14 @@ impl Message<'_> {
             let method =
                 String::from_utf8_lossy(bytes.split(|&byte| byte == b' ').next().unwrap_or(b""))
                     .into_owned();
-            return Ok((
-                RequestImage::new(&bytes, self.pipeline, method == "HEAD"),
-                method,
-            ));
+            return Ok((RequestImage::new(&bytes, self.pipeline, method == "HEAD"), method));
         }
         let body = self.read_body()?;
-        let method = self
-            .method
-            .unwrap_or(if body.is_some() { "POST" } else { "GET" });
+        let method = self.method.unwrap_or(if body.is_some() { "POST" } else { "GET" });
         check_method(method)?;
         let mut bytes = self.head(target, method, body.as_deref())?.into_bytes();
         bytes.extend_from_slice(body.as_deref().unwrap_or(b""));
-        Ok((
-            RequestImage::new(&bytes, self.pipeline, method == "HEAD"),
-            method.to_owned(),
-        ))
+        Ok((RequestImage::new(&bytes, self.pipeline, method == "HEAD"), method.to_owned()))
     }
 
     fn read_body(&self) -> Result<Option<Vec<u8>>, String> {
@@ -78,11 +70,7 @@ impl Message<'_> {
         for header in self.headers {
             given.push(check_header(header)?);
         }
-        let has = |name: &str| {
-            given
-                .iter()
-                .any(|(known, _)| known.eq_ignore_ascii_case(name))
-        };
+        let has = |name: &str| given.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
         let mut add = |name: &str, value: &str| {
             if !has(name) {
                 head.push_str(&format!("{name}: {value}\r\n"));
@@ -100,7 +88,7 @@ impl Message<'_> {
         if self.close {
             if has("Connection") {
                 return Err(
-                    "--no-keepalive contradicts -H 'Connection: ...': give one of them".to_owned(),
+                    "--no-keepalive contradicts -H 'Connection: ...': give one of them".to_owned()
                 );
             }
             add("Connection", "close");
@@ -116,14 +104,11 @@ impl Message<'_> {
 fn check_method(method: &str) -> Result<(), String> {
     if method == "CONNECT" {
         return Err(
-            "-m CONNECT: a tunnel is no request to benchmark; use another method".to_owned(),
+            "-m CONNECT: a tunnel is no request to benchmark; use another method".to_owned()
         );
     }
     if method.is_empty() || !method.bytes().all(is_token_byte) {
-        return Err(format!(
-            "-m '{}': a method is a word like GET or POST",
-            method.escape_debug()
-        ));
+        return Err(format!("-m '{}': a method is a word like GET or POST", method.escape_debug()));
     }
     Ok(())
 }
@@ -140,10 +125,7 @@ fn check_header(header: &str) -> Result<(&str, &str), String> {
         ));
     }
     let value = value.trim_matches([' ', '\t']);
-    if value
-        .bytes()
-        .any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f)
-    {
+    if value.bytes().any(|byte| (byte < b' ' && byte != b'\t') || byte == 0x7f) {
         return Err(format!(
             "-H '{shown}': a value holds no line ends or other control characters"
         ));
@@ -171,14 +153,8 @@ mod tests {
     use std::io::Write;
     use std::path::Path;
 
-    const PLAIN: Message<'_> = Message {
-        method: None,
-        headers: &[],
-        body: None,
-        raw: None,
-        close: false,
-        pipeline: 1,
-    };
+    const PLAIN: Message<'_> =
+        Message { method: None, headers: &[], body: None, raw: None, close: false, pipeline: 1 };
 
     fn serialise(message: &Message<'_>) -> Result<String, String> {
         let target = Target::parse("http://example.test:81/a?b").unwrap();
@@ -190,23 +166,13 @@ mod tests {
     #[test]
     fn a_plain_request_is_a_get_with_a_host() {
         let request = serialise(&PLAIN).unwrap();
-        assert!(
-            request.starts_with("GET /a?b HTTP/1.1\r\nHost: example.test:81\r\n"),
-            "{request}"
-        );
-        assert!(
-            request.ends_with("\r\n\r\n") && !request.contains("Content-Length"),
-            "{request}"
-        );
+        assert!(request.starts_with("GET /a?b HTTP/1.1\r\nHost: example.test:81\r\n"), "{request}");
+        assert!(request.ends_with("\r\n\r\n") && !request.contains("Content-Length"), "{request}");
     }
 
     #[test]
     fn a_body_makes_a_post_with_its_length() {
-        let request = serialise(&Message {
-            body: Some("hello"),
-            ..PLAIN
-        })
-        .unwrap();
+        let request = serialise(&Message { body: Some("hello"), ..PLAIN }).unwrap();
         assert!(
             request.starts_with("POST ") && request.contains("Content-Length: 5\r\n"),
             "{request}"
@@ -217,16 +183,9 @@ mod tests {
     #[test]
     fn a_given_header_replaces_the_default_one() {
         let headers = ["host: other".to_owned(), "X-A:  b ".to_owned()];
-        let request = serialise(&Message {
-            headers: &headers,
-            ..PLAIN
-        })
-        .unwrap();
+        let request = serialise(&Message { headers: &headers, ..PLAIN }).unwrap();
         assert!(!request.contains("example.test"), "{request}");
-        assert!(
-            request.contains("host: other\r\n") && request.contains("X-A: b\r\n"),
-            "{request}"
-        );
+        assert!(request.contains("host: other\r\n") && request.contains("X-A: b\r\n"), "{request}");
     }
 
     #[test]
@@ -235,35 +194,21 @@ mod tests {
         file.write_all(b"HEAD / HTTP/1.0\r\n\r\n").unwrap();
         let named = format!("@{}", file.path().display());
         assert!(
-            serialise(&Message {
-                body: Some(&named),
-                ..PLAIN
-            })
-            .unwrap()
-            .ends_with("\r\n\r\nHEAD / HTTP/1.0\r\n\r\n")
+            serialise(&Message { body: Some(&named), ..PLAIN })
+                .unwrap()
+                .ends_with("\r\n\r\nHEAD / HTTP/1.0\r\n\r\n")
         );
         let target = Target::parse("http://x/").unwrap();
-        let (image, method) = Message {
-            raw: Some(file.path()),
-            ..PLAIN
-        }
-        .serialise(&target)
-        .unwrap();
-        assert_eq!(
-            (image.one(), method.as_str()),
-            (&b"HEAD / HTTP/1.0\r\n\r\n"[..], "HEAD")
-        );
+        let (image, method) =
+            Message { raw: Some(file.path()), ..PLAIN }.serialise(&target).unwrap();
+        assert_eq!((image.one(), method.as_str()), (&b"HEAD / HTTP/1.0\r\n\r\n"[..], "HEAD"));
         assert!(image.is_head());
     }
 
     #[test]
     fn what_cannot_be_sent_is_refused_by_flag() {
         let header = |header: &str| {
-            serialise(&Message {
-                headers: &[header.to_owned()],
-                ..PLAIN
-            })
-            .unwrap_err()
+            serialise(&Message { headers: &[header.to_owned()], ..PLAIN }).unwrap_err()
         };
         assert!(header("no colon").contains("-H 'no colon': no colon"));
         assert!(header("A: b\r\nEvil: c").contains("control characters"));
@@ -271,33 +216,14 @@ mod tests {
         assert!(header(": c").contains("no header name"));
         for method in ["", "GE T", "GET\r\n", "CONNECT"] {
             assert!(
-                serialise(&Message {
-                    method: Some(method),
-                    ..PLAIN
-                })
-                .unwrap_err()
-                .contains("-m")
+                serialise(&Message { method: Some(method), ..PLAIN }).unwrap_err().contains("-m")
             );
         }
-        let missing = Message {
-            body: Some("@/nonexistent/file"),
-            ..PLAIN
-        };
-        assert!(
-            serialise(&missing)
-                .unwrap_err()
-                .contains("--body @/nonexistent/file")
-        );
-        let raw = Message {
-            raw: Some(Path::new("/nonexistent")),
-            ..PLAIN
-        };
+        let missing = Message { body: Some("@/nonexistent/file"), ..PLAIN };
+        assert!(serialise(&missing).unwrap_err().contains("--body @/nonexistent/file"));
+        let raw = Message { raw: Some(Path::new("/nonexistent")), ..PLAIN };
         assert!(serialise(&raw).unwrap_err().contains("--raw /nonexistent"));
-        let both = Message {
-            close: true,
-            headers: &["connection: x".to_owned()],
-            ..PLAIN
-        };
+        let both = Message { close: true, headers: &["connection: x".to_owned()], ..PLAIN };
         assert!(serialise(&both).unwrap_err().contains("--no-keepalive"));
     }
 }

@@ -58,10 +58,7 @@ impl ErrorTable {
     }
 
     fn add_row(&mut self, row: ErrorRow) {
-        let known = self
-            .rows
-            .iter()
-            .position(|known| known.failure == row.failure);
+        let known = self.rows.iter().position(|known| known.failure == row.failure);
         let index = match known {
             Some(index) => index,
             None if self.rows.len() < MOST_ROWS => {
@@ -93,9 +90,7 @@ mod tests {
         table.count(refused, Nanos(5), b"");
         table.count(refused, Nanos(9), &[b'x'; 1000]);
         table.count(refused, Nanos(7), b"later");
-        let [row] = table.rows() else {
-            panic!("one row")
-        };
+        let [row] = table.rows() else { panic!("one row") };
         assert_eq!((row.count, row.first, row.last), (3, Nanos(5), Nanos(9)));
         assert_eq!(row.sample.len(), SAMPLE_BYTES);
     }

@@ -33,13 +33,7 @@ impl LatencyHistogram {
     pub fn new(digits: u8) -> Self {
         let buckets = Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, digits)
             .expect("the bounds are constants and the digits are below 6");
-        Self {
-            buckets,
-            min_ns: u64::MAX,
-            max_ns: 0,
-            sum_ns: 0,
-            clamped: 0,
-        }
+        Self { buckets, min_ns: u64::MAX, max_ns: 0, sum_ns: 0, clamped: 0 }
     }
 
     /// Counts one latency. Never allocates; a value above one hour keeps its exact maximum and is clamped otherwise.
@@ -59,14 +53,8 @@ impl LatencyHistogram {
     /// # Panics
     /// When the two have different digits.
     pub fn add(&mut self, other: &Self) {
-        assert_eq!(
-            self.buckets.sigfig(),
-            other.buckets.sigfig(),
-            "only like histograms are added"
-        );
-        self.buckets
-            .add(&other.buckets)
-            .expect("histograms of the same bounds add");
+        assert_eq!(self.buckets.sigfig(), other.buckets.sigfig(), "only like histograms are added");
+        self.buckets.add(&other.buckets).expect("histograms of the same bounds add");
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
         self.sum_ns += other.sum_ns;
@@ -93,10 +81,7 @@ impl LatencyHistogram {
 
     /// Exact mean in nanoseconds; `None` when empty.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a mean is shown with few digits"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a mean is shown with few digits")]
     pub fn mean_ns(&self) -> Option<f64> {
         (self.count() > 0).then(|| self.sum_ns as f64 / self.count() as f64)
     }
@@ -110,11 +95,8 @@ impl LatencyHistogram {
     /// The value at `quantile` (0.0 to 1.0) in nanoseconds, never outside the exact extremes; `None` when empty.
     #[must_use]
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
-        (self.count() > 0).then(|| {
-            self.buckets
-                .value_at_quantile(quantile)
-                .clamp(self.min_ns, self.max_ns)
-        })
+        (self.count() > 0)
+            .then(|| self.buckets.value_at_quantile(quantile).clamp(self.min_ns, self.max_ns))
     }
 
     /// The buckets, for writers of HdrHistogram formats.
@@ -155,10 +137,7 @@ mod tests {
         }
         assert_eq!(histogram.min_ns(), Some(1_234_567));
         assert_eq!(histogram.max_ns(), Some(7_654_321));
-        assert_eq!(
-            histogram.mean_ns(),
-            Some((1_234_567.0 + 7_654_321.0 + 4_000_001.0) / 3.0)
-        );
+        assert_eq!(histogram.mean_ns(), Some((1_234_567.0 + 7_654_321.0 + 4_000_001.0) / 3.0));
         assert_eq!(histogram.quantile_ns(1.0), Some(7_654_321));
     }
 
@@ -174,10 +153,7 @@ mod tests {
     #[test]
     fn merging_parts_equals_recording_the_whole() {
         let mut whole = LatencyHistogram::new(RUN_DIGITS);
-        let mut parts = [
-            LatencyHistogram::new(RUN_DIGITS),
-            LatencyHistogram::new(RUN_DIGITS),
-        ];
+        let mut parts = [LatencyHistogram::new(RUN_DIGITS), LatencyHistogram::new(RUN_DIGITS)];
         for value in (0..10_000_u64).map(|i| i * i * 37 + 1) {
             whole.record(value);
             parts[usize::from(value % 3 == 0)].record(value);
@@ -186,10 +162,7 @@ mod tests {
         merged.add(&other);
         assert_eq!(merged.buckets(), whole.buckets());
         assert_eq!(merged.mean_ns(), whole.mean_ns());
-        assert_eq!(
-            (merged.min_ns(), merged.max_ns()),
-            (whole.min_ns(), whole.max_ns())
-        );
+        assert_eq!((merged.min_ns(), merged.max_ns()), (whole.min_ns(), whole.max_ns()));
     }
 
     #[test]

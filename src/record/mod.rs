@@ -284,9 +284,7 @@ impl Record {
 
     /// Counts one opened connection.
     pub fn connected(&mut self, connect_ns: u64) {
-        self.connect
-            .get_or_insert_with(|| LatencyHistogram::new(RUN_DIGITS))
-            .record(connect_ns);
+        self.connect.get_or_insert_with(|| LatencyHistogram::new(RUN_DIGITS)).record(connect_ns);
     }
 
     /// Adds the record of another worker.
@@ -297,9 +295,7 @@ impl Record {
         self.interim_responses += other.interim_responses;
         self.connections.add(&other.connections);
         if let Some(connect) = &other.connect {
-            self.connect
-                .get_or_insert_with(|| LatencyHistogram::new(RUN_DIGITS))
-                .add(connect);
+            self.connect.get_or_insert_with(|| LatencyHistogram::new(RUN_DIGITS)).add(connect);
         }
         self.client.add(&other.client);
     }
@@ -309,14 +305,8 @@ impl Record {
     /// # Errors
     /// The phase and the equation that does not hold.
     pub fn conserved(&self) -> Result<(), String> {
-        for (phase, record) in [
-            (Phase::Warmup, &self.warmup),
-            (Phase::Measured, &self.measured),
-        ] {
-            record
-                .counts
-                .conserved()
-                .map_err(|broken| format!("{}: {broken}", phase.name()))?;
+        for (phase, record) in [(Phase::Warmup, &self.warmup), (Phase::Measured, &self.measured)] {
+            record.counts.conserved().map_err(|broken| format!("{}: {broken}", phase.name()))?;
             let by_status: u64 = record.status.iter().sum();
             if by_status != record.counts.completed() {
                 return Err(format!(
@@ -327,11 +317,7 @@ impl Record {
             }
             let timed = record.service_at_once.count() + record.service_in_parts.count();
             if timed != record.counts.completed() + record.counts.timeout {
-                return Err(format!(
-                    "{}: {timed} latencies for {:?}",
-                    phase.name(),
-                    record.counts
-                ));
+                return Err(format!("{}: {timed} latencies for {:?}", phase.name(), record.counts));
             }
         }
         Ok(())

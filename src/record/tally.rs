@@ -101,10 +101,7 @@ impl Counts {
         }
         let ended = self.completed() + self.failed() + self.in_flight_at_end;
         if self.sent != ended {
-            return Err(format!(
-                "sent {} is not the sum of outcomes {ended}: {self:?}",
-                self.sent
-            ));
+            return Err(format!("sent {} is not the sum of outcomes {ended}: {self:?}", self.sent));
         }
         Ok(())
     }

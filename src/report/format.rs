@@ -98,11 +98,7 @@ pub fn bytes(number: f64) -> String {
         amount /= 1024.0;
         unit = larger;
     }
-    if unit == "B" {
-        format!("{amount:.0} B")
-    } else {
-        format!("{amount:.2} {unit}")
-    }
+    if unit == "B" { format!("{amount:.0} B") } else { format!("{amount:.2} {unit}") }
 }
 
 /// Bytes a second as wrk prints them, without the final `B`: `606.33M`. A unit begins at 0.85 of itself.
@@ -148,10 +144,8 @@ pub fn escape_within(bytes: &[u8], most: usize) -> String {
 #[must_use]
 pub fn rfc3339(instant: SystemTime) -> String {
     let since_epoch = instant.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (
-        since_epoch.as_secs() / SECONDS_PER_DAY,
-        since_epoch.as_secs() % SECONDS_PER_DAY,
-    );
+    let (days, second) =
+        (since_epoch.as_secs() / SECONDS_PER_DAY, since_epoch.as_secs() % SECONDS_PER_DAY);
     let (year, month, day) = civil_from_days(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     let millisecond = since_epoch.subsec_millis();
@@ -168,11 +162,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     (year, month, day)
 }
@@ -240,10 +230,7 @@ mod tests {
     #[test]
     fn sizes_have_binary_units() {
         let sizes = [0.0, 1023.0, 1024.0, 1_048_575.0, 357_785_600.0].map(bytes);
-        assert_eq!(
-            sizes,
-            ["0 B", "1023 B", "1.00 KiB", "1.00 MiB", "341.21 MiB"]
-        );
+        assert_eq!(sizes, ["0 B", "1023 B", "1.00 KiB", "1.00 MiB", "341.21 MiB"]);
     }
 
     #[test]

@@ -20,27 +20,18 @@ pub fn hgrm(histogram: &LatencyHistogram) -> String {
         "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
     );
     let buckets = histogram.buckets();
-    let (min_ns, max_ns) = (
-        histogram.min_ns().unwrap_or(0),
-        histogram.max_ns().unwrap_or(0),
-    );
+    let (min_ns, max_ns) = (histogram.min_ns().unwrap_or(0), histogram.max_ns().unwrap_or(0));
     let mut total = 0;
     for step in buckets.iter_quantiles(TICKS_PER_HALF_DISTANCE) {
         total += step.count_since_last_iteration();
         let quantile = step.quantile_iterated_to();
         // The upper edge of the last bucket is not the exact maximum, which the other reports show.
-        let value_ns = if quantile < 1.0 {
-            step.value_iterated_to().clamp(min_ns, max_ns)
-        } else {
-            max_ns
-        };
+        let value_ns =
+            if quantile < 1.0 { step.value_iterated_to().clamp(min_ns, max_ns) } else { max_ns };
         let value_ms = float(value_ns) / NANOS_PER_MILLI;
         let row = if quantile < 1.0 {
             let inverse = 1.0 / (1.0 - quantile);
-            writeln!(
-                text,
-                "{value_ms:12.6} {quantile:2.12} {total:10} {inverse:14.2}"
-            )
+            writeln!(text, "{value_ms:12.6} {quantile:2.12} {total:10} {inverse:14.2}")
         } else {
             writeln!(text, "{value_ms:12.6} {quantile:2.12} {total:10}")
         };

@@ -122,12 +122,8 @@ fn plan_of(plan: &Plan) -> Value {
 /// The first word of the request, which the user may have written byte for byte.
 pub(super) fn method(plan: &Plan) -> String {
     const MOST_CHARACTERS: usize = 32;
-    let word = plan
-        .request
-        .one()
-        .split(|byte| byte.is_ascii_whitespace())
-        .next()
-        .unwrap_or_default();
+    let word =
+        plan.request.one().split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
     format::escape_within(word, MOST_CHARACTERS)
 }
 
@@ -172,12 +168,8 @@ fn rates(rates: &Rates) -> Value {
 }
 
 fn status(responses: &[u64]) -> Value {
-    let seen: BTreeMap<usize, u64> = responses
-        .iter()
-        .copied()
-        .enumerate()
-        .filter(|&(_, count)| count > 0)
-        .collect();
+    let seen: BTreeMap<usize, u64> =
+        responses.iter().copied().enumerate().filter(|&(_, count)| count > 0).collect();
     json!(seen)
 }
 
@@ -236,18 +228,12 @@ fn phases(summary: &Summary) -> Vec<Value> {
         .filter_map(|phase| {
             let (record, length_ns, start_s, end_s) = match phase {
                 Phase::Warmup if window.warmup_ns == 0 => return None,
-                Phase::Warmup => (
-                    &summary.record.warmup,
-                    window.warmup_ns,
-                    -seconds(window.warmup_ns),
-                    0.0,
-                ),
-                Phase::Measured => (
-                    &summary.record.measured,
-                    window.measured_ns,
-                    0.0,
-                    seconds(window.measured_ns),
-                ),
+                Phase::Warmup => {
+                    (&summary.record.warmup, window.warmup_ns, -seconds(window.warmup_ns), 0.0)
+                }
+                Phase::Measured => {
+                    (&summary.record.measured, window.measured_ns, 0.0, seconds(window.measured_ns))
+                }
             };
             Some(json!({
                 "name": phase.name(),
@@ -281,13 +267,7 @@ enum Histograms {
 }
 
 fn latency(latencies: &Latencies, histograms: Histograms, connect: Value) -> Value {
-    let Latencies {
-        response,
-        service,
-        first_byte,
-        failed,
-        censored,
-    } = latencies;
+    let Latencies { response, service, first_byte, failed, censored } = latencies;
     let mut response = distribution(response, service, histograms);
     response["censored"] = json!(censored);
     json!({
@@ -317,10 +297,7 @@ fn distribution(
     keys.insert("max_us".into(), json!(all.max_ns().map(micros)));
     for (name, quantile) in QUANTILES {
         let value = Quantile::of(all, answered, quantile);
-        keys.insert(
-            format!("{name}_us"),
-            json!(value.map(|value| micros(value.value_ns))),
-        );
+        keys.insert(format!("{name}_us"), json!(value.map(|value| micros(value.value_ns))));
         if value.is_none_or(|value| value.lower_bound) {
             unsupported.push(name);
         }

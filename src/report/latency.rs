@@ -44,20 +44,12 @@ impl Column<'_> {
 
 /// Latencies side by side; those that are the same by definition only once.
 pub(super) fn table(page: &mut Page, latencies: &Latencies) {
-    let Latencies {
-        response,
-        service,
-        first_byte,
-        failed,
-        censored,
-    } = latencies;
+    let Latencies { response, service, first_byte, failed, censored } = latencies;
     if response.count() == 0 {
         page.fact("Latency", "not a single response, so there is none");
     } else {
-        let mut columns = vec![
-            column("service", service, service),
-            column("ttfb", first_byte, first_byte),
-        ];
+        let mut columns =
+            vec![column("service", service, service), column("ttfb", first_byte, first_byte)];
         if *censored > 0 {
             columns.insert(0, column("response", response, service));
         }
@@ -79,11 +71,7 @@ fn column<'a>(
     all: &'a LatencyHistogram,
     answered: &'a LatencyHistogram,
 ) -> Column<'a> {
-    Column {
-        name,
-        all,
-        answered,
-    }
+    Column { name, all, answered }
 }
 
 fn rows(page: &mut Page, columns: &[Column<'_>]) {

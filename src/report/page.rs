@@ -15,10 +15,7 @@ pub struct Style {
 impl Default for Style {
     /// No colour, 80 columns: what a file or a pipe gets.
     fn default() -> Self {
-        Self {
-            color: false,
-            columns: 80,
-        }
+        Self { color: false, columns: 80 }
     }
 }
 
@@ -57,10 +54,7 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn new(style: Style) -> Self {
-        Self {
-            text: String::new(),
-            style,
-        }
+        Self { text: String::new(), style }
     }
 
     pub(super) fn finish(self) -> String {
@@ -113,9 +107,7 @@ impl Page {
 
     /// More text below a fact, wrapped.
     pub(super) fn more(&mut self, text: &str) {
-        wrap(text, self.width())
-            .iter()
-            .for_each(|line| self.beside(line));
+        wrap(text, self.width()).iter().for_each(|line| self.beside(line));
     }
 
     /// A remark below a table, wrapped.
@@ -131,11 +123,7 @@ impl Page {
     }
 
     fn paint(&self, paint: Paint, text: &str) -> String {
-        if self.style.color {
-            format!("{}{text}\x1b[0m", paint.code())
-        } else {
-            text.to_owned()
-        }
+        if self.style.color { format!("{}{text}\x1b[0m", paint.code()) } else { text.to_owned() }
     }
 }
 

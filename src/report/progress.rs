@@ -30,10 +30,7 @@ pub fn progress_line(
         latency("p99", row.p99_ns),
         latency("max", row.max_ns),
         Some(format!("{} in flight", format::count(row.in_flight))),
-        Some(format!(
-            "{}/s",
-            format::bytes(format::float(row.bytes_received))
-        )),
+        Some(format!("{}/s", format::bytes(format::float(row.bytes_received)))),
     ];
     let mut line = String::new();
     for part in parts.into_iter().flatten() {

@@ -88,10 +88,7 @@ fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
 
 fn length_of_run(plan: &Plan, summary: &Summary) -> String {
     let took = length(summary.window.measured_ns);
-    let requests = plan
-        .load
-        .requests
-        .map(|requests| counted(requests, "request"));
+    let requests = plan.load.requests.map(|requests| counted(requests, "request"));
     let duration = plan.load.duration_ns.map(length);
     let mut text = match (requests, duration) {
         (Some(requests), Some(duration)) => {
@@ -114,10 +111,7 @@ fn warmup(summary: &Summary) -> String {
         return "none".to_owned();
     }
     let requests = counted(sent, "request");
-    format!(
-        "{requests} in {}, not counted",
-        length(summary.window.warmup_ns)
-    )
+    format!("{requests} in {}, not counted", length(summary.window.warmup_ns))
 }
 
 /// What a reader must know before any number when the plan was not carried out.
@@ -164,10 +158,7 @@ fn verdict_name(verdict: &Verdict) -> String {
 }
 
 fn verdict(page: &mut Page, verdict: &Verdict) {
-    let warned = verdict
-        .reasons
-        .iter()
-        .any(|reason| reason.level != Level::Info);
+    let warned = verdict.reasons.iter().any(|reason| reason.level != Level::Info);
     let paint = match (verdict.valid, warned) {
         (false, _) => Paint::Bad,
         (true, true) => Paint::Doubtful,
@@ -190,40 +181,21 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
 fn throughput(page: &mut Page, summary: &Summary) {
     let measured = &summary.record.measured;
     let rates = summary.rates();
-    page.head(&format!(
-        "{:<14}{:>16}{:>18}",
-        "Throughput", "per second", "total"
-    ));
+    page.head(&format!("{:<14}{:>16}{:>18}", "Throughput", "per second", "total"));
     let mut row = |name: &str, per_second: &str, total: &str, note: &str| {
         page.line(&format!("  {name:<12}{per_second:>16}{total:>18}{note}"));
     };
     for (name, per_second, total, note) in [
-        (
-            "achieved",
-            rates.achieved_rps,
-            measured.completed_in_window,
-            "  responses",
-        ),
-        (
-            "goodput",
-            rates.goodput_rps,
-            measured.ok_in_window,
-            "  of them good",
-        ),
+        ("achieved", rates.achieved_rps, measured.completed_in_window, "  responses"),
+        ("goodput", rates.goodput_rps, measured.ok_in_window, "  of them good"),
     ] {
         row(name, &format::rate(per_second), &count(total), note);
     }
-    for (name, total) in [
-        ("received", measured.bytes_in_window),
-        ("sent", measured.bytes_sent),
-    ] {
+    for (name, total) in [("received", measured.bytes_in_window), ("sent", measured.bytes_sent)] {
         let per_second = format::bytes(summary.bytes_per_second(total));
         row(name, &per_second, &format::bytes(float(total)), "");
     }
-    let late = measured
-        .counts
-        .completed()
-        .saturating_sub(measured.completed_in_window);
+    let late = measured.counts.completed().saturating_sub(measured.completed_in_window);
     if late > 0 {
         let late = counted(late, "more response");
         page.line(&format!("  {late} came after the end, in the drain"));
@@ -273,11 +245,7 @@ fn status_codes(page: &mut Page, summary: &Summary) {
         page.line(&format!("  {code:<12}{:>16}", count(number)));
     }
     if interim > 0 {
-        page.line(&format!(
-            "  {:<12}{:>16}  end no request",
-            "1xx",
-            count(interim)
-        ));
+        page.line(&format!("  {:<12}{:>16}  end no request", "1xx", count(interim)));
     }
 }
 
@@ -288,11 +256,7 @@ fn errors(page: &mut Page, summary: &Summary) {
     }
     page.gap();
     let total: u64 = rows.iter().map(|row| row.count).sum();
-    let whole_run = if summary.window.warmup_ns > 0 {
-        ", warm-up included"
-    } else {
-        ""
-    };
+    let whole_run = if summary.window.warmup_ns > 0 { ", warm-up included" } else { "" };
     page.painted_fact(
         (Paint::Bad, "Errors"),
         (Paint::Bold, ""),
@@ -310,10 +274,8 @@ fn error(page: &mut Page, row: &ErrorRow, summary: &Summary) {
     let failure = row.failure;
     let kind = failure.kind;
     let errno = errno(failure.errno).map(|errno| format!(" ({errno})"));
-    let (first, last) = (
-        row.first.seconds_from(summary.origin),
-        row.last.seconds_from(summary.origin),
-    );
+    let (first, last) =
+        (row.first.seconds_from(summary.origin), row.last.seconds_from(summary.origin));
     let when = if row.count == 1 {
         format!("at {first:.2} s")
     } else {
@@ -321,12 +283,7 @@ fn error(page: &mut Page, row: &ErrorRow, summary: &Summary) {
     };
     page.fact(
         &format!("{:>12}", count(row.count)),
-        &format!(
-            "{} {}{}, {when}",
-            failure.phase.name(),
-            kind.name(),
-            errno.unwrap_or_default()
-        ),
+        &format!("{} {}{}, {when}", failure.phase.name(), kind.name(), errno.unwrap_or_default()),
     );
     page.more(kind.description());
     if !row.sample.is_empty() {
@@ -395,18 +352,14 @@ fn client(page: &mut Page, summary: &Summary) {
     }
     let memory = format::bytes(float(client.peak_rss_bytes));
     facts.push(format!("peak memory {memory}"));
-    for (what, length_ns) in [
-        ("stamp skew", together.stamp_skew_ns),
-        ("receive slack", together.receive_slack_ns),
-    ] {
+    for (what, length_ns) in
+        [("stamp skew", together.stamp_skew_ns), ("receive slack", together.receive_slack_ns)]
+    {
         facts.push(format!("{what} {}", duration(float(length_ns))));
     }
     for (what, times) in [
         ("no receive buffer was left", together.buffers_exhausted),
-        (
-            "the completion queue overflowed",
-            together.completions_overflowed,
-        ),
+        ("the completion queue overflowed", together.completions_overflowed),
     ] {
         if times > 0 {
             facts.push(format!("{what} {}", counted(times, "time")));
@@ -420,8 +373,5 @@ fn client(page: &mut Page, summary: &Summary) {
 fn wrk_lines(summary: &Summary) -> String {
     let requests = summary.rates().achieved_rps;
     let bytes = summary.bytes_per_second(summary.record.measured.bytes_in_window);
-    format!(
-        "Requests/sec: {requests:9.2}\nTransfer/sec: {:>10}B",
-        format::wrk_bytes(bytes)
-    )
+    format!("Requests/sec: {requests:9.2}\nTransfer/sec: {:>10}B", format::wrk_bytes(bytes))
 }

@@ -66,22 +66,16 @@ pub(super) fn answer(request: &Request) -> Answer {
             short(request, 200, GREETING)
         }
         Target::NotFound => short(request, 404, b"404 Not Found\n"),
-        Target::Status(status) => short(
-            request,
-            status,
-            format!("{status} {}\n", reason(status)).as_bytes(),
-        ),
+        Target::Status(status) => {
+            short(request, status, format!("{status} {}\n", reason(status)).as_bytes())
+        }
     }
 }
 
 /// A response whose body is at hand.
 pub(super) fn document(request: &Request, content_type: &str, body: Vec<u8>) -> Answer {
     let length = Length::Bytes(body.len() as u64);
-    let closing = if request.head_only {
-        Bytes::new()
-    } else {
-        Bytes::from(body)
-    };
+    let closing = if request.head_only { Bytes::new() } else { Bytes::from(body) };
     let mut answer = whole(200, head(200, content_type, &length, request.persistence));
     answer.closing = closing;
     answer
@@ -136,11 +130,7 @@ fn counted(request: &Request, count: u64) -> Answer {
 
 /// An HTTP/1.0 client knows no chunks: the end of the connection ends the body.
 fn unframed(request: &Request, count: u64) -> Answer {
-    patterned(
-        request,
-        head(200, BINARY, &Length::Absent, Persistence::Close),
-        count,
-    )
+    patterned(request, head(200, BINARY, &Length::Absent, Persistence::Close), count)
 }
 
 fn patterned(request: &Request, mut opening: Vec<u8>, count: u64) -> Answer {
@@ -154,11 +144,7 @@ fn patterned(request: &Request, mut opening: Vec<u8>, count: u64) -> Answer {
         opening.extend_from_slice(&PATTERN_BLOCK[..piece]);
         in_opening -= piece as u64;
     }
-    Answer {
-        filler: &PATTERN_BLOCK,
-        filler_bytes,
-        ..whole(200, opening)
-    }
+    Answer { filler: &PATTERN_BLOCK, filler_bytes, ..whole(200, opening) }
 }
 
 fn chunked(request: &Request, count: u64) -> Answer {
@@ -294,10 +280,7 @@ mod tests {
 
     fn get(path: &str) -> Request {
         let text = format!("GET {path} HTTP/1.1\r\n\r\n");
-        super::super::request::parse(text.as_bytes())
-            .unwrap()
-            .unwrap()
-            .0
+        super::super::request::parse(text.as_bytes()).unwrap().unwrap().0
     }
 
     fn wire(answer: &Answer) -> Vec<u8> {
@@ -313,32 +296,17 @@ mod tests {
     }
 
     fn body_of(wire: &[u8]) -> &[u8] {
-        let end = wire
-            .windows(4)
-            .position(|four| four == b"\r\n\r\n")
-            .unwrap();
+        let end = wire.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
         &wire[end + 4..]
     }
 
     fn follows_pattern(body: &[u8]) -> bool {
-        body.iter()
-            .enumerate()
-            .all(|(i, byte)| *byte == PATTERN[i % PATTERN.len()])
+        body.iter().enumerate().all(|(i, byte)| *byte == PATTERN[i % PATTERN.len()])
     }
 
     #[test]
     fn counted_bodies_of_every_layout_follow_the_pattern() {
-        for count in [
-            0,
-            1,
-            63,
-            65,
-            262_143,
-            262_145,
-            1 << 20,
-            (1 << 20) + 1,
-            3_000_001,
-        ] {
+        for count in [0, 1, 63, 65, 262_143, 262_145, 1 << 20, (1 << 20) + 1, 3_000_001] {
             let wire = wire(&answer(&get(&format!("/bytes/{count}"))));
             let body = body_of(&wire);
             assert_eq!(body.len(), count);
@@ -348,16 +316,7 @@ mod tests {
 
     #[test]
     fn chunked_bodies_of_every_layout_follow_the_pattern() {
-        for count in [
-            0,
-            1,
-            16_383,
-            16_384,
-            16_385,
-            1 << 20,
-            (1 << 20) + 16_384,
-            3_000_001,
-        ] {
+        for count in [0, 1, 16_383, 16_384, 16_385, 1 << 20, (1 << 20) + 16_384, 3_000_001] {
             let wire = wire(&answer(&get(&format!("/chunked/{count}"))));
             let mut left = body_of(&wire);
             let mut body = Vec::new();
@@ -400,11 +359,7 @@ mod tests {
         for round in 0..3 {
             for count in 0..20 {
                 let request = get(&format!("/bytes/{}", 5000 + count));
-                assert_eq!(
-                    wire(&cache.answer(&request)),
-                    wire(&answer(&request)),
-                    "{round}"
-                );
+                assert_eq!(wire(&cache.answer(&request)), wire(&answer(&request)), "{round}");
             }
         }
         assert_eq!(cache.entries.len(), CACHE_ENTRIES);

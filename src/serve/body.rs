@@ -63,10 +63,7 @@ pub(super) struct BodyReader {
 impl BodyReader {
     pub(super) fn new(framing: Framing) -> Self {
         let state = match framing {
-            Framing::Chunked => State::Size {
-                value: 0,
-                digits: 0,
-            },
+            Framing::Chunked => State::Size { value: 0, digits: 0 },
             Framing::Length(0) => State::Done,
             Framing::Length(length) => State::Length(length),
         };
@@ -94,20 +91,13 @@ impl BodyReader {
                 State::Length(left) => {
                     let (taken, left) = take(left, bytes.len() - at);
                     at += taken;
-                    self.state = if left == 0 {
-                        State::Done
-                    } else {
-                        State::Length(left)
-                    };
+                    self.state = if left == 0 { State::Done } else { State::Length(left) };
                 }
                 State::ChunkData(left) => {
                     let (taken, left) = take(left, bytes.len() - at);
                     at += taken;
-                    self.state = if left == 0 {
-                        State::DataCarriageReturn
-                    } else {
-                        State::ChunkData(left)
-                    };
+                    self.state =
+                        if left == 0 { State::DataCarriageReturn } else { State::ChunkData(left) };
                 }
                 state => {
                     self.state = after_byte(state, bytes[at])?;
@@ -129,34 +119,24 @@ fn take(left: u64, available: usize) -> (usize, u64) {
 fn after_byte(state: State, byte: u8) -> Result<State, BadBody> {
     Ok(match (state, byte) {
         (State::Size { digits: 1.., value }, b'\r') => State::SizeLineFeed { size: value },
-        (State::Size { digits: 1.., value }, b';' | b' ' | b'\t') => State::Extension {
-            bytes: 0,
-            size: value,
-        },
+        (State::Size { digits: 1.., value }, b';' | b' ' | b'\t') => {
+            State::Extension { bytes: 0, size: value }
+        }
         (State::Size { value, digits }, _) => {
             let digit = (byte as char).to_digit(16).ok_or(BadBody)?;
             if digits == SIZE_DIGITS_MAX {
                 return Err(BadBody);
             }
-            State::Size {
-                value: value << 4 | u64::from(digit),
-                digits: digits + 1,
-            }
+            State::Size { value: value << 4 | u64::from(digit), digits: digits + 1 }
         }
         (State::Extension { size, .. }, b'\r') => State::SizeLineFeed { size },
         (State::Extension { bytes, size }, _) if byte != b'\n' && bytes < EXTENSION_BYTES_MAX => {
-            State::Extension {
-                bytes: bytes + 1,
-                size,
-            }
+            State::Extension { bytes: bytes + 1, size }
         }
         (State::SizeLineFeed { size: 0 }, b'\n') => State::TrailerStart { bytes: 0 },
         (State::SizeLineFeed { size }, b'\n') => State::ChunkData(size),
         (State::DataCarriageReturn, b'\r') => State::DataLineFeed,
-        (State::DataLineFeed, b'\n') => State::Size {
-            value: 0,
-            digits: 0,
-        },
+        (State::DataLineFeed, b'\n') => State::Size { value: 0, digits: 0 },
         (State::TrailerStart { .. }, b'\r') => State::LastLineFeed,
         (State::TrailerLine { bytes }, b'\r') => State::TrailerLineFeed { bytes },
         (State::TrailerStart { bytes } | State::TrailerLine { bytes }, _)
@@ -224,15 +204,9 @@ mod tests {
     fn endless_extension_and_trailers_are_refused() {
         let mut extension = b"5;".to_vec();
         extension.resize(EXTENSION_BYTES_MAX + 10, b'x');
-        assert_eq!(
-            BodyReader::new(Framing::Chunked).feed(&extension),
-            Err(BadBody)
-        );
+        assert_eq!(BodyReader::new(Framing::Chunked).feed(&extension), Err(BadBody));
         let mut trailers = b"0\r\n".to_vec();
         trailers.resize(TRAILER_BYTES_MAX + 10, b'x');
-        assert_eq!(
-            BodyReader::new(Framing::Chunked).feed(&trailers),
-            Err(BadBody)
-        );
+        assert_eq!(BodyReader::new(Framing::Chunked).feed(&trailers), Err(BadBody));
     }
 }

@@ -66,10 +66,7 @@ impl Clock {
             }
             if !waits {
                 waits = true;
-                let entry = Entry {
-                    deadline,
-                    waker: cx.waker().clone(),
-                };
+                let entry = Entry { deadline, waker: cx.waker().clone() };
                 self.waiting.borrow_mut().push(Reverse(entry));
                 wake(&self.driver);
             }
@@ -133,11 +130,7 @@ impl Clock {
                 Some(sleep) => sleep.poll(cx).is_ready(),
                 None => false,
             };
-            if slept {
-                Poll::Ready(())
-            } else {
-                change.as_mut().poll(cx)
-            }
+            if slept { Poll::Ready(()) } else { change.as_mut().poll(cx) }
         })
         .await;
     }

@@ -178,10 +178,7 @@ impl Connection {
             counters.bytes_in.add(head_bytes);
             counters.requests(class).add(1);
             self.out.extend_from_slice(&self.known.answer.opening);
-            self.marks.push(Mark {
-                end: self.out.len(),
-                status: self.known.answer.status,
-            });
+            self.marks.push(Mark { end: self.out.len(), status: self.known.answer.status });
             if self.known.request.persistence == Persistence::Close {
                 return Step::Close;
             }
@@ -222,8 +219,7 @@ impl Connection {
             }
             Target::Echo => {
                 let kept = kept.unwrap_or_default();
-                self.send(answer::document(&request, "text/plain", kept), true)
-                    .await
+                self.send(answer::document(&request, "text/plain", kept), true).await
             }
             _ => self.send(self.known.answer.clone(), true).await,
         }
@@ -286,20 +282,11 @@ impl Connection {
 
     /// Gathers a short answer; writes a long one, after what was gathered.
     async fn send(&mut self, answer: Answer, counted: bool) -> Result<(), End> {
-        let Answer {
-            opening,
-            filler,
-            mut filler_bytes,
-            closing,
-            status,
-        } = answer;
+        let Answer { opening, filler, mut filler_bytes, closing, status } = answer;
         if counted && filler_bytes == 0 && opening.len() + closing.len() <= COPY_BYTES_MAX {
             self.out.extend_from_slice(&opening);
             self.out.extend_from_slice(&closing);
-            self.marks.push(Mark {
-                end: self.out.len(),
-                status,
-            });
+            self.marks.push(Mark { end: self.out.len(), status });
             return Ok(());
         }
         self.flush().await?;
@@ -311,8 +298,7 @@ impl Connection {
             let piece = &filler[..answer::clamp(filler_bytes, filler.len())];
             filler_bytes -= piece.len() as u64;
             let last = filler_bytes == 0 && closing.is_empty();
-            self.write_piece(Bytes::from_static(piece), counted, last)
-                .await?;
+            self.write_piece(Bytes::from_static(piece), counted, last).await?;
         }
         if closing.is_empty() {
             return Ok(());
@@ -330,11 +316,7 @@ impl Connection {
         let shared = Rc::clone(&self.shared);
         let Some(status) = counted else {
             let (written, _) = self.write_all(piece).await;
-            return if written == length {
-                Ok(())
-            } else {
-                Err(End::Gone)
-            };
+            return if written == length { Ok(()) } else { Err(End::Gone) };
         };
         shared.counters().bytes_out.add(length);
         shared.counters().responses(status).add(usize::from(last));
@@ -343,10 +325,7 @@ impl Connection {
             return Ok(());
         }
         shared.counters().bytes_out.take_back(length - written);
-        shared
-            .counters()
-            .responses(status)
-            .take_back(usize::from(last));
+        shared.counters().responses(status).take_back(usize::from(last));
         Err(End::Gone)
     }
 
@@ -409,10 +388,7 @@ impl Connection {
             let held = self.input.len();
             let input = std::mem::take(&mut self.input);
             let cancel = self.shared.cancel.clone();
-            let read = self
-                .stream
-                .cancelable_read(input.slice_mut(held..), cancel)
-                .await;
+            let read = self.stream.cancelable_read(input.slice_mut(held..), cancel).await;
             let (result, input) = (read.0, read.1.into_inner());
             self.input = input;
             match result {
@@ -524,10 +500,8 @@ impl Known {
         }
         self.request = request;
         self.class = request.target.class();
-        self.plain = !matches!(
-            request.target,
-            Target::Delay(_) | Target::Echo | Target::Counters
-        ) && BodyReader::new(request.framing).is_done()
+        self.plain = !matches!(request.target, Target::Delay(_) | Target::Echo | Target::Counters)
+            && BodyReader::new(request.framing).is_done()
             && answer.filler_bytes == 0
             && answer.closing.is_empty()
             && answer.opening.len() <= COPY_BYTES_MAX;

@@ -73,12 +73,8 @@ pub enum StatusClass {
 
 impl StatusClass {
     /// Every class, in the order of the JSON document.
-    pub const ALL: [Self; 4] = [
-        Self::Success,
-        Self::Redirection,
-        Self::ClientError,
-        Self::ServerError,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::Success, Self::Redirection, Self::ClientError, Self::ServerError];
 
     /// The key of this class in the JSON document.
     pub const fn name(self) -> &'static str {
@@ -195,19 +191,13 @@ impl Count {
     /// A load and a store instead of a locked add: the owner is the only writer.
     pub(super) fn add(&self, amount: usize) {
         let amount = amount as u64;
-        self.0.store(
-            self.0.load(Ordering::Relaxed).wrapping_add(amount),
-            Ordering::Relaxed,
-        );
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
     }
 
     /// Takes back what was added before.
     pub(super) fn take_back(&self, amount: usize) {
         let amount = amount as u64;
-        self.0.store(
-            self.0.load(Ordering::Relaxed).wrapping_sub(amount),
-            Ordering::Relaxed,
-        );
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_sub(amount), Ordering::Relaxed);
     }
 
     fn read(&self) -> u64 {

@@ -61,9 +61,7 @@ impl Server {
         let (listeners, local_address) = bind_all(options)?;
         let mut server = Self {
             local_address,
-            counters: (0..options.threads)
-                .map(|_| ThreadCounters::default())
-                .collect(),
+            counters: (0..options.threads).map(|_| ThreadCounters::default()).collect(),
             stops: Vec::new(),
             threads: Vec::new(),
         };
@@ -75,9 +73,7 @@ impl Server {
         }
         drop(ready);
         for _ in 0..options.threads {
-            readiness
-                .recv()
-                .map_err(|_| "a server thread ended before it served".to_owned())??;
+            readiness.recv().map_err(|_| "a server thread ended before it served".to_owned())??;
         }
         Ok(server)
     }
@@ -91,13 +87,7 @@ impl Server {
         let failed = |error| format!("cannot start a server thread: {error}; lower --threads");
         let (keep, give) = UnixStream::pair().map_err(failed)?;
         let index = self.threads.len();
-        let seat = Seat {
-            listener,
-            stop: give,
-            counters: Arc::clone(&self.counters),
-            index,
-            cpu,
-        };
+        let seat = Seat { listener, stop: give, counters: Arc::clone(&self.counters), index, cpu };
         let thread = std::thread::Builder::new()
             .name(format!("serve-{index}"))
             .spawn(move || worker::run(seat, &ready))
@@ -148,12 +138,7 @@ pub fn run(options: &Options) -> Result<(), String> {
 
 /// One listener a thread; the kernel deals connections out among those that share the port.
 fn bind_all(options: &Options) -> Result<(Vec<std::net::TcpListener>, SocketAddr), String> {
-    let failed = |error| {
-        format!(
-            "--listen {}: {error}; choose another, or port 0",
-            options.listen
-        )
-    };
+    let failed = |error| format!("--listen {}: {error}; choose another, or port 0", options.listen);
     let shared = options.threads > 1;
     let first = bind(options.listen, shared).map_err(failed)?;
     let local_address = first.local_addr().map_err(failed)?;
@@ -165,11 +150,7 @@ fn bind_all(options: &Options) -> Result<(Vec<std::net::TcpListener>, SocketAddr
 }
 
 fn bind(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     // The epoll driver needs it; the ring does not mind.

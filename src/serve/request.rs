@@ -160,54 +160,27 @@ mod tests {
     #[test]
     fn persistence_follows_version_and_connection_header() {
         assert_eq!(head_of("").persistence, Persistence::Keep);
-        assert_eq!(
-            head_of("connection: x, Close\r\n").persistence,
-            Persistence::Close
-        );
-        let old = |lines: &str| {
-            one(&format!("GET / HTTP/1.0\r\n{lines}\r\n"))
-                .unwrap()
-                .unwrap()
-                .0
-        };
+        assert_eq!(head_of("connection: x, Close\r\n").persistence, Persistence::Close);
+        let old = |lines: &str| one(&format!("GET / HTTP/1.0\r\n{lines}\r\n")).unwrap().unwrap().0;
         assert_eq!(old("").persistence, Persistence::Close);
-        assert_eq!(
-            old("Connection: Keep-Alive\r\n").persistence,
-            Persistence::KeepSaid
-        );
+        assert_eq!(old("Connection: Keep-Alive\r\n").persistence, Persistence::KeepSaid);
     }
 
     #[test]
     fn framing_that_contradicts_itself_is_refused() {
         let refused = [
-            (
-                "Content-Length: 1\r\nContent-Length: 2\r\n",
-                Refusal::Malformed,
-            ),
+            ("Content-Length: 1\r\nContent-Length: 2\r\n", Refusal::Malformed),
             ("Content-Length: 1, 2\r\n", Refusal::Malformed),
             ("Content-Length: +1\r\n", Refusal::Malformed),
             ("Content-Length: \r\n", Refusal::Malformed),
-            (
-                "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
-                Refusal::Malformed,
-            ),
+            ("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", Refusal::Malformed),
             ("Transfer-Encoding: gzip, chunked\r\n", Refusal::Unsupported),
         ];
         for (lines, refusal) in refused {
-            assert_eq!(
-                one(&format!("GET / HTTP/1.1\r\n{lines}\r\n")),
-                Err(refusal),
-                "{lines}"
-            );
+            assert_eq!(one(&format!("GET / HTTP/1.1\r\n{lines}\r\n")), Err(refusal), "{lines}");
         }
-        assert_eq!(
-            head_of("Content-Length: 2, 2\r\n").framing,
-            Framing::Length(2)
-        );
-        assert_eq!(
-            head_of("Transfer-Encoding: Chunked\r\n").framing,
-            Framing::Chunked
-        );
+        assert_eq!(head_of("Content-Length: 2, 2\r\n").framing, Framing::Length(2));
+        assert_eq!(head_of("Transfer-Encoding: Chunked\r\n").framing, Framing::Chunked);
     }
 
     #[test]
@@ -216,10 +189,7 @@ mod tests {
         assert_eq!(one("GET / HTTP/2.0\r\n\r\n"), Err(Refusal::Malformed));
         let long = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(HEAD_BYTES_MAX));
         assert_eq!(one(&long), Err(Refusal::HeadTooLarge));
-        let many = format!(
-            "GET / HTTP/1.1\r\n{}\r\n",
-            "X: y\r\n".repeat(HEADERS_MAX + 1)
-        );
+        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(HEADERS_MAX + 1));
         assert_eq!(one(&many), Err(Refusal::HeadTooLarge));
     }
 

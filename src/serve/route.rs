@@ -80,11 +80,7 @@ fn path_of(target: &str) -> &str {
 
 /// Digits only: `u64::from_str` would take a sign as well.
 pub(super) fn digits(text: &str) -> Option<u64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().ok()
-    } else {
-        None
-    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// A number, whole or decimal, and its unit: `500us`, `2.5ms`, `1s`.

@@ -111,9 +111,7 @@ fn prepare(cpu: Option<usize>) -> Result<Runtime, String> {
     if let Some(cpu) = cpu
         && !core_affinity::set_for_current(core_affinity::CoreId { id: cpu })
     {
-        return Err(format!(
-            "--cpus: cannot run on core {cpu}; name cores this process may use"
-        ));
+        return Err(format!("--cpus: cannot run on core {cpu}; name cores this process may use"));
     }
     RuntimeBuilder::<FusionDriver>::new()
         .with_entries(RING_ENTRIES)
@@ -121,10 +119,7 @@ fn prepare(cpu: Option<usize>) -> Result<Runtime, String> {
         .build()
         .or_else(|_| {
             // The ring was probed and is there, yet cannot be had, as for locked memory.
-            RuntimeBuilder::<LegacyDriver>::new()
-                .enable_timer()
-                .build()
-                .map(FusionRuntime::from)
+            RuntimeBuilder::<LegacyDriver>::new().enable_timer().build().map(FusionRuntime::from)
         })
         .map_err(|error| format!("cannot start a server thread: {error}; lower --threads"))
 }
@@ -172,10 +167,7 @@ fn adopt(
     stop: UnixStream,
 ) -> io::Result<(TcpListener, monoio::net::UnixStream)> {
     stop.set_nonblocking(true)?;
-    Ok((
-        TcpListener::from_std(listener)?,
-        monoio::net::UnixStream::from_std(stop)?,
-    ))
+    Ok((TcpListener::from_std(listener)?, monoio::net::UnixStream::from_std(stop)?))
 }
 
 /// Runs a task that is awaited at the end.
@@ -209,8 +201,5 @@ async fn accept(listener: TcpListener, shared: Rc<Shared>) {
 }
 
 fn is_the_peers(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
-    )
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }

@@ -93,10 +93,7 @@ impl Worker {
         conn.was_open = true;
         // The request goes out before its answer is asked for, in the same submission.
         self.refill(now, index);
-        let receive = Action::Receive {
-            conn: self.id(index),
-            receiving: Receiving::Once,
-        };
+        let receive = Action::Receive { conn: self.id(index), receiving: Receiving::Once };
         self.actions.push_back(receive);
         self.settle(now, index);
     }
@@ -108,28 +105,21 @@ impl Worker {
             self.close(now, index);
             return;
         }
-        let closed = if conn.answered > 0 {
-            Kind::ClosedIdle
-        } else {
-            Kind::ClosedEarly
-        };
+        let closed = if conn.answered > 0 { Kind::ClosedIdle } else { Kind::ClosedEarly };
         let (failure, outcome) = match conn.reader.end_of_stream(&self.framer) {
             StreamEnd::Whole(response) => {
                 self.complete_last(now, index, &response);
                 return;
             }
-            StreamEnd::BetweenResponses => (
-                Failure::new(FailurePhase::Receive, closed),
-                Outcome::Truncated,
-            ),
-            StreamEnd::Cut => (
-                Failure::new(FailurePhase::Receive, Kind::ClosedEarly),
-                Outcome::Truncated,
-            ),
-            StreamEnd::Violation(kind) => (
-                Failure::new(FailurePhase::Parse, kind),
-                Outcome::ProtocolError,
-            ),
+            StreamEnd::BetweenResponses => {
+                (Failure::new(FailurePhase::Receive, closed), Outcome::Truncated)
+            }
+            StreamEnd::Cut => {
+                (Failure::new(FailurePhase::Receive, Kind::ClosedEarly), Outcome::Truncated)
+            }
+            StreamEnd::Violation(kind) => {
+                (Failure::new(FailurePhase::Parse, kind), Outcome::ProtocolError)
+            }
         };
         self.record.errors.count(failure, now, &[]);
         self.lose(now, index, outcome);
@@ -220,11 +210,7 @@ impl Worker {
             next = next.min(deadline);
         }
         let soonest = now.plus(SWEEP_EVERY_NS);
-        self.sweep_at = if next == Nanos::NEVER {
-            next
-        } else {
-            next.max(soonest)
-        };
+        self.sweep_at = if next == Nanos::NEVER { next } else { next.max(soonest) };
     }
 
     fn deadline_of(&self, index: u32) -> Nanos {
@@ -236,9 +222,7 @@ impl Worker {
             State::Open => self
                 .flights
                 .oldest(conn, index)
-                .map_or(Nanos::NEVER, |flight| {
-                    flight.taken.plus(self.job.timeouts.request_ns)
-                }),
+                .map_or(Nanos::NEVER, |flight| flight.taken.plus(self.job.timeouts.request_ns)),
         }
     }
 
@@ -252,9 +236,7 @@ impl Worker {
                 self.connect_failed(now, index, timeout(Kind::ConnectTimeout))
             }
             State::Open => {
-                self.record
-                    .errors
-                    .count(timeout(Kind::ResponseTimeout), now, &[]);
+                self.record.errors.count(timeout(Kind::ResponseTimeout), now, &[]);
                 self.lose(now, index, Outcome::Timeout);
             }
         }

@@ -159,11 +159,7 @@ impl Worker {
             actions: VecDeque::new(),
             unstamped: Vec::new(),
             stage: Stage::Opening,
-            window: Window {
-                start: Nanos::NEVER,
-                origin: Nanos::NEVER,
-                stop: Nanos::NEVER,
-            },
+            window: Window { start: Nanos::NEVER, origin: Nanos::NEVER, stop: Nanos::NEVER },
             last_end: now,
             quota: job.requests.unwrap_or(u64::MAX),
             unsettled: job.connections,
@@ -223,15 +219,8 @@ impl Worker {
     #[inline]
     pub fn next_action(&mut self) -> Option<Action> {
         let action = self.actions.pop_front()?;
-        if let Action::Send {
-            conn, count, first, ..
-        } = action
-        {
-            self.unstamped.push(Unstamped {
-                index: conn.index,
-                first,
-                count,
-            });
+        if let Action::Send { conn, count, first, .. } = action {
+            self.unstamped.push(Unstamped { index: conn.index, first, count });
         }
         Some(action)
     }
@@ -246,8 +235,7 @@ impl Worker {
         let each_ns = after.since(before) / sends;
         for (position, unstamped) in (0_u64..).zip(&self.unstamped) {
             let sent = before.plus(each_ns * position);
-            self.flights
-                .stamp(unstamped.index, unstamped.first, unstamped.count, sent);
+            self.flights.stamp(unstamped.index, unstamped.first, unstamped.count, sent);
         }
         self.unstamped.clear();
     }
@@ -308,24 +296,16 @@ impl Worker {
             connections.responses.push(conn.responses);
         }
         self.record.interim_responses = self.framer.interim_responses();
-        let span = Span {
-            window: self.window,
-            finished: self.last_end,
-        };
+        let span = Span { window: self.window, finished: self.last_end };
         (self.record, span)
     }
 
     fn is_current(&self, id: ConnId) -> bool {
-        self.conns
-            .get(id.index as usize)
-            .is_some_and(|conn| conn.generation() == id.generation)
+        self.conns.get(id.index as usize).is_some_and(|conn| conn.generation() == id.generation)
     }
 
     fn id(&self, index: u32) -> ConnId {
-        ConnId {
-            index,
-            generation: self.conns[index as usize].generation(),
-        }
+        ConnId { index, generation: self.conns[index as usize].generation() }
     }
 
     #[cold]
@@ -357,9 +337,7 @@ impl Worker {
         if self.stage == Stage::Finished {
             return;
         }
-        self.stage = Stage::Draining {
-            until: now.plus(drain_ns),
-        };
+        self.stage = Stage::Draining { until: now.plus(drain_ns) };
         self.finish_if_done(now);
     }
 

@@ -36,20 +36,12 @@ impl Worker {
             return;
         }
         let first = self.flights.take(conn, index, count, now);
-        let id = ConnId {
-            index,
-            generation: conn.generation(),
-        };
+        let id = ConnId { index, generation: conn.generation() };
         let confirm = self.job.image.length() * self.job.pipeline as usize > UNCONFIRMED_BYTES;
         conn.sending = confirm;
         conn.taken += u64::from(count);
         self.count_taken(now, phase, count);
-        self.actions.push_back(Action::Send {
-            conn: id,
-            count,
-            first,
-            confirm,
-        });
+        self.actions.push_back(Action::Send { conn: id, count, first, confirm });
     }
 
     #[inline]
@@ -77,14 +69,8 @@ impl Worker {
         while !rest.is_empty() {
             let conn = &mut self.conns[index as usize];
             if conn.in_flight() == 0 {
-                let kind = if conn.answered > 0 {
-                    Kind::ExtraData
-                } else {
-                    Kind::UnsolicitedData
-                };
-                self.record
-                    .errors
-                    .count(Failure::new(FailurePhase::Parse, kind), now, rest);
+                let kind = if conn.answered > 0 { Kind::ExtraData } else { Kind::UnsolicitedData };
+                self.record.errors.count(Failure::new(FailurePhase::Parse, kind), now, rest);
                 self.close(now, index);
                 return;
             }
@@ -100,9 +86,7 @@ impl Worker {
                     break;
                 }
                 Err(kind) => {
-                    self.record
-                        .errors
-                        .count(Failure::new(FailurePhase::Parse, kind), now, rest);
+                    self.record.errors.count(Failure::new(FailurePhase::Parse, kind), now, rest);
                     self.lose(now, index, Outcome::ProtocolError);
                     return;
                 }
@@ -129,24 +113,12 @@ impl Worker {
 
     /// Asks for the next bytes of a connection that received piece by piece; after a small response, for all to come.
     fn receive_on(&mut self, index: u32) {
-        let conn = &mut self.conns[index as usize];
-        if conn.receiving == Receiving::Many {
-            return;
-        }
-        let id = ConnId {
-            index,
-            generation: conn.generation(),
-        };
-        let remainder = conn
-            .reader
-            .known_remainder()
-            .filter(|_| self.job.may_discard);
+        let conn = &self.conns[index as usize];
+        let id = ConnId { index, generation: conn.generation() };
+        let remainder = conn.reader.known_remainder().filter(|_| self.job.may_discard);
         let action = match remainder {
             Some(length) if length >= DISCARD_FROM_BYTES => Action::Discard { conn: id, length },
-            _ => Action::Receive {
-                conn: id,
-                receiving: conn.receiving,
-            },
+            _ => Action::Receive { conn: id, receiving: conn.receiving },
         };
         self.actions.push_back(action);
     }
@@ -220,10 +192,7 @@ impl Worker {
     /// The end of the stream was the end of the response.
     pub(super) fn complete_last(&mut self, now: Nanos, index: u32, response: &Response) {
         let goes_on = self.complete(now, index, response, &[]);
-        debug_assert!(
-            !goes_on,
-            "a response that ends with its connection is the last on it"
-        );
+        debug_assert!(!goes_on, "a response that ends with its connection is the last on it");
     }
 
     /// The server is done with a connection, or we are: what else was in flight on it is lost.
@@ -240,11 +209,7 @@ impl Worker {
     /// A connection is lost, and its oldest request with it for a reason already counted; those behind went down too.
     pub(super) fn lose(&mut self, now: Nanos, index: u32, outcome: Outcome) {
         self.fail_oldest(now, index, outcome);
-        let behind = if outcome == Outcome::Reset {
-            Outcome::Reset
-        } else {
-            Outcome::Truncated
-        };
+        let behind = if outcome == Outcome::Reset { Outcome::Reset } else { Outcome::Truncated };
         let lost = Failure::new(FailurePhase::Receive, Kind::LostInPipeline);
         self.fail_all(now, index, lost, behind);
         self.close(now, index);
@@ -265,9 +230,7 @@ impl Worker {
         self.in_flight -= 1;
         self.last_end = now;
         let phase = self.window.phase_of(flight.taken);
-        self.record
-            .phase_mut(phase)
-            .fail(outcome, now.since(flight.sent));
+        self.record.phase_mut(phase).fail(outcome, now.since(flight.sent));
         self.interval.errors += 1;
         true
     }
@@ -278,9 +241,7 @@ impl Worker {
             let conn = &mut self.conns[index as usize];
             while let Some(flight) = self.flights.end_oldest(conn, index) {
                 let phase = self.window.phase_of(flight.taken);
-                self.record
-                    .phase_mut(phase)
-                    .abandon(now.since(flight.taken));
+                self.record.phase_mut(phase).abandon(now.since(flight.taken));
                 self.last_end = now;
             }
         }

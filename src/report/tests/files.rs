@@ -40,16 +40,11 @@ fn rows_of_a_percentile_file_rise_to_the_count() {
         .lines()
         .skip(2)
         .filter(|line| !line.starts_with('#'))
-        .map(|line| {
-            line.split_whitespace()
-                .map(|field| field.parse().unwrap())
-                .collect()
-        })
+        .map(|line| line.split_whitespace().map(|field| field.parse().unwrap()).collect())
         .collect();
     assert!(rows.len() > 50);
-    let rising = rows
-        .windows(2)
-        .all(|pair| (0..3).all(|column| pair[0][column] <= pair[1][column]));
+    let rising =
+        rows.windows(2).all(|pair| (0..3).all(|column| pair[0][column] <= pair[1][column]));
     assert!(rising, "{text}");
     let (last, others) = rows.split_last().unwrap();
     assert_eq!(last[1..], [1.0, 20_000.0]);
@@ -83,10 +78,7 @@ fn the_live_line_says_the_most_that_fits() {
         progress_line(&row, 3.0, Some(10.0), 120),
         "3/10 s  1,990 req/s  10 errors  p50 312.3 us  p99 1.236 ms  max 2.000 ms  64 in flight  292.97 KiB/s"
     );
-    assert_eq!(
-        progress_line(&row, 3.0, None, 30),
-        "3 s  1,990 req/s  10 errors"
-    );
+    assert_eq!(progress_line(&row, 3.0, None, 30), "3 s  1,990 req/s  10 errors");
     assert!(progress_line(&interval(0.0), 0.0, Some(10.0), 80).starts_with("warm-up  1,990 req/s"));
     for columns in 0..120 {
         let line = progress_line(&row, 3.0, Some(10.0), columns);
@@ -105,8 +97,5 @@ fn the_live_line_of_an_idle_second_is_short() {
         max_ns: None,
         ..interval(4.0)
     };
-    assert_eq!(
-        progress_line(&idle, 4.0, Some(10.0), 80),
-        "4/10 s  0 req/s  64 in flight  0 B/s"
-    );
+    assert_eq!(progress_line(&idle, 4.0, Some(10.0), 80), "4/10 s  0 req/s  64 in flight  0 B/s");
 }

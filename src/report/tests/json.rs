@@ -20,9 +20,7 @@ fn validator() -> Validator {
 
 fn histogram(distribution: &Value) -> Histogram<u64> {
     let bytes = decode(distribution["histogram"].as_str().unwrap());
-    Deserializer::new()
-        .deserialize(&mut bytes.as_slice())
-        .unwrap()
+    Deserializer::new().deserialize(&mut bytes.as_slice()).unwrap()
 }
 
 fn decode(base64: &str) -> Vec<u8> {
@@ -36,11 +34,7 @@ fn decode(base64: &str) -> Vec<u8> {
     };
     let mut bytes = Vec::new();
     for group in base64.as_bytes().chunks(4) {
-        let sextets: Vec<u8> = group
-            .iter()
-            .filter(|&&c| c != b'=')
-            .map(|&c| sextet(c))
-            .collect();
+        let sextets: Vec<u8> = group.iter().filter(|&&c| c != b'=').map(|&c| sextet(c)).collect();
         let bits = (0..4).fold(0_u32, |bits, index| {
             (bits << 6) | u32::from(sextets.get(index).copied().unwrap_or(0))
         });
@@ -174,10 +168,7 @@ fn text_json_and_histogram_agree_on_quantiles() {
                 let distribution = &document["latency"][column];
                 let us = distribution[key].as_f64().unwrap();
                 let decoded = histogram(distribution).value_at_quantile(quantile);
-                assert!(
-                    (format::float(decoded) / 1e3 - us).abs() < 1e-9,
-                    "{name} {column} {key}"
-                );
+                assert!((format::float(decoded) / 1e3 - us).abs() < 1e-9, "{name} {column} {key}");
                 format::duration(us * 1e3)
             });
             let line = format!("  {label:<12}{:>16}{:>16}\n", cells[0], cells[1]);
@@ -208,10 +199,7 @@ fn quantiles_that_are_only_bounds_are_named() {
 fn an_empty_run_has_zeros_and_nulls() {
     let document = document(&empty());
     assert_eq!(document["partial"], true);
-    assert_eq!(
-        document["end"],
-        json!({"reason": "gave_up", "signal": null})
-    );
+    assert_eq!(document["end"], json!({"reason": "gave_up", "signal": null}));
     assert_eq!(document["rates"]["achieved_rps"], 0.0);
     assert_eq!(document["status"], json!({}));
     assert_eq!(document["latency"]["service"]["count"], 0);
@@ -230,10 +218,7 @@ fn an_empty_run_has_zeros_and_nulls() {
 fn an_interrupted_run_is_marked() {
     let document = document(&interrupted());
     assert_eq!(document["partial"], true);
-    assert_eq!(
-        document["end"],
-        json!({"reason": "interrupted", "signal": 2})
-    );
+    assert_eq!(document["end"], json!({"reason": "interrupted", "signal": 2}));
     assert_eq!(document["window"]["measured_s"], 3.21);
     assert_eq!(document["counts"]["in_flight_at_end"], 64);
 }
@@ -242,10 +227,7 @@ fn an_interrupted_run_is_marked() {
 fn hostile_bytes_arrive_as_printable_ascii() {
     let summary = hostile();
     let text = document_of(&plan(), &summary);
-    assert!(
-        text.bytes()
-            .all(|byte| byte == b'\n' || (32..127).contains(&byte))
-    );
+    assert!(text.bytes().all(|byte| byte == b'\n' || (32..127).contains(&byte)));
     let document = document(&summary);
     assert_eq!(
         document["errors"][0]["sample"],
@@ -265,10 +247,7 @@ fn the_plan_and_the_phases_say_what_was_done() {
     assert_eq!(plan["requests"], Value::Null);
     assert_eq!(document["started_at"], "2026-11-23T05:00:00.000Z");
     let [warmup, measured] = [0, 1].map(|index| &document["phases"][index]);
-    assert_eq!(
-        (&warmup["name"], &warmup["start_s"]),
-        (&json!("warmup"), &json!(-1.0))
-    );
+    assert_eq!((&warmup["name"], &warmup["start_s"]), (&json!("warmup"), &json!(-1.0)));
     assert_eq!(warmup["end_s"], 0.0);
     assert_eq!(warmup["rates"]["achieved_rps"], 500.0);
     assert_eq!(warmup["latency"]["service"]["count"], 500);

@@ -20,16 +20,14 @@ use crate::time::Nanos;
 use crate::verdict::{Code, Level, Reason, Verdict};
 
 const SECOND: u64 = 1_000_000_000;
-const PLAIN: Style = Style {
-    color: false,
-    columns: 80,
-};
+const PLAIN: Style = Style { color: false, columns: 80 };
 
 fn plan() -> Plan {
     Plan {
         target: Target::parse("http://127.0.0.1:8080/bytes/100?x=1").unwrap(),
         address: "127.0.0.1:8080".parse().unwrap(),
         same_host: true,
+        method: "GET".to_owned(),
         request: RequestImage::new(b"GET /bytes/100?x=1 HTTP/1.1\r\nHost: h\r\n\r\n", 1, false),
         load: Load {
             connections: 64,
@@ -62,11 +60,7 @@ fn summary(record: Record) -> Summary {
         started_at: UNIX_EPOCH + Duration::from_secs(1_795_410_000),
         engine: "uring",
         end: End::Finished,
-        window: Window {
-            warmup_ns: SECOND,
-            measured_ns: 10 * SECOND,
-            drain_ns: 0,
-        },
+        window: Window { warmup_ns: SECOND, measured_ns: 10 * SECOND, drain_ns: 0 },
         origin: Nanos(100 * SECOND),
         latencies: Latencies::of(&record.measured),
         record,
@@ -126,6 +120,7 @@ fn complete(phase: &mut PhaseRecord, status: u16, service_ns: u64, first_byte_ns
     phase.counts.sent += 1;
     phase.bytes_sent += 43;
     phase.bytes_received += 200;
+    phase.bytes_in_window += 200;
     phase.complete(&Completion {
         status,
         outcome: match status {
@@ -183,9 +178,7 @@ fn empty() -> Summary {
     let mut record = Record::default();
     let refused = Failure::from_errno(FailurePhase::Connect, libc::ECONNREFUSED);
     for index in 0..1234 {
-        record
-            .errors
-            .count(refused, Nanos((99 + index / 130) * SECOND), b"");
+        record.errors.count(refused, Nanos((99 + index / 130) * SECOND), b"");
     }
     record.connections = ConnectionTally {
         asked: 64,
@@ -238,11 +231,7 @@ fn hostile() -> Summary {
     let errors = &mut record.errors;
     let at = |ms: u64| Nanos(100 * SECOND + ms * 1_000_000);
     let bad_head = Failure::new(FailurePhase::Parse, Kind::BadHead);
-    errors.count(
-        bad_head,
-        at(1500),
-        b"\x1b[2J\x1b]0;owned\x07\xff\xfe\xc2\x9b31m\"\r\n",
-    );
+    errors.count(bad_head, at(1500), b"\x1b[2J\x1b]0;owned\x07\xff\xfe\xc2\x9b31m\"\r\n");
     errors.count(bad_head, at(2500), b"");
     let too_large = Failure::new(FailurePhase::Parse, Kind::HeadTooLarge);
     errors.count(too_large, Nanos(99 * SECOND), &[0x9b; 96]);

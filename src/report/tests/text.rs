@@ -83,10 +83,7 @@ fn no_line_is_wider_than_the_terminal() {
         let mut plan = plan();
         plan.output.latency = true;
         for columns in [80, 100] {
-            let style = Style {
-                color: false,
-                columns,
-            };
+            let style = Style { color: false, columns };
             for line in text(&plan, &summary, style).lines() {
                 assert!(line.len() <= usize::from(columns), "{name}: {line}");
             }
@@ -108,19 +105,10 @@ fn only_printable_ascii_reaches_the_terminal() {
 #[test]
 fn colour_adds_escape_sequences_and_nothing_else() {
     for (name, summary) in all() {
-        let style = Style {
-            color: true,
-            columns: 80,
-        };
+        let style = Style { color: true, columns: 80 };
         let mut painted = text(&plan(), &summary, style);
         assert!(painted.contains("\x1b[1m"), "{name}");
-        for code in [
-            "\x1b[1m",
-            "\x1b[1;31m",
-            "\x1b[1;32m",
-            "\x1b[1;33m",
-            "\x1b[0m",
-        ] {
+        for code in ["\x1b[1m", "\x1b[1;31m", "\x1b[1;32m", "\x1b[1;33m", "\x1b[0m"] {
             painted = painted.replace(code, "");
         }
         assert_eq!(painted, report(&summary), "{name}");
@@ -164,10 +152,7 @@ fn an_interrupted_run_is_marked_before_any_number() {
             "Verdict       server_limited: The workers waited for the server for 30 % of the",
         ],
     );
-    assert_lines(
-        &report,
-        &["Requests      20,064 sent: 20,000 ok, 64 in flight at the end"],
-    );
+    assert_lines(&report, &["Requests      20,064 sent: 20,000 ok, 64 in flight at the end"]);
     assert!(quiet_text(&plan(), &summary).starts_with("INTERRUPTED by SIGINT after 3.21 s"));
 }
 
@@ -241,10 +226,7 @@ fn a_run_without_any_response_says_so() {
             "              requests per connection: min 0, median 0, max 0",
         ],
     );
-    assert_lines(
-        &report,
-        &["Requests/sec:      0.00", "Transfer/sec:       0.00B"],
-    );
+    assert_lines(&report, &["Requests/sec:      0.00", "Transfer/sec:       0.00B"]);
 }
 
 #[test]
@@ -333,10 +315,7 @@ fn a_run_by_number_and_churn_are_described() {
             "Duration      10,000 requests or 10 s, whichever is first; it was 1.234 s",
         ],
     );
-    assert_lines(
-        &both,
-        &["  1 more response came after the end, in the drain"],
-    );
+    assert_lines(&both, &["  1 more response came after the end, in the drain"]);
     plan.load.duration_ns = None;
     let by_number = text(&plan, &summary, PLAIN);
     assert_lines(&by_number, &["Duration      10,000 requests in 1.234 s"]);
@@ -350,10 +329,7 @@ fn the_client_line_tells_many_workers_by_their_range_and_what_ran_out() {
     workers[0].buffers_exhausted = 1;
     workers[0].completions_overflowed = 2;
     for _ in 0..9 {
-        let busier = ClientTally {
-            idle_ns: SECOND,
-            ..workers[0]
-        };
+        let busier = ClientTally { idle_ns: SECOND, ..workers[0] };
         workers.push(busier);
     }
     let report = report(&summary);
