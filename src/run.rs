@@ -133,13 +133,14 @@ fn check_descriptors(plan: &Plan) -> Result<(), Refusal> {
 /// One worker thread.
 fn work(plan: &Plan, index: usize, link: &Link<'_>) -> Result<(Record, Span), Unsupported> {
     let core = plan.cores[index];
+    // Spinning on every core would leave none for a target on this host. To be asked before the thread is pinned.
+    let cores_left = !plan.same_host || plan.threads() < cores::allowed().len();
     let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: core });
     sys::sharpen_timers();
     let settings = uring::Settings {
         address: plan.address,
         idle: plan.idle,
-        // Spinning on every core would leave none for a target on this host.
-        core_to_itself: pinned && !(plan.same_host && plan.threads() >= cores::allowed().len()),
+        core_to_itself: pinned && cores_left,
     };
     let ended = if pinned {
         uring::run(Job::of(plan, index), &settings, link)
