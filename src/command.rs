@@ -203,7 +203,7 @@ impl LiveLine {
         let _ = write!(io::stderr(), "\r\x1b[K{line}");
     }
 
-    fn clear(&mut self) {
+    fn clear(&self) {
         if self.visible {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }

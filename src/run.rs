@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::engine::{Control, Gauges, Link, Stop, Unsupported, uring};
+use crate::engine::{Control, Gauges, Link, Stop, Unsupported, ring, uring};
 use crate::exit::Refusal;
 use crate::host;
 use crate::plan::{Plan, cores};
@@ -79,7 +79,7 @@ pub fn run(
     mut watch: impl FnMut(Progress<'_>) -> Result<(), Refusal>,
 ) -> Result<Summary, Refusal> {
     check_descriptors(plan)?;
-    uring::probe().map_err(|Unsupported(cause)| Refusal::environment(cause))?;
+    ring::probe().map_err(|Unsupported(cause)| Refusal::environment(cause))?;
     let control = Control::default();
     let gauges: Vec<Gauges> = plan.cores.iter().map(|_| Gauges::default()).collect();
     let (sender, receiver) = mpsc::channel();

@@ -32,7 +32,7 @@ pub fn parse_duration_ns(text: &str) -> Result<u64, String> {
         if !digit.is_ascii_digit() {
             return Err(refuse());
         }
-        if place_ns % 10 != 0 && digit != b'0' {
+        if !place_ns.is_multiple_of(10) && digit != b'0' {
             return Err(format!("'{text}' is finer than a nanosecond"));
         }
         place_ns /= 10;
@@ -66,7 +66,7 @@ pub fn parse_count(text: &str) -> Result<u64, String> {
     let mut count = whole.checked_mul(scale).ok_or_else(|| format!("'{text}' is too large"))?;
     let mut place = scale;
     for digit in fraction.bytes() {
-        if !digit.is_ascii_digit() || place % 10 != 0 {
+        if !digit.is_ascii_digit() || !place.is_multiple_of(10) {
             return Err(refuse());
         }
         place /= 10;

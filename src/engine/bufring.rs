@@ -65,9 +65,11 @@ impl BufferRing {
     pub(super) fn recycle(&mut self, id: u16) {
         let place = usize::from(self.tail & (self.count - 1));
         let offset = usize::from(id) * self.size as usize;
-        // SAFETY: the place is below `count`, the mapping holds `count` entries; the kernel reads an entry only once the
-        // tail is past it. Entry 0 shares memory with the tail, which the setters do not touch.
-        let entry = unsafe { self.entries.add(place).as_mut() };
+        // SAFETY: the place is below `count`, the mapping holds `count` entries.
+        let mut entry = unsafe { self.entries.add(place) };
+        // SAFETY: only this thread writes entries, and the kernel reads one only once the tail is past it. Entry 0
+        // shares memory with the tail, which the setters below do not touch.
+        let entry = unsafe { entry.as_mut() };
         entry.set_addr(self.memory.as_ptr().addr() as u64 + offset as u64);
         entry.set_len(self.size);
         entry.set_bid(id);

@@ -120,6 +120,9 @@ enum Waiting {
     Discard(u64),
 }
 
+/// What is planned to happen: when, in which order at that instant, on which connection.
+type Planned = Reverse<(Nanos, u64, u32, u32, News)>;
+
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum News {
     Opened,
@@ -135,7 +138,7 @@ struct Simulation<'s> {
     server: &'s Server,
     now: Nanos,
     peers: Vec<Peer>,
-    events: BinaryHeap<Reverse<(Nanos, u64, u32, u32, News)>>,
+    events: BinaryHeap<Planned>,
     next_event: u64,
     random: u64,
     counts: Counts,

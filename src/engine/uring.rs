@@ -9,7 +9,6 @@
 
 #![expect(unsafe_code, reason = "submission entries carry raw pointers")]
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::ptr;
@@ -17,11 +16,12 @@ use std::sync::atomic::Ordering;
 
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
-use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode};
+use io_uring::{CompletionQueue, SubmissionQueue, Submitter, cqueue, opcode};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::bufring::{self, BufferRing};
 use super::idle::Idler;
+use super::ring::{Operation, build, explain, token, untoken};
 use super::{Gauges, Link, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
@@ -57,14 +57,6 @@ pub struct Settings {
     pub core_to_itself: bool,
 }
 
-/// Whether this machine lets us have a ring at all; tried before a run is planned around it.
-///
-/// # Errors
-/// The probable cause and the remedy.
-pub fn probe() -> Result<(), Unsupported> {
-    build_ring(8, 16).map(drop)
-}
-
 /// Runs a worker to its end on the calling thread.
 ///
 /// # Errors
@@ -73,7 +65,7 @@ pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Sp
     let connections = job.connections.max(1);
     let completions =
         connections.saturating_mul(2).next_power_of_two().clamp(4 * SUBMISSIONS, 65_536);
-    let mut ring = build_ring(SUBMISSIONS, completions)?;
+    let mut ring = build(SUBMISSIONS, completions)?;
     let (mut submitter, submissions, completions) = ring.split();
     // The registered descriptor is known only to this submitter, which is therefore kept.
     submitter.register_ring_fd().map_err(|error| explain(&error))?;
@@ -96,77 +88,6 @@ pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Sp
         overflow_seen: 0,
     };
     Ok(engine.drive(Worker::new(job, monotonic()), link))
-}
-
-fn build_ring(submissions: u32, completions: u32) -> Result<IoUring, Unsupported> {
-    let build = |no_array: bool| {
-        let mut builder = IoUring::builder();
-        builder
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_taskrun_flag()
-            .setup_submit_all()
-            .setup_cqsize(completions);
-        if no_array {
-            builder.setup_no_sqarray();
-        }
-        builder.build(submissions)
-    };
-    build(true).or_else(|_| build(false)).map_err(|error| explain(&error))
-}
-
-/// The probable cause of a refused ring, and what to do about it.
-fn explain(error: &io::Error) -> Unsupported {
-    let cause = match error.raw_os_error() {
-        Some(libc::EPERM) => {
-            "io_uring is denied (EPERM), by a seccomp profile as containers have it or by \
-             kernel.io_uring_disabled; allow it: docker run --security-opt seccomp=unconfined, \
-             or sysctl kernel.io_uring_disabled=0"
-        }
-        Some(libc::ENOSYS) => "this kernel has no io_uring (ENOSYS); Linux 6.1 or newer is needed",
-        Some(libc::EINVAL) => {
-            "this kernel's io_uring is too old (EINVAL); Linux 6.1 or newer is needed"
-        }
-        Some(libc::ENOMEM) => "no memory may be locked for io_uring (ENOMEM); raise 'ulimit -l'",
-        Some(libc::EMFILE | libc::ENFILE) => {
-            "no file descriptor is left for io_uring; raise 'ulimit -n'"
-        }
-        _ => return Unsupported(format!("io_uring cannot be set up: {error}")),
-    };
-    Unsupported(cause.to_owned())
-}
-
-/// What a completion is about, in the low byte of its user data; above it the generation, then the index.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-enum Operation {
-    Connect,
-    Send,
-    Receive,
-    ReceiveOnce,
-    Discard,
-    /// Cancel and close: nobody asks how they went.
-    Silent,
-}
-
-fn token(operation: Operation, id: ConnId) -> u64 {
-    u64::from(id.index) << 32 | u64::from(id.generation) << 8 | operation as u64
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "taking apart what token put together")]
-fn untoken(token: u64) -> (Operation, ConnId) {
-    let operation = match token as u8 {
-        0 => Operation::Connect,
-        1 => Operation::Send,
-        2 => Operation::Receive,
-        3 => Operation::ReceiveOnce,
-        4 => Operation::Discard,
-        _ => Operation::Silent,
-    };
-    (
-        operation,
-        ConnId { index: (token >> 32) as u32, generation: (token >> 8) as u32 & 0x00ff_ffff },
-    )
 }
 
 /// One connection's descriptor.
@@ -460,7 +381,7 @@ impl Engine<'_> {
         now
     }
 
-    fn sleep(&mut self, length_ns: u64) {
+    fn sleep(&self, length_ns: u64) {
         let subsecond = u32::try_from(length_ns % NANOS_PER_SECOND).unwrap_or(0);
         let timeout = Timespec::new().sec(length_ns / NANOS_PER_SECOND).nsec(subsecond);
         // ETIME is the deadline, EINTR a signal: either way the loop goes round.
@@ -475,14 +396,10 @@ impl Engine<'_> {
         self.overflow_seen = overflow;
         while let Some(completion) = self.completions.next() {
             let (operation, id) = untoken(completion.user_data());
-            let (result, flags) = (completion.result(), completion.flags());
+            let result = completion.result();
             match operation {
-                Operation::Receive => {
-                    self.received(id, result, flags, Receiving::Many, (worker, now))
-                }
-                Operation::ReceiveOnce => {
-                    self.received(id, result, flags, Receiving::Once, (worker, now))
-                }
+                Operation::Receive => self.received(id, &completion, Receiving::Many, worker),
+                Operation::ReceiveOnce => self.received(id, &completion, Receiving::Once, worker),
                 Operation::Send => self.sent(id, result, worker, now),
                 Operation::Discard => {
                     self.settle(id);
@@ -501,11 +418,12 @@ impl Engine<'_> {
     fn received(
         &mut self,
         id: ConnId,
-        result: i32,
-        flags: u32,
+        completion: &cqueue::Entry,
         receiving: Receiving,
-        (worker, now): (&mut Worker, Nanos),
+        worker: &mut Worker,
     ) {
+        let now = self.last_look;
+        let (result, flags) = (completion.result(), completion.flags());
         let more = cqueue::more(flags);
         if !more {
             self.settle(id);
