@@ -29,7 +29,7 @@ use super::counters::{self, Counters, ThreadCounters};
 const RING_ENTRIES: u32 = 4096;
 
 /// Pause after an accept that failed for want of descriptors or memory.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// How long a stop waits for connections whose operations were cancelled.
 const STOP_WAIT: Duration = Duration::from_millis(80);
