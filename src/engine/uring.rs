@@ -141,7 +141,6 @@ impl Engine<'_> {
             now = monotonic();
             self.tally.receive_slack_ns =
                 self.tally.receive_slack_ns.max(now.since(self.last_look));
-            self.last_look = now;
             self.reap(&mut worker, now);
         }
         let now = monotonic();
@@ -390,6 +389,7 @@ impl Engine<'_> {
 
     /// Takes every completion that is there.
     fn reap(&mut self, worker: &mut Worker, now: Nanos) {
+        self.last_look = now;
         self.completions.sync();
         let overflow = self.completions.overflow();
         self.tally.completions_overflowed += u64::from(overflow.wrapping_sub(self.overflow_seen));

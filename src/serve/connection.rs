@@ -20,7 +20,8 @@ use monoio::net::TcpStream;
 
 use super::answer::{self, Answer};
 use super::body::BodyReader;
-use super::counters::{PathClass, StatusClass};
+use super::counters::StatusClass;
+use super::known::Known;
 use super::request::{self, Persistence, Refusal, Request};
 use super::route::Target;
 use super::worker::Shared;
@@ -29,7 +30,7 @@ use super::worker::Shared;
 const GATHER_BYTES: usize = 64 * 1024;
 
 /// A longer answer is written from where it lies instead of being copied among the gathered.
-const COPY_BYTES_MAX: usize = 8 * 1024;
+pub(super) const COPY_BYTES_MAX: usize = 8 * 1024;
 
 /// What an idle connection holds, what a busy one grows to, and what a body is read into.
 const INITIAL_READ_BYTES: usize = 2 * 1024;
@@ -38,9 +39,6 @@ pub(super) const BODY_READ_BYTES: usize = 256 * 1024;
 
 /// Longest request that `/echo` repeats.
 const ECHO_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// A longer head is parsed anew each time it comes.
-const KNOWN_HEAD_BYTES_MAX: usize = 1024;
 
 /// How much is read and dropped after a refusal before the connection is closed regardless.
 const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -66,17 +64,6 @@ enum Purpose {
     /// Nothing but `/counters`, so the connection is left out of the counts.
     Observe,
     Unknown,
-}
-
-/// The last request head and all that was worked out from it: most clients repeat themselves.
-struct Known {
-    /// Empty when it was too long to keep; then it matches nothing.
-    head: Vec<u8>,
-    request: Request,
-    answer: Answer,
-    class: Option<PathClass>,
-    /// The answer needs nothing but to be copied.
-    plain: bool,
 }
 
 /// A counted response ends at `end` in the gathered bytes.
@@ -461,50 +448,5 @@ impl Connection {
                 Ok(false) | Err(_) => break,
             }
         }
-    }
-}
-
-impl Known {
-    fn nothing() -> Self {
-        let request = Request {
-            target: Target::NotFound,
-            framing: super::body::Framing::Length(0),
-            persistence: Persistence::Close,
-            head_only: false,
-            old_version: false,
-            expects_continue: false,
-        };
-        Self {
-            head: Vec::new(),
-            request,
-            answer: Answer {
-                opening: Bytes::new(),
-                filler: &[],
-                filler_bytes: 0,
-                closing: Bytes::new(),
-                status: StatusClass::ClientError,
-            },
-            class: None,
-            plain: false,
-        }
-    }
-
-    fn matches(&self, pending: &[u8]) -> bool {
-        !self.head.is_empty() && pending.starts_with(&self.head)
-    }
-
-    fn learn(&mut self, request: Request, answer: Answer, head: &[u8]) {
-        self.head.clear();
-        if head.len() <= KNOWN_HEAD_BYTES_MAX {
-            self.head.extend_from_slice(head);
-        }
-        self.request = request;
-        self.class = request.target.class();
-        self.plain = !matches!(request.target, Target::Delay(_) | Target::Echo | Target::Counters)
-            && BodyReader::new(request.framing).is_done()
-            && answer.filler_bytes == 0
-            && answer.closing.is_empty()
-            && answer.opening.len() <= COPY_BYTES_MAX;
-        self.answer = answer;
     }
 }

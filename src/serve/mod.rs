@@ -12,6 +12,7 @@ mod body;
 mod clock;
 mod connection;
 mod counters;
+mod known;
 mod request;
 mod route;
 mod worker;
