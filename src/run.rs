@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::engine::{Control, Gauges, Link, Stop, Unsupported, ring, uring};
+use crate::engine::{Control, Gauges, Link, Settings, Stop, Unsupported, ring, uring};
 use crate::exit::Refusal;
 use crate::host;
 use crate::plan::{Plan, cores};
@@ -137,11 +137,8 @@ fn work(plan: &Plan, index: usize, link: &Link<'_>) -> Result<(Record, Span), Un
     let cores_left = !plan.same_host || plan.threads() < cores::allowed().len();
     let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: core });
     sys::sharpen_timers();
-    let settings = uring::Settings {
-        address: plan.address,
-        idle: plan.idle,
-        core_to_itself: pinned && cores_left,
-    };
+    let settings =
+        Settings { address: plan.address, idle: plan.idle, core_to_itself: pinned && cores_left };
     let ended = if pinned {
         uring::run(Job::of(plan, index), &settings, link)
     } else {

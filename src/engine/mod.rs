@@ -10,11 +10,14 @@ pub mod ring;
 pub mod sim;
 pub mod uring;
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 
+use crate::plan::Idle;
 use crate::record::Interval;
 use crate::time::Nanos;
+use crate::worker::Worker;
 
 /// What the control plane tells all workers.
 #[derive(Debug, Default)]
@@ -86,6 +89,41 @@ pub struct Link<'a> {
     pub gauges: &'a Gauges,
     /// Where its finished intervals go.
     pub intervals: Sender<Interval>,
+}
+
+impl Link<'_> {
+    /// Tells the control plane when the worker is ready, and the worker when to start; true once it knows.
+    fn prepare_start(&self, worker: &mut Worker) -> bool {
+        if !worker.is_ready() {
+            return false;
+        }
+        self.gauges.ready.store(true, Ordering::Release);
+        let start = self.control.start();
+        if let Some(start) = start {
+            worker.start_at(start);
+        }
+        start.is_some()
+    }
+
+    /// Shows what is new.
+    fn publish(&self, worker: &mut Worker) {
+        self.gauges.open.store(worker.open_connections(), Ordering::Relaxed);
+        while let Some(interval) = worker.take_interval() {
+            // Nobody listening means that the run is being torn down.
+            let _ = self.intervals.send(interval);
+        }
+    }
+}
+
+/// What a loop needs to know beside the worker's job.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// How to wait.
+    pub idle: Idle,
+    /// Nothing else is known to need this worker's core.
+    pub core_to_itself: bool,
 }
 
 /// Why an engine could not be set up on this machine.

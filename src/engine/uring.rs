@@ -9,10 +9,8 @@
 
 #![expect(unsafe_code, reason = "submission entries carry raw pointers")]
 
-use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::ptr;
-use std::sync::atomic::Ordering;
 
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
@@ -22,10 +20,9 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::bufring::{self, BufferRing};
 use super::idle::Idler;
 use super::ring::{Operation, build, explain, token, untoken};
-use super::{Gauges, Link, Stop, Unsupported};
+use super::{Link, Settings, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
-use crate::plan::Idle;
 use crate::record::{ClientTally, Record};
 use crate::sys;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
@@ -45,17 +42,6 @@ const START_SLEEP_NS: u64 = 200_000;
 const STOP_DRAIN_NS: u64 = 1_000_000_000;
 /// Tells the kernel not to try a receive that cannot succeed yet.
 const POLL_FIRST: u16 = 1;
-
-/// What the loop needs to know beside the worker's job.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where to connect.
-    pub address: SocketAddr,
-    /// How to wait.
-    pub idle: Idle,
-    /// Nothing else is known to need this worker's core.
-    pub core_to_itself: bool,
-}
 
 /// Runs a worker to its end on the calling thread.
 ///
@@ -127,7 +113,7 @@ impl Engine<'_> {
         let mut now = begun;
         while !worker.is_finished() {
             if !started {
-                started = prepare_start(&mut worker, link);
+                started = link.prepare_start(&mut worker);
             }
             let stop = link.control.stopping();
             if stop != stopping {
@@ -135,7 +121,7 @@ impl Engine<'_> {
                 worker.stop(now, if stop == Stop::Soon { STOP_DRAIN_NS } else { 0 });
             }
             worker.tick(now);
-            publish(&mut worker, link);
+            link.publish(&mut worker);
             self.submit_actions(&mut worker, now);
             self.wait_for_completions(&worker, started);
             now = monotonic();
@@ -147,7 +133,7 @@ impl Engine<'_> {
         self.cancel_all();
         self.tally.cpu_ns = sys::thread_cpu_ns() - cpu_ns;
         self.tally.wall_ns = now.since(begun);
-        publish(&mut worker, link);
+        link.publish(&mut worker);
         let (mut record, span) = worker.into_record(now);
         record.client = self.tally;
         (record, span)
@@ -486,29 +472,6 @@ impl Engine<'_> {
             cancelled.err().is_none_or(|error| error.raw_os_error() == Some(libc::ENOENT));
         assert!(nothing_left, "the kernel keeps operations on memory that is about to be freed");
         self.slots.clear();
-    }
-}
-
-/// Tells the control plane when the worker is ready, and the worker when to start; true once it knows.
-fn prepare_start(worker: &mut Worker, link: &Link<'_>) -> bool {
-    if worker.is_ready() {
-        link.gauges.ready.store(true, Ordering::Release);
-    }
-    match link.control.start() {
-        Some(start) if worker.is_ready() => {
-            worker.start_at(start);
-            true
-        }
-        _ => false,
-    }
-}
-
-fn publish(worker: &mut Worker, link: &Link<'_>) {
-    let Gauges { open, .. } = link.gauges;
-    open.store(worker.open_connections(), Ordering::Relaxed);
-    while let Some(interval) = worker.take_interval() {
-        // Nobody listening means that the run is being torn down.
-        let _ = link.intervals.send(interval);
     }
 }
 
