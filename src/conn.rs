@@ -157,7 +157,7 @@ impl Flights {
         Self { places: vec![Flight::default(); connections as usize * depth as usize], depth }
     }
 
-    /// Adds `count` flights taken now; they are sent when [`Flights::stamp`] says so. Returns the ring place of the first.
+    /// Adds `count` flights, at least one, taken now; they are sent when [`Flights::stamp`] says so. Returns the ring place of the first.
     #[inline]
     pub fn take(&mut self, conn: &mut Conn, index: u32, count: u32, now: Nanos) -> u32 {
         debug_assert!(
@@ -165,28 +165,36 @@ impl Flights {
             "no more in flight than the ring holds"
         );
         let first = self.wrapped(conn.oldest + conn.in_flight);
-        for offset in 0..count {
-            let place = self.place(index, self.wrapped(first + offset));
-            self.places[place] = Flight { taken: now, sent: now };
-        }
         conn.in_flight += count;
+        let depth = self.depth;
+        let ring = self.ring(index);
+        let mut place = first;
+        for _ in 1..count {
+            ring[place as usize] = Flight { taken: now, sent: now };
+            place = next(place, depth);
+        }
+        ring[place as usize] = Flight { taken: now, sent: now };
         first
     }
 
-    /// Stamps `count` flights, from ring place `first` on, as sent.
+    /// Stamps `count` flights, at least one, from ring place `first` on, as sent.
     #[inline]
     pub fn stamp(&mut self, index: u32, first: u32, count: u32, sent: Nanos) {
-        for offset in 0..count {
-            let place = self.place(index, self.wrapped(first + offset));
-            self.places[place].sent = sent;
+        let depth = self.depth;
+        let ring = self.ring(index);
+        let mut place = first;
+        for _ in 1..count {
+            ring[place as usize].sent = sent;
+            place = next(place, depth);
         }
+        ring[place as usize].sent = sent;
     }
 
     /// The oldest flight, removed; `None` when there is none.
     #[inline]
     pub fn end_oldest(&mut self, conn: &mut Conn, index: u32) -> Option<Flight> {
         let oldest = self.oldest(conn, index)?;
-        conn.oldest = self.wrapped(conn.oldest + 1);
+        conn.oldest = next(conn.oldest, self.depth);
         conn.in_flight -= 1;
         Some(oldest)
     }
@@ -195,18 +203,28 @@ impl Flights {
     #[inline]
     #[must_use]
     pub fn oldest(&self, conn: &Conn, index: u32) -> Option<Flight> {
-        (conn.in_flight > 0).then(|| self.places[self.place(index, conn.oldest)])
+        if conn.in_flight == 0 {
+            return None;
+        }
+        self.places.get(index as usize * self.depth as usize + conn.oldest as usize).copied()
+    }
+
+    #[inline]
+    fn ring(&mut self, index: u32) -> &mut [Flight] {
+        let start = index as usize * self.depth as usize;
+        &mut self.places[start..start + self.depth as usize]
     }
 
     #[inline]
     fn wrapped(&self, place: u32) -> u32 {
         if place >= self.depth { place - self.depth } else { place }
     }
+}
 
-    #[inline]
-    fn place(&self, index: u32, place: u32) -> usize {
-        index as usize * self.depth as usize + place as usize
-    }
+/// The ring place after `place`.
+#[inline]
+fn next(place: u32, depth: u32) -> u32 {
+    if place + 1 == depth { 0 } else { place + 1 }
 }
 
 const _: () = assert!(size_of::<Conn>() <= 192, "an idle connection stays small");

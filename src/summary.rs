@@ -339,7 +339,7 @@ pub fn fewest_samples(quantile: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Quantile, Spread, fewest_samples};
-    use crate::record::latency::{HIGHEST_NS, LatencyHistogram, RUN_DIGITS};
+    use crate::record::latency::{HIGHEST_NS, LatencyHistogram};
 
     #[test]
     fn quantiles_need_the_published_number_of_samples() {
@@ -347,7 +347,7 @@ mod tests {
         assert_eq!(needed, [35, 73, 381, 3838, 38413]);
     }
     fn histogram(values: impl IntoIterator<Item = u64>) -> LatencyHistogram {
-        let mut histogram = LatencyHistogram::new(RUN_DIGITS);
+        let mut histogram = LatencyHistogram::new();
         values.into_iter().for_each(|value| histogram.record(value));
         histogram
     }

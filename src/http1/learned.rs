@@ -20,7 +20,7 @@ pub struct LearnedHead {
 
 impl LearnedHead {
     /// The head at the start of `input`, if it is the learned one.
-    #[inline]
+    #[inline(always)]
     pub fn recognise(&mut self, input: &[u8]) -> Option<Head> {
         let candidate = input.get(..self.bytes.len())?;
         if candidate == self.bytes || self.matches_with_holes(candidate) {
@@ -47,6 +47,7 @@ impl LearnedHead {
         head
     }
 
+    #[inline(never)]
     fn matches_with_holes(&mut self, candidate: &[u8]) -> bool {
         if self.head.is_none() {
             return false;

@@ -138,17 +138,31 @@ impl ResponseReader {
     ///
     /// # Errors
     /// The kind of violation; the stream is of no use after it.
-    #[inline]
+    #[inline(always)]
     pub fn advance(&mut self, input: &[u8], framer: &mut Framer) -> Result<Progressed, Kind> {
         if let State::Head = self.state
             && self.carry.is_empty()
             && let Some(head) = framer.learned.recognise(input)
         {
-            return self.enter_body(&head, input, head.length, framer);
+            if let Some(whole) = whole_at_once(&head, input, framer) {
+                return Ok(whole);
+            }
+            return self.enter_learned_body(&head, input, framer);
         }
         self.advance_slowly(input, framer)
     }
 
+    #[inline(never)]
+    fn enter_learned_body(
+        &mut self,
+        head: &Head,
+        input: &[u8],
+        framer: &Framer,
+    ) -> Result<Progressed, Kind> {
+        self.enter_body(head, input, head.length, framer)
+    }
+
+    #[inline(never)]
     fn advance_slowly(&mut self, input: &[u8], framer: &mut Framer) -> Result<Progressed, Kind> {
         match self.state {
             State::Head => self.read_head(input, framer),
@@ -256,7 +270,6 @@ impl ResponseReader {
     }
 
     /// A final head ended before `input[from..]`.
-    #[inline]
     fn enter_body(
         &mut self,
         head: &Head,
@@ -283,7 +296,6 @@ impl ResponseReader {
         self.read_body(input, from, framer)
     }
 
-    #[inline]
     fn read_body(
         &mut self,
         input: &[u8],
@@ -343,7 +355,6 @@ impl ResponseReader {
         }
     }
 
-    #[inline]
     fn see_data(&mut self, data: &[u8], framer: &Framer) {
         self.body_bytes += data.len() as u64;
         if let Some(needle) = &framer.needle {
@@ -351,7 +362,6 @@ impl ResponseReader {
         }
     }
 
-    #[inline]
     fn finish(&mut self, needle: Option<&Needle>) -> Response {
         let response = Response {
             status: self.status,
@@ -365,6 +375,24 @@ impl ResponseReader {
         self.found = Progress::default();
         response
     }
+}
+
+/// A response that is all there, and that nobody looks into: the reader need not even be told.
+#[inline(always)]
+fn whole_at_once(head: &Head, input: &[u8], framer: &Framer) -> Option<Progressed> {
+    let body_bytes = match head.body {
+        Body::Length(length) => length,
+        Body::None => 0,
+        Body::Chunked | Body::UntilClose => return None,
+    };
+    let available = (input.len() - head.length) as u64;
+    if body_bytes > available || framer.needle.is_some() {
+        return None;
+    }
+    let consumed = head.length + usize::try_from(body_bytes).ok()?;
+    let response =
+        Response { status: head.status, keep_alive: head.keep_alive, body_bytes, contains: true };
+    Some(Progressed::Whole { consumed, response })
 }
 
 impl Default for ResponseReader {

@@ -1,6 +1,6 @@
 //! What happened in one second of a run, by the time at which it happened.
 
-use crate::record::latency::{INTERVAL_DIGITS, LatencyHistogram};
+use crate::record::buckets::IntervalBuckets;
 
 /// Length of an interval, in nanoseconds.
 pub const INTERVAL_NS: u64 = 1_000_000_000;
@@ -30,7 +30,7 @@ pub struct Interval {
     /// Body and head bytes received.
     pub bytes_received: u64,
     /// Latencies of whole responses, two digits.
-    pub latency: LatencyHistogram,
+    pub latency: IntervalBuckets,
 }
 
 impl Interval {
@@ -47,7 +47,7 @@ impl Interval {
             in_flight: 0,
             backlog: 0,
             bytes_received: 0,
-            latency: LatencyHistogram::new(INTERVAL_DIGITS),
+            latency: IntervalBuckets::new(),
         }
     }
 

@@ -5,14 +5,14 @@
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 
+use super::buckets::RunBuckets;
+
 /// Smallest value that has a bucket of its own, in nanoseconds.
 pub const LOWEST_NS: u64 = 1;
 /// Largest value that is recorded as it is: one hour. Larger ones are counted in the last bucket and in `clamped`.
 pub const HIGHEST_NS: u64 = 3_600_000_000_000;
-/// Significant decimal digits of a run's histograms.
-pub const RUN_DIGITS: u8 = 3;
-/// Significant decimal digits of an interval's histogram: small enough to stay in the first cache.
-pub const INTERVAL_DIGITS: u8 = 2;
+/// Significant decimal digits.
+pub const DIGITS: u8 = 3;
 
 /// Latencies in nanoseconds. Minimum, maximum, sum and count are exact; quantiles have the histogram's digits.
 #[derive(Clone, Debug)]
@@ -25,14 +25,11 @@ pub struct LatencyHistogram {
 }
 
 impl LatencyHistogram {
-    /// An empty histogram of `digits` significant digits (see [`RUN_DIGITS`], [`INTERVAL_DIGITS`]).
-    ///
-    /// # Panics
-    /// When `digits` is above 5.
+    /// An empty histogram.
     #[must_use]
-    pub fn new(digits: u8) -> Self {
-        let buckets = Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, digits)
-            .expect("the bounds are constants and the digits are below 6");
+    pub fn new() -> Self {
+        let buckets = Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS)
+            .expect("the bounds are constants that make sense");
         Self { buckets, min_ns: u64::MAX, max_ns: 0, sum_ns: 0, clamped: 0 }
     }
 
@@ -49,11 +46,7 @@ impl LatencyHistogram {
     }
 
     /// Adds every value of `other`; lossless, since both have the same bounds.
-    ///
-    /// # Panics
-    /// When the two have different digits.
     pub fn add(&mut self, other: &Self) {
-        assert_eq!(self.buckets.sigfig(), other.buckets.sigfig(), "only like histograms are added");
         self.buckets.add(&other.buckets).expect("histograms of the same bounds add");
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);
@@ -125,13 +118,35 @@ impl LatencyHistogram {
     }
 }
 
+impl Default for LatencyHistogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<&RunBuckets> for LatencyHistogram {
+    /// Moves what a worker counted, bucket by bucket: both have the same buckets.
+    fn from(counted: &RunBuckets) -> Self {
+        let mut histogram = Self::new();
+        for (highest_ns, count) in counted.occupied() {
+            histogram.buckets.saturating_record_n(highest_ns, count);
+        }
+        histogram.clamped = counted.clamped();
+        histogram.buckets.saturating_record_n(HIGHEST_NS, histogram.clamped);
+        histogram.min_ns = counted.min_ns();
+        histogram.max_ns = counted.max_ns().unwrap_or(0);
+        histogram.sum_ns = counted.sum_ns();
+        histogram
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{HIGHEST_NS, LatencyHistogram, RUN_DIGITS};
+    use super::{HIGHEST_NS, LatencyHistogram};
 
     #[test]
     fn extremes_and_mean_are_exact() {
-        let mut histogram = LatencyHistogram::new(RUN_DIGITS);
+        let mut histogram = LatencyHistogram::new();
         for value in [1_234_567, 7_654_321, 4_000_001] {
             histogram.record(value);
         }
@@ -143,7 +158,7 @@ mod tests {
 
     #[test]
     fn values_above_the_bounds_are_counted_and_said_so() {
-        let mut histogram = LatencyHistogram::new(RUN_DIGITS);
+        let mut histogram = LatencyHistogram::new();
         histogram.record(HIGHEST_NS * 3);
         assert_eq!(histogram.count(), 1);
         assert_eq!(histogram.clamped(), 1);
@@ -152,8 +167,8 @@ mod tests {
 
     #[test]
     fn merging_parts_equals_recording_the_whole() {
-        let mut whole = LatencyHistogram::new(RUN_DIGITS);
-        let mut parts = [LatencyHistogram::new(RUN_DIGITS), LatencyHistogram::new(RUN_DIGITS)];
+        let mut whole = LatencyHistogram::new();
+        let mut parts = [LatencyHistogram::new(), LatencyHistogram::new()];
         for value in (0..10_000_u64).map(|i| i * i * 37 + 1) {
             whole.record(value);
             parts[usize::from(value % 3 == 0)].record(value);
@@ -167,7 +182,7 @@ mod tests {
 
     #[test]
     fn an_empty_histogram_has_no_values() {
-        let histogram = LatencyHistogram::new(RUN_DIGITS);
+        let histogram = LatencyHistogram::new();
         assert_eq!(histogram.quantile_ns(0.5), None);
         assert_eq!(histogram.mean_ns(), None);
         assert_eq!(histogram.min_ns(), None);

@@ -3,6 +3,7 @@
 //! A [`Record`] belongs to its worker until the join; nothing here is shared, locked or atomic. It must not know where
 //! the numbers come from or how they are shown.
 
+pub mod buckets;
 pub mod errors;
 pub mod interval;
 pub mod latency;
@@ -13,7 +14,7 @@ pub use interval::{INTERVAL_NS, Interval};
 pub use latency::LatencyHistogram;
 pub use tally::{Counts, Outcome};
 
-use latency::RUN_DIGITS;
+use buckets::RunBuckets;
 
 /// Status codes have three digits.
 const STATUS_CODES: usize = 1000;
@@ -74,11 +75,11 @@ pub struct PhaseRecord {
     /// Whole responses by status code.
     pub status: Box<[u64]>,
     /// Whole responses that arrived in one piece: their time to first byte is their service time.
-    service_at_once: LatencyHistogram,
+    service_at_once: RunBuckets,
     /// Whole responses that arrived in several pieces, and timeouts at the moment of giving up.
-    service_in_parts: LatencyHistogram,
+    service_in_parts: RunBuckets,
     /// Times to the first byte of those in several pieces.
-    first_byte_in_parts: LatencyHistogram,
+    first_byte_in_parts: RunBuckets,
     /// Ages of protocol errors, truncated and reset requests at their failure.
     pub failed: LatencyHistogram,
     /// Ages of what was unanswered when the drain ended.
@@ -89,7 +90,6 @@ impl PhaseRecord {
     /// An empty one.
     #[must_use]
     pub fn new() -> Self {
-        let histogram = || LatencyHistogram::new(RUN_DIGITS);
         Self {
             counts: Counts::default(),
             completed_in_window: 0,
@@ -98,11 +98,11 @@ impl PhaseRecord {
             bytes_received: 0,
             bytes_in_window: 0,
             status: vec![0; STATUS_CODES].into_boxed_slice(),
-            service_at_once: histogram(),
-            service_in_parts: histogram(),
-            first_byte_in_parts: histogram(),
-            failed: histogram(),
-            censored: histogram(),
+            service_at_once: RunBuckets::new(),
+            service_in_parts: RunBuckets::new(),
+            first_byte_in_parts: RunBuckets::new(),
+            failed: LatencyHistogram::new(),
+            censored: LatencyHistogram::new(),
         }
     }
 
@@ -145,7 +145,7 @@ impl PhaseRecord {
     pub fn service(&self) -> LatencyHistogram {
         let mut service = self.service_at_once.clone();
         service.add(&self.service_in_parts);
-        service
+        LatencyHistogram::from(&service)
     }
 
     /// From the send to the first byte.
@@ -153,7 +153,7 @@ impl PhaseRecord {
     pub fn first_byte(&self) -> LatencyHistogram {
         let mut first_byte = self.service_at_once.clone();
         first_byte.add(&self.first_byte_in_parts);
-        first_byte
+        LatencyHistogram::from(&first_byte)
     }
 
     /// What a user waited: service, and the ages of what never came. A closed loop has no schedule to add.
@@ -284,7 +284,7 @@ impl Record {
 
     /// Counts one opened connection.
     pub fn connected(&mut self, connect_ns: u64) {
-        self.connect.get_or_insert_with(|| LatencyHistogram::new(RUN_DIGITS)).record(connect_ns);
+        self.connect.get_or_insert_default().record(connect_ns);
     }
 
     /// Adds the record of another worker.
@@ -295,7 +295,7 @@ impl Record {
         self.interim_responses += other.interim_responses;
         self.connections.add(&other.connections);
         if let Some(connect) = &other.connect {
-            self.connect.get_or_insert_with(|| LatencyHistogram::new(RUN_DIGITS)).add(connect);
+            self.connect.get_or_insert_default().add(connect);
         }
         self.client.add(&other.client);
     }

@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::errno_name;
 use crate::plan::Plan;
-use crate::record::latency::RUN_DIGITS;
 use crate::record::{Counts, ErrorRow, LatencyHistogram, Phase, PhaseRecord};
 use crate::report::timeseries::interval;
 use crate::report::{base64, format};
@@ -248,7 +247,7 @@ fn phases(summary: &Summary) -> Vec<Value> {
 }
 
 fn latency_of_run(summary: &Summary) -> Value {
-    let none_opened = LatencyHistogram::new(RUN_DIGITS);
+    let none_opened = LatencyHistogram::new();
     let connect = summary.record.connect.as_ref().unwrap_or(&none_opened);
     let connect = distribution(connect, connect, Histograms::Included);
     latency(&summary.latencies, Histograms::Included, connect)

@@ -39,7 +39,7 @@ impl Worker {
     fn connect(&mut self, now: Nanos, index: u32) {
         self.conns[index as usize].state = State::Connecting { since: now };
         self.sweep_by(now.plus(self.job.timeouts.connect_ns));
-        self.actions.push_back(Action::Connect(self.id(index)));
+        self.actions.push(Action::Connect(self.id(index)));
     }
 
     /// The first attempt of a connection has ended, one way or the other.
@@ -94,7 +94,7 @@ impl Worker {
         // The request goes out before its answer is asked for, in the same submission.
         self.refill(now, index);
         let receive = Action::Receive { conn: self.id(index), receiving: Receiving::Once };
-        self.actions.push_back(receive);
+        self.actions.push(receive);
         self.settle(now, index);
     }
 
@@ -157,7 +157,7 @@ impl Worker {
         let fruitful = conn.answered > 0;
         conn.renew();
         conn.state = State::Closed;
-        self.actions.push_back(Action::Close(id));
+        self.actions.push(Action::Close(id));
         if !self.wants_connections() {
             self.finish_if_done(now);
         } else if fruitful {

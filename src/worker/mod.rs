@@ -109,13 +109,18 @@ pub struct Span {
 #[derive(Debug)]
 pub struct Worker {
     job: Job,
+    batch: Batch,
+    /// Which status codes are good, by code.
+    good_status: Box<[bool; 1000]>,
     conns: Vec<Conn>,
     flights: Flights,
     framer: Framer,
     record: Record,
     interval: Interval,
     finished_intervals: VecDeque<Interval>,
-    actions: VecDeque<Action>,
+    /// What the engine is asked to do, from `next_action` on.
+    actions: Vec<Action>,
+    next_action: usize,
     /// Sends that left [`Worker::next_action`] and wait for their stamps.
     unstamped: Vec<Unstamped>,
     stage: Stage,
@@ -136,6 +141,32 @@ pub struct Worker {
     random: u64,
 }
 
+/// What is the same for every send, worked out once.
+#[derive(Clone, Copy, Debug)]
+struct Batch {
+    /// Requests that one send may hold.
+    most: u32,
+    /// Bytes of one request.
+    request_bytes: u64,
+    /// The next send must wait for the end of the one before.
+    confirm: bool,
+}
+
+impl Batch {
+    /// A batch of at most this many bytes goes into the socket's buffer whole whenever the requests before it have been
+    /// answered, so that nobody needs to hear that it was sent.
+    const UNCONFIRMED_BYTES: usize = 8 * 1024;
+
+    fn of(job: &Job) -> Self {
+        let in_flight_bytes = job.image.length().saturating_mul(job.pipeline as usize);
+        Self {
+            most: job.image.most().min(job.pipeline),
+            request_bytes: job.image.length() as u64,
+            confirm: in_flight_bytes > Self::UNCONFIRMED_BYTES,
+        }
+    }
+}
+
 /// Flights that were handed to the kernel by one send.
 #[derive(Clone, Copy, Debug)]
 struct Unstamped {
@@ -149,6 +180,10 @@ impl Worker {
     #[must_use]
     pub fn new(job: Job, now: Nanos) -> Self {
         let needle = job.expect.body_contains.clone();
+        let mut good_status = Box::new([false; 1000]);
+        for (status, good) in (0_u16..).zip(good_status.iter_mut()) {
+            *good = job.expect.accepts_status(status);
+        }
         let mut worker = Self {
             conns: (0..job.connections).map(|_| Conn::new()).collect(),
             flights: Flights::new(job.connections, job.pipeline),
@@ -156,7 +191,8 @@ impl Worker {
             record: Record::default(),
             interval: Interval::new(0),
             finished_intervals: VecDeque::new(),
-            actions: VecDeque::new(),
+            actions: Vec::new(),
+            next_action: 0,
             unstamped: Vec::new(),
             stage: Stage::Opening,
             window: Window { start: Nanos::NEVER, origin: Nanos::NEVER, stop: Nanos::NEVER },
@@ -169,6 +205,8 @@ impl Worker {
             sweep_at: Nanos::NEVER,
             wake_at: Nanos::NEVER,
             random: job.seed,
+            batch: Batch::of(&job),
+            good_status,
             job,
         };
         worker.record.connections.asked = u64::from(worker.job.connections);
@@ -218,7 +256,12 @@ impl Worker {
     /// The next thing to hand to the kernel.
     #[inline]
     pub fn next_action(&mut self) -> Option<Action> {
-        let action = self.actions.pop_front()?;
+        let Some(&action) = self.actions.get(self.next_action) else {
+            self.actions.clear();
+            self.next_action = 0;
+            return None;
+        };
+        self.next_action += 1;
         if let Action::Send { conn, count, first, .. } = action {
             self.unstamped.push(Unstamped { index: conn.index, first, count });
         }
@@ -344,12 +387,15 @@ impl Worker {
     /// The run is over once nothing is in flight and nothing more will be taken.
     #[inline]
     fn finish_if_done(&mut self, now: Nanos) {
+        if self.in_flight > 0 {
+            return;
+        }
         let nothing_to_take = match self.stage {
             Stage::Running => self.quota == 0,
             Stage::Draining { .. } => true,
             Stage::Opening | Stage::Ready | Stage::Finished => false,
         };
-        if nothing_to_take && self.in_flight == 0 {
+        if nothing_to_take {
             self.finish(now);
         }
     }

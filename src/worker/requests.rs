@@ -9,9 +9,6 @@ use crate::time::Nanos;
 
 /// From this many missing body bytes on, it pays to drop them in the kernel instead of copying them.
 pub(super) const DISCARD_FROM_BYTES: u64 = 32 * 1024;
-/// Requests up to this size go into the socket's buffer whole whenever the one before has been answered, so that
-/// nobody needs to hear that they were sent.
-const UNCONFIRMED_BYTES: usize = 8 * 1024;
 
 impl Worker {
     /// Takes as many requests as the connection has room for.
@@ -25,7 +22,7 @@ impl Worker {
             return;
         }
         let phase = self.window.phase_of(now);
-        let room = (self.job.pipeline - conn.in_flight()).min(self.job.image.most());
+        let room = (self.job.pipeline - conn.in_flight()).min(self.batch.most);
         let allowed = match phase {
             Phase::Warmup => u64::MAX,
             Phase::Measured => self.quota,
@@ -37,11 +34,11 @@ impl Worker {
         }
         let first = self.flights.take(conn, index, count, now);
         let id = ConnId { index, generation: conn.generation() };
-        let confirm = self.job.image.length() * self.job.pipeline as usize > UNCONFIRMED_BYTES;
+        let confirm = self.batch.confirm;
         conn.sending = confirm;
         conn.taken += u64::from(count);
         self.count_taken(now, phase, count);
-        self.actions.push_back(Action::Send { conn: id, count, first, confirm });
+        self.actions.push(Action::Send { conn: id, count, first, confirm });
     }
 
     #[inline]
@@ -54,7 +51,7 @@ impl Worker {
         let record = self.record.phase_mut(phase);
         record.counts.scheduled += count;
         record.counts.sent += count;
-        record.bytes_sent += count * self.job.image.length() as u64;
+        record.bytes_sent += count * self.batch.request_bytes;
         self.interval.scheduled += count;
         self.interval.sent += count;
         self.sweep_by(now.plus(self.job.timeouts.request_ns));
@@ -120,7 +117,7 @@ impl Worker {
             Some(length) if length >= DISCARD_FROM_BYTES => Action::Discard { conn: id, length },
             _ => Action::Receive { conn: id, receiving: conn.receiving },
         };
-        self.actions.push_back(action);
+        self.actions.push(action);
     }
 
     #[inline]
@@ -177,9 +174,10 @@ impl Worker {
 
     #[inline]
     fn judge(&self, response: &Response) -> Outcome {
-        let expect = &self.job.expect;
-        let status = expect.accepts_status(response.status);
-        if status && response.contains && expect.size.is_none_or(|size| size == response.body_bytes)
+        let status = self.good_status[usize::from(response.status)];
+        if status
+            && response.contains
+            && self.job.expect.size.is_none_or(|size| size == response.body_bytes)
         {
             Outcome::Ok
         } else if !status && (400..600).contains(&response.status) {

@@ -2,12 +2,11 @@
 
 use super::*;
 use crate::record::LatencyHistogram;
-use crate::record::latency::RUN_DIGITS;
 use crate::report::{hgrm, progress_line, timeseries_line};
 
 #[test]
 fn a_percentile_file_has_the_layout_of_hdrhistogram() {
-    let mut histogram = LatencyHistogram::new(RUN_DIGITS);
+    let mut histogram = LatencyHistogram::new();
     for value_ns in [1_000_000, 2_000_000, 2_000_000, 50_000_000] {
         histogram.record(value_ns);
     }
@@ -53,7 +52,7 @@ fn rows_of_a_percentile_file_rise_to_the_count() {
 
 #[test]
 fn an_empty_percentile_file_has_no_rows() {
-    let text = hgrm(&LatencyHistogram::new(RUN_DIGITS));
+    let text = hgrm(&LatencyHistogram::new());
     let marks: Vec<bool> = text.lines().map(|line| line.starts_with("#[")).collect();
     assert_eq!(marks, [false, false, true, true, true]);
     assert!(text.contains("#[Mean    =     0.000000, StdDeviation   =     0.000000]"));
