@@ -194,7 +194,7 @@ mod tests {
                 histogram.record(value);
             }
             let moved = LatencyHistogram::from(&buckets);
-            prop_assert_eq!(moved.buckets(), histogram.buckets());
+            prop_assert!(moved.buckets() == histogram.buckets(), "bucket by bucket");
             prop_assert_eq!(moved.min_ns(), histogram.min_ns());
             prop_assert_eq!(moved.max_ns(), histogram.max_ns());
             prop_assert_eq!(moved.mean_ns(), histogram.mean_ns());

@@ -132,7 +132,9 @@ impl From<&RunBuckets> for LatencyHistogram {
             histogram.buckets.saturating_record_n(highest_ns, count);
         }
         histogram.clamped = counted.clamped();
-        histogram.buckets.saturating_record_n(HIGHEST_NS, histogram.clamped);
+        if histogram.clamped > 0 {
+            histogram.buckets.saturating_record_n(HIGHEST_NS, histogram.clamped);
+        }
         histogram.min_ns = counted.min_ns();
         histogram.max_ns = counted.max_ns().unwrap_or(0);
         histogram.sum_ns = counted.sum_ns();
