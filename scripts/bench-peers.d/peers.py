@@ -1,0 +1,190 @@
+"""The workloads, and how each tool is asked for one and read."""
+import dataclasses
+import json
+import math
+import re
+
+GET = ("maxq", "wrk", "hey", "ab", "h2load", "gcannon")
+DEEP = ("maxq", "wrk", "h2load", "gcannon")
+CLOSE = ("maxq", "wrk", "hey", "ab", "gcannon")
+SHORT = ("depth1-c1", "depth1-c64-serve", "body64k-nginx")
+
+
+@dataclasses.dataclass
+class Workload:
+    """What every tool of one comparison is asked to do; `size` is the payload of a response, or of an upload."""
+    name: str
+    server: str
+    path: str
+    connections: int
+    tools: tuple = GET
+    size: int = 13
+    depth: int = 1
+    upload: bool = False
+    close: bool = False
+    min_seconds: float = 0.0
+
+
+WORKLOADS = [
+    Workload("depth1-c1", "nginx", "/", 1),
+    Workload("depth1-c64-serve", "serve", "/", 64),
+    Workload("depth1-c64-nginx", "nginx", "/", 64),
+    Workload("depth1-c1000-nginx", "nginx", "/", 1000),
+    Workload("pipeline16-serve", "serve", "/", 64, DEEP, depth=16),
+    Workload("pipeline16-nginx", "nginx", "/", 64, DEEP, depth=16),
+    Workload("body64k-nginx", "nginx", "/64k", 64, size=65536),
+    Workload("body1m-nginx", "nginx", "/1m", 64, size=1 << 20),
+    Workload("body64k-serve", "serve", "/bytes/65536", 64, size=65536),
+    Workload("body1m-serve", "serve", "/bytes/1048576", 64, size=1 << 20),
+    Workload("post1k-nginx", "nginx", "/post", 64, size=1024, upload=True),
+    Workload("post1m-nginx", "nginx", "/post", 64, size=1 << 20, upload=True),
+    Workload("close-nginx", "nginx", "/", 64, CLOSE, close=True),
+    # nginx holds each answer back for about a second here, so nearly all connections wait
+    Workload("idle10k-nginx", "nginx", "/second", 10_000, min_seconds=3.0),
+]
+
+def input_file(bench, work, kind):
+    """Write what a tool reads from a file for this workload, and return its path."""
+    path = bench.dir / f"{work.name}.{kind}"
+    if kind == "body":
+        path.write_bytes(b"x" * work.size)
+    elif kind == "raw":
+        path.write_bytes(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
+                         % (work.path.encode(), work.size) + b"x" * work.size)
+    elif work.upload:
+        path.write_text(f'wrk.method = "POST"\nwrk.body = string.rep("x", {work.size})\n')
+    else:  # wrk counts the requests in what request() returns, and counts each response
+        path.write_text("local all\n"
+                        f"init = function() all = string.rep(wrk.format(), {work.depth}) end\n"
+                        "request = function() return all end\n")
+    return str(path)
+
+
+def command_line(bench, tool, work, url):
+    """The command line of one run, without its core."""
+    seconds = max(bench.seconds, work.min_seconds)
+    whole, ms, conns = math.ceil(seconds), f"{round(seconds * 1000)}ms", str(work.connections)
+    body = input_file(bench, work, "body") if work.upload else None
+    if tool == "maxq":
+        more = (["-b", "@" + body] if body else []) + (["--no-keepalive"] if work.close else [])
+        return [bench.binaries["maxq"], "--json", "--no-progress", "--warmup", "200ms", "-t", "1", "--cpus",
+                str(bench.client_core), "-c", conns, "-d", ms, "-p", str(work.depth), *more, url]
+    if tool == "wrk":
+        more = ["-H", "Connection: close"] if work.close else []
+        if body or work.depth > 1:
+            more += ["-s", input_file(bench, work, "lua")]
+        return ["wrk", "-t", "1", "-c", conns, "-d", f"{whole}s", "--latency", "--timeout", "10s", *more, url]
+    if tool == "hey":
+        more = (["-m", "POST", "-D", body] if body else []) + (["-disable-keepalive"] if work.close else [])
+        return ["hey", "-z", ms, "-c", conns, "-cpus", "1", *more, url]
+    if tool == "ab":  # -t comes first, it sets a small -n; -e tells the median in microseconds
+        more = (["-p", body, "-T", "text/plain"] if body else []) + ([] if work.close else ["-k"])
+        (bench.dir / "ab.csv").unlink(missing_ok=True)
+        return ["ab", "-t", str(whole), "-n", str(1_000_000 * whole), "-c", conns, "-q",
+                "-e", str(bench.dir / "ab.csv"), *more, url]
+    if tool == "h2load":
+        return ["h2load", "--h1", "-D", ms, "-c", conns, "-t", "1", "-m", str(work.depth),
+                *(["-d", body] if body else []), url]
+    more = (["--raw", input_file(bench, work, "raw")] if body else []) + (["-r", "1"] if work.close else [])
+    return [bench.binaries["gcannon"], url, "-c", conns, "-t", "1", "-d", f"{whole}s", "-p", str(work.depth),
+            "--json", *more]
+
+
+def number(pattern, text, default=None):
+    """The first group of a pattern as a number; without a default it must be there."""
+    match = re.search(pattern, text)
+    if match is None and default is None:
+        raise ValueError(f"no figure for {pattern!r}")
+    return float(match.group(1)) if match else default
+
+
+def micros(text):
+    """A duration as tools print it, in microseconds."""
+    value, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m|h)", text).groups()
+    return float(value) * {"us": 1, "ms": 1e3, "s": 1e6, "m": 6e7, "h": 3.6e9}[unit]
+
+
+def positive(**counts):
+    """Name the counts that are not zero: the errors of a run."""
+    return [f"{value:.0f} {name.replace('_', ' ')}" for name, value in counts.items() if value]
+
+
+def read_maxq(text):
+    """Read maxq's JSON. Its CPU time covers the warm-up too, so the requests of all phases count for it."""
+    report = json.loads(text)
+    counts, links = report["counts"], report["connections"]
+    names = ("unsent", "unexpected", "http_error", "protocol_error", "truncated", "reset", "timeout",
+             "in_flight_at_end")
+    errors = positive(**{n: sum(p["counts"][n] for p in report["phases"]) for n in names},
+                      connections_failed=links["failed"], connections_not_opened=links["asked"] - links["opened"])
+    errors += [f"{e['count']} {e['phase']} {e['kind']}" for e in report["errors"]]
+    return {"rps": report["rates"]["achieved_rps"], "p50_us": report["latency"]["response"]["p50_us"],
+            "requests": sum(p["counts"]["completed"] for p in report["phases"]), "measured": counts["completed"],
+            "spin_share": report["client"].get("spin_share"), "verdict": report["verdict"]["code"]}, errors
+
+
+def read_wrk(text):
+    """Read wrk's text. Pipelined, it times a batch of requests, not each."""
+    p50 = re.search(r"\s50%\s+(\S+)", text)
+    sockets = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    connect, read, write, timeout = map(int, sockets.groups()) if sockets else (0, 0, 0, 0)
+    errors = positive(connect=connect, read=read, write=write, timeout=timeout,
+                      not_2xx=number(r"Non-2xx or 3xx responses: (\d+)", text, 0))
+    return {"rps": number(r"Requests/sec:\s+([\d.]+)", text), "requests": number(r"(\d+) requests in", text),
+            "p50_us": micros(p50.group(1)) if p50 else None}, errors
+
+
+def read_hey(text):
+    """Read hey's text. It lists at most a million responses by status, so rate and time tell their number."""
+    rps, total = number(r"Requests/sec:\s+([\d.]+)", text), number(r"Total:\s+([\d.]+) secs", text)
+    p50 = number(r"50% in ([\d.]+) secs", text, math.nan)
+    codes = re.findall(r"\[(\d+)\]\s+(\d+) responses", text)
+    failed = re.findall(r"\[(\d+)\]\s+(.*)", text.partition("Error distribution:")[2])
+    errors = [f"{count} status {code}" for code, count in codes if code[0] != "2"]
+    errors += [f"{count} {what[:80]}" for count, what in failed]
+    data = number(r"Total data:\s+(\d+) bytes", text, math.nan)
+    done = round(rps * total) - sum(int(count) for count, _ in failed)
+    return {"rps": done / total, "requests": done, "p50_us": None if math.isnan(p50) else p50 * 1e6,
+            "bytes_per_s": None if math.isnan(data) else data / total}, errors
+
+
+def read_ab(text, csv):
+    """Read ab's text, and the median out of its percentile file (the text has whole milliseconds)."""
+    seconds, done = number(r"Time taken for tests:\s+([\d.]+)", text), number(r"Complete requests:\s+(\d+)", text)
+    errors = positive(failed=number(r"Failed requests:\s+(\d+)", text, 0),
+                      write=number(r"Write errors:\s+(\d+)", text, 0),
+                      not_2xx=number(r"Non-2xx responses:\s+(\d+)", text, 0))
+    return {"rps": number(r"Requests per second:\s+([\d.]+)", text), "requests": done,
+            "p50_us": number(r"(?m)^50,([\d.]+)", csv) * 1e3,
+            "bytes_per_s": number(r"HTML transferred:\s+(\d+)", text) / seconds}, errors
+
+
+def read_h2load(text):
+    """Read h2load's text; only newer versions print a median."""
+    seconds = micros(re.search(r"finished in (\S+?),", text).group(1)) / 1e6
+    errors = positive(**{n: number(rf"(\d+) {n}", text) for n in ("failed", "errored", "timeout")})
+    done = number(r"(\d+) succeeded", text)
+    table = re.search(r"\n\s+(min .*)\n(?:time for )?request\s*:(.*)", text)
+    row = dict(zip(table.group(1).split(), table.group(2).split())) if table else {}
+    return {"rps": done / seconds, "requests": number(r"(\d+) done", text),
+            "p50_us": micros(row["median"]) if "median" in row else None,
+            "bytes_per_s": number(r"\((\d+)\) data", text) / seconds}, errors
+
+
+def read_gcannon(text):
+    """Read gcannon's JSON. It leaves its first 0.1 s out, but its CPU time has it: the requests are scaled up."""
+    report = json.loads(text)
+    requests = round(report["responses"] * (1 + 0.1 / report["elapsed_sec"]))
+    errors = positive(**report["errors"], **{f"status_{k}": v for k, v in report["status"].items() if k != "2xx"})
+    return {"rps": report["rps"], "requests": requests, "p50_us": report["latency_us"]["p50"]}, errors
+
+
+READERS = {"maxq": read_maxq, "wrk": read_wrk, "hey": read_hey, "h2load": read_h2load, "gcannon": read_gcannon}
+
+
+def read(bench, tool, text):
+    """The figures and the errors in a tool's output; raises when it holds no figures."""
+    figures, errors = read_ab(text, (bench.dir / "ab.csv").read_text()) if tool == "ab" else READERS[tool](text)
+    if not figures["requests"]:
+        raise ValueError("; ".join(["no request was answered", *errors]))
+    return figures, errors
