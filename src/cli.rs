@@ -48,8 +48,12 @@ pub enum Command {
 /// A run against a URL.
 #[derive(Args, Clone, Debug)]
 pub struct RunTarget {
-    /// What to benchmark: http://HOST[:PORT]/PATH
-    #[arg(value_name = "URL", required = true)]
+    /// What to benchmark.
+    #[arg(
+        value_name = "URL",
+        required = true,
+        help = "What to benchmark: http://HOST[:PORT]/PATH"
+    )]
     pub url: Option<String>,
     /// How.
     #[command(flatten)]

@@ -97,7 +97,28 @@ fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
         return Err(unreachable_target(&plan, &summary));
     }
     write_results(&plan, &summary, places)?;
+    if let Some(complaint) = complaint(&plan, &summary) {
+        eprintln!("maxq: {complaint}");
+    }
     Ok(exit_code(&summary))
+}
+
+/// Why a run that came to a report is no success, for those who read only standard error.
+fn complaint(plan: &Plan, summary: &Summary) -> Option<String> {
+    let counts = summary.counts();
+    match summary.end {
+        End::Interrupted(_) => None,
+        End::GaveUp => Some(format!(
+            "{}: no connection could be had for {:.1} s (--give-up), so the run was ended early",
+            plan.target,
+            seconds(plan.timeouts.give_up_ns)
+        )),
+        End::Finished if counts.ok == 0 => Some(format!(
+            "{}: not one of {} requests got a good response; see the status codes and errors of the report, and --expect",
+            plan.target, counts.sent
+        )),
+        End::Finished => None,
+    }
 }
 
 fn write_results(plan: &Plan, summary: &Summary, places: Places) -> Result<(), Refusal> {
