@@ -95,7 +95,11 @@ fn an_interrupt_in_the_warmup_leaves_a_valid_report() {
     let running = long_run(&url(&server), &["--warmup", "20s"]);
     wait_until("load", || server.counters().requests_total() > 100);
     let report = interrupted(running, "INT", 130);
+    assert_eq!(report.count("sent"), 0);
     assert_eq!(report.in_intervals("completed"), server.counters().requests_total());
+    assert!(report.float("/window/warmup_s") < 15.0);
+    // No second is listed that was before the run.
+    assert!(report.float("/intervals/0/t_s") > -15.0, "{:#}", report.json["intervals"]);
 }
 
 #[test]
