@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::support::report::{Report, checked};
-use super::support::{Running, maxq, run, wait_until};
+use super::support::{Running, binary, maxq, run, wait_until};
 use super::{QUICK, names_in, quick, target, url};
 
 #[test]
@@ -38,7 +38,7 @@ fn results_that_cannot_be_written_are_summed_up_on_stderr() {
     let full = |redirection: &str| {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("exec \"$0\" \"$@\" {redirection}")]);
-        run(command.arg(env!("CARGO_BIN_EXE_maxq")).args(QUICK).arg(url(&server)))
+        run(command.arg(binary()).args(QUICK).arg(url(&server)))
     };
     let ended = full(">/dev/full");
     assert_eq!(ended.code, Some(8), "{}", ended.stderr);

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 
 use super::support::report::{checked, measure};
-use super::support::{maxq, run};
+use super::support::{binary, maxq, run};
 use super::{target, url};
 
 #[test]
@@ -14,7 +14,7 @@ fn more_connections_than_descriptors_are_refused_before_anything_is_sent() {
     let script = "ulimit -n 64 && exec \"$0\" \"$@\"";
     let limited = |connections: &str| {
         let mut command = Command::new("sh");
-        command.args(["-c", script, env!("CARGO_BIN_EXE_maxq"), "-t", "1", "-n", "100"]);
+        command.args(["-c", script]).arg(binary()).args(["-t", "1", "-n", "100"]);
         run(command.args(["-c", connections, &url(&server)]))
     };
     let ended = limited("1000");
@@ -31,7 +31,7 @@ fn more_connections_than_descriptors_are_refused_before_anything_is_sent() {
 fn a_soft_descriptor_limit_is_raised() {
     let server = target();
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -Sn 64 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_maxq")]);
+    command.args(["-c", "ulimit -Sn 64 && exec \"$0\" \"$@\""]).arg(binary());
     let arguments = ["-t", "1", "--json", "-c", "200", "-n", "400"];
     let report = checked(0, &run(command.args(arguments).arg(url(&server))));
     report.assert_all_ok();

@@ -5,6 +5,7 @@ pub(crate) mod nginx;
 pub(crate) mod report;
 pub(crate) mod scripted;
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
@@ -13,9 +14,14 @@ use std::time::{Duration, Instant};
 /// No run of these tests lasts nearly as long, whatever else the machine does.
 const HANGS_AFTER: Duration = Duration::from_secs(40);
 
-/// The binary under test, with nothing in its environment that changes what it prints.
+/// The binary under test: the one that was built with the tests, or the one that `MAXQ_BINARY` names.
+pub(crate) fn binary() -> OsString {
+    std::env::var_os("MAXQ_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_maxq").into())
+}
+
+/// A command that starts it, with nothing in its environment that changes what it prints.
 pub(crate) fn maxq() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_maxq"));
+    let mut command = Command::new(binary());
     command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env_remove("TERM");
     command
 }
