@@ -1,0 +1,249 @@
+//! The command line as people and scripts meet it: refusals here, and what is told, written and obeyed in the modules.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail the way tests do")]
+
+#[path = "cli/outputs.rs"]
+mod outputs;
+#[path = "cli/runs.rs"]
+mod runs;
+#[path = "cli/signals.rs"]
+mod signals;
+mod support;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use maxq::serve::{Options, Server};
+use support::scripted::closed_port;
+use support::{Ended, maxq, run};
+
+/// Whatever is refused before anything is sent never gets as far as this.
+const NOWHERE: &str = "http://127.0.0.1:9/";
+const QUICK: [&str; 8] = ["-t", "1", "-c", "2", "-d", "200ms", "--warmup", "0"];
+
+/// A good server on a free port.
+fn target() -> Server {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    Server::start(&Options { listen, threads: 1, cpus: Vec::new() }).unwrap()
+}
+
+fn url(server: &Server) -> String {
+    format!("http://{}/", server.local_address())
+}
+
+/// A short run against a good server, with more flags.
+fn quick(server: &Server, more: &[&str]) -> Ended {
+    run(maxq().args(QUICK).args(more).arg(url(server)))
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// What `arguments` are refused with. Nothing is printed but the reason, and no file is left behind.
+fn refusal(code: i32, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = run(maxq().current_dir(folder.path()).args(arguments));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(code), ""), "{arguments:?}: {ended:?}");
+    assert_eq!(names_in(folder.path()), Vec::<String>::new(), "{arguments:?}");
+    ended.stderr
+}
+
+/// `arguments` are refused in one line that holds all of `parts`, even when there would be files to write.
+fn refused_in_one_line(code: i32, arguments: &[&str], parts: &[&str]) {
+    let files: &[&str] = if arguments.iter().any(|a| matches!(*a, "-o" | "--hgrm" | "demo")) {
+        &[]
+    } else {
+        &["-o", "out.json", "--hgrm", "out.hgrm", "--timeseries", "out.ndjson"]
+    };
+    let stderr = refusal(code, &[arguments, files].concat());
+    assert!(stderr.ends_with('\n') && stderr.lines().count() == 1, "{arguments:?}: {stderr:?}");
+    for part in parts {
+        assert!(stderr.contains(part), "{arguments:?}: {stderr:?} does not say {part:?}");
+    }
+}
+
+/// `arguments` are refused by the parser of the command line, with a message that holds all of `parts`.
+fn refused_by_the_parser(arguments: &[&str], parts: &[&str]) {
+    let stderr = refusal(2, arguments);
+    for part in parts {
+        assert!(stderr.contains(part), "{arguments:?}: {stderr:?} does not say {part:?}");
+    }
+}
+
+#[test]
+fn urls_that_cannot_be_used_are_refused_in_one_line() {
+    for (bad, parts) in [
+        ("ftp://127.0.0.1/", ["'ftp'", "use an http:// URL"]),
+        ("https://127.0.0.1/", ["TLS", "use an http:// URL"]),
+        ("http:///path", ["no host", "use http://HOST"]),
+        ("http://127.0.0.1:0/", ["port '0'", "from 1 to 65535"]),
+        ("http://127.0.0.1:99999/", ["port '99999'", "from 1 to 65535"]),
+        ("http://::1/", ["brackets", "http://[::1]"]),
+        ("http://a:b@127.0.0.1/", ["password", "-H"]),
+        ("http://127.0.0.1/a b", ["URL", "percent-encoded"]),
+        ("http://127.0.0.1/\r\nX: y", ["URL", "percent-encoded"]),
+    ] {
+        refused_in_one_line(2, &[bad], &parts);
+    }
+}
+
+#[test]
+fn a_host_that_does_not_resolve_is_an_unusable_target() {
+    let host = "nonexistent.invalid";
+    refused_in_one_line(5, &["http://nonexistent.invalid/"], &[host, "does not resolve", "check"]);
+}
+
+#[test]
+fn a_port_on_which_nothing_listens_is_an_unusable_target() {
+    let (address, _kept) = closed_port();
+    let url = format!("http://{address}/");
+    let begun = Instant::now();
+    refused_in_one_line(5, &["--give-up", "300ms", &url], &[&url, "refused", "--give-up"]);
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn numbers_that_cannot_be_obeyed_are_refused_in_one_line() {
+    let cores = thread::available_parallelism().unwrap().get();
+    let too_many = (cores + 1000).to_string();
+    let cases: [(&[&str], &[&str]); 17] = [
+        (&["-c", "0"], &["-c 0", "at least one"]),
+        (&["-c", "2M"], &["-c 2000000", "at most 1000000"]),
+        (&["-n", "0"], &["-n 0", "-d"]),
+        (&["-d", "0"], &["-d 0", "longer"]),
+        (&["-d", "0ms"], &["-d 0", "longer"]),
+        (&["-p", "0"], &["-p 0", "at least one"]),
+        (&["-p", "1025"], &["-p 1025", "at most 1024"]),
+        (&["-t", "0"], &["-t 0", "at least one"]),
+        (&["-t", "3", "-c", "2"], &["-t 3", "-c"]),
+        (&["-t", &too_many, "-c", "100k"], &["-t ", "cores", "use -t"]),
+        (&["--timeout", "0"], &["--timeout 0", "longer"]),
+        (&["--connect-timeout", "0"], &["--connect-timeout 0", "longer"]),
+        (&["--give-up", "0"], &["--give-up 0", "longer"]),
+        (&["--requests-per-connection", "0"], &["--requests-per-connection 0", "at least one"]),
+        (&["--requests-per-connection", "3", "-p", "4"], &["-p 4", "--requests-per-connection"]),
+        (&["--no-keepalive", "-p", "2"], &["-p 2", "--no-keepalive"]),
+        (&["--cpus", "8000"], &["--cpus", "8000", "may use"]),
+    ];
+    for (arguments, parts) in cases {
+        refused_in_one_line(2, &[arguments, &[NOWHERE]].concat(), parts);
+    }
+}
+
+#[test]
+fn requests_that_cannot_be_sent_are_refused_in_one_line() {
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&["-b", "@/nonexistent/body"], &["--body @/nonexistent/body", "readable file"]),
+        (&["-b", "@/"], &["--body @/", "readable file"]),
+        (&["--raw", "/nonexistent/raw"], &["--raw /nonexistent/raw", "No such file"]),
+        (&["--raw", "/dev/null"], &["--raw /dev/null", "a request is needed"]),
+        (&["-H", "no colon"], &["-H 'no colon'", "use 'Name: value'"]),
+        (&["-H", "A: b\r\nEvil: c"], &["-H 'A: b\\r\\nEvil: c'", "no line ends"]),
+        (&["-H", "A: b\rc"], &["-H", "no line ends"]),
+        (&["-H", "A: b\nc"], &["-H", "no line ends"]),
+        (&["-H", "A\r\nB: c"], &["-H", "use 'Name: value'"]),
+        (&["-m", "GE T"], &["-m 'GE T'", "a word like GET"]),
+        (&["-m", "GET\r\nX: y"], &["-m", "a word like GET"]),
+        (&["--no-keepalive", "-H", "Connection: x"], &["--no-keepalive", "-H"]),
+    ];
+    for (arguments, parts) in cases {
+        refused_in_one_line(2, &[arguments, &[NOWHERE]].concat(), parts);
+    }
+}
+
+#[test]
+fn expectations_that_make_no_sense_are_refused_in_one_line() {
+    for clause in ["", "2xx", "status=", "status=2x", "status=99", "size=big", "body=x", "sise=1"] {
+        refused_in_one_line(2, &["--expect", clause, NOWHERE], &["--expect", clause]);
+    }
+    let twice = ["--expect", "size=1", "--expect", "size=2", NOWHERE];
+    refused_in_one_line(2, &twice, &["--expect 'size=2'", "give it once"]);
+}
+
+#[test]
+fn places_that_cannot_be_written_are_refused_before_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().to_str().unwrap();
+    for flag in ["-o", "--hgrm", "--timeseries"] {
+        let mut arguments = vec![flag, directory, NOWHERE];
+        if flag == "--timeseries" {
+            arguments.extend(["-o", "out.json"]);
+        }
+        refused_in_one_line(8, &arguments, &[flag, directory, "directory"]);
+        arguments[1] = "/nonexistent/x";
+        refused_in_one_line(8, &arguments, &[flag, "/nonexistent/x", "can be written"]);
+    }
+    assert_eq!(names_in(folder.path()), Vec::<String>::new());
+}
+
+#[test]
+fn two_results_in_one_place_are_refused_in_one_line() {
+    for arguments in [
+        ["-o", "same", "--hgrm", "same"],
+        ["-o", "same", "--timeseries", "same"],
+        ["--hgrm", "same", "--timeseries", "same"],
+    ] {
+        let stderr = refusal(2, &[&arguments[..], &[NOWHERE]].concat());
+        assert_eq!(stderr.lines().count(), 1, "{stderr:?}");
+        for part in [arguments[0], arguments[2], "same", "another file"] {
+            assert!(stderr.contains(part), "{stderr:?}");
+        }
+    }
+    let stdout_twice = ["--hgrm", "-", NOWHERE];
+    refused_in_one_line(2, &stdout_twice, &["--hgrm -", "-o", "another file"]);
+}
+
+#[test]
+fn one_file_by_two_names_is_refused_too() {
+    let stderr = refusal(2, &["-o", "same", "--hgrm", "./same", "--give-up", "100ms", NOWHERE]);
+    assert!(stderr.contains("--hgrm") && stderr.contains("another file"), "{stderr:?}");
+}
+
+#[test]
+fn values_that_cannot_be_read_are_refused_by_flag() {
+    let cases: [(&[&str], &[&str]); 12] = [
+        (&["-d", "1d"], &["--duration", "'1d'", "500ms"]),
+        (&["-d=-1s"], &["--duration", "'-1s'", "500ms"]),
+        (&["-d", "1.5ns"], &["--duration", "'1.5ns'", "nanosecond"]),
+        (&["--warmup", "soon"], &["--warmup", "'soon'", "500ms"]),
+        (&["--timeout", "1 s"], &["--timeout", "'1 s'", "500ms"]),
+        (&["-c", "many"], &["--connections", "'many'", "10k"]),
+        (&["-n", "1.5"], &["--requests", "'1.5'", "10k"]),
+        (&["-c=-1"], &["--connections", "'-1'", "10k"]),
+        (&["-n", "99999999999999999999"], &["--requests", "too large"]),
+        (&["--seed", "x"], &["--seed", "'x'"]),
+        (&["--cpus", "zero"], &["--cpus", "'zero'", "0,2-5"]),
+        (&["--idle", "nap"], &["--idle", "'nap'", "sleep"]),
+    ];
+    for (arguments, parts) in cases {
+        refused_by_the_parser(&[arguments, &[NOWHERE]].concat(), parts);
+    }
+}
+
+#[test]
+fn a_negative_number_after_a_blank_is_refused_by_flag() {
+    for (flag, name) in [("-d", "--duration"), ("-c", "--connections"), ("-n", "--requests")] {
+        refused_by_the_parser(&[flag, "-1", NOWHERE], &[name]);
+    }
+}
+
+#[test]
+fn flags_that_do_not_exist_or_contradict_are_refused_by_name() {
+    refused_by_the_parser(&["--dration", "1s", NOWHERE], &["--dration", "'--duration'"]);
+    refused_by_the_parser(&["--raw", "x", "-m", "GET", NOWHERE], &["--raw", "--method"]);
+    refused_by_the_parser(&["--raw", "x", "-b", "y", NOWHERE], &["--raw", "--body"]);
+    refused_by_the_parser(&["--raw", "x", "-H", "A: b", NOWHERE], &["--raw", "--header"]);
+    refused_by_the_parser(
+        &["--no-keepalive", "--requests-per-connection", "2", NOWHERE],
+        &["--no-keepalive", "--requests-per-connection"],
+    );
+    refused_by_the_parser(&["-c", "1"], &["URL"]);
+    refused_by_the_parser(&["run"], &["URL"]);
+    refused_by_the_parser(&[NOWHERE, NOWHERE], &[NOWHERE]);
+    refused_by_the_parser(&[], &["Usage:", "URL"]);
+}

@@ -1,0 +1,171 @@
+//! Where results go, how they look, and what happens when they cannot go there.
+
+use std::fs;
+use std::io::Read;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::support::report::{Report, checked};
+use super::support::{Running, binary, maxq, run, wait_until};
+use super::{QUICK, names_in, quick, target, url};
+
+#[test]
+fn a_file_is_replaced_when_the_run_has_ended() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("run.json");
+    fs::write(&path, "old").unwrap();
+    let mut command = maxq();
+    command.args(["-t", "1", "-c", "2", "-d", "600ms", "--warmup", "0", "--json", "-o"]);
+    let mut running = Running::start(command.arg(&path).arg(url(&server)));
+    wait_until("load", || server.counters().requests_total() > 0);
+    assert!(!running.has_ended());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+    let ended = running.end();
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
+    Report::of(&fs::read_to_string(&path).unwrap()).assert_all_ok();
+    assert_eq!(names_in(folder.path()), ["run.json"]);
+}
+
+#[test]
+fn results_that_cannot_be_written_are_summed_up_on_stderr() {
+    let server = target();
+    let ended = quick(&server, &["--json", "-o", "/dev/full"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(8), ""));
+    for part in ["Requests/sec:", "Transfer/sec:", "-o /dev/full"] {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+    let full = |redirection: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec \"$0\" \"$@\" {redirection}")]);
+        run(command.arg(binary()).args(QUICK).arg(url(&server)))
+    };
+    let ended = full(">/dev/full");
+    assert_eq!(ended.code, Some(8), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Requests/sec:"), "{}", ended.stderr);
+}
+
+#[test]
+fn other_results_that_cannot_be_written_are_no_reason_to_lose_the_report() {
+    let server = target();
+    for flag in ["--hgrm", "--timeseries"] {
+        let ended = quick(&server, &[flag, "/dev/full"]);
+        assert_eq!(ended.code, Some(8), "{flag}: {}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("{flag} /dev/full")), "{}", ended.stderr);
+        let told = ended.stdout.contains("Requests/sec:") || ended.stderr.contains("Requests/sec:");
+        assert!(told, "{flag}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_closed_stdout_is_no_crash() {
+    let server = target();
+    for more in [&["--json"][..], &["--latency"], &["-q"], &["--timeseries", "-", "-o", "x"]] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = maxq();
+        command.current_dir(folder.path()).args(QUICK).args(more).arg(url(&server));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), stderr.as_str()), (Some(0), ""), "{more:?}");
+    }
+}
+
+#[test]
+fn a_reader_of_stdout_may_stop_in_the_middle() {
+    let server = target();
+    let mut child = maxq()
+        .args(QUICK)
+        .args(["--json", &url(&server)])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"{");
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn quiet_is_the_verdict_and_two_rates() {
+    let ended = quick(&target(), &["-q"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    let starts = ["Verdict: ", "Requests/sec:", "Transfer/sec:"];
+    assert_eq!(lines.len(), starts.len(), "{}", ended.stdout);
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_text_report_ends_with_two_lines_that_scripts_scrape() {
+    let ended = quick(&target(), &["--latency", "--seed", "42"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    let rate = lines[lines.len() - 2].strip_prefix("Requests/sec:").unwrap().trim();
+    assert!(rate.parse::<f64>().unwrap() > 0.0, "{rate}");
+    assert!(lines[lines.len() - 1].starts_with("Transfer/sec:"));
+    for part in ["p50", "p99.9", "Verdict", "Seed", "42"] {
+        assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_latency_distribution_is_written_for_other_programs() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("run.hgrm");
+    let ended = quick(&server, &["--json", "--hgrm", path.to_str().unwrap()]);
+    let report = checked(0, &ended);
+    let text = fs::read_to_string(&path).unwrap();
+    let total = text.lines().find_map(|line| {
+        line.split_once("Total count")?.1.trim_matches([' ', '=', ']']).parse::<u64>().ok()
+    });
+    assert_eq!(total, Some(report.number("/latency/response/count")), "{text}");
+    assert!(text.contains("Value") && text.contains("Percentile"), "{text}");
+    assert_eq!(names_in(folder.path()), ["run.hgrm"]);
+}
+
+#[test]
+fn each_second_is_a_line_of_the_time_series() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("run.ndjson");
+    let ended = run(maxq()
+        .args(["-t", "1", "-c", "2", "-d", "1200ms", "--warmup", "300ms", "--json"])
+        .args(["--timeseries", path.to_str().unwrap(), &url(&server)]));
+    let report = checked(0, &ended);
+    let text = fs::read_to_string(&path).unwrap();
+    let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(Value::from(rows.clone()), report.json["intervals"]);
+    let times: Vec<f64> = rows.iter().map(|row| row["t_s"].as_f64().unwrap()).collect();
+    assert!(times.len() >= 3 && times.is_sorted(), "{times:?}");
+    let completed: u64 = rows.iter().map(|row| row["completed"].as_u64().unwrap()).sum();
+    assert_eq!(completed, server.counters().requests_total());
+    assert!(completed > report.count("completed"), "the warm-up is in it");
+}
+
+#[test]
+fn colour_is_for_those_who_ask_for_it() {
+    let server = target();
+    let with = |name: &str, value: &str| {
+        let mut command = maxq();
+        if !name.is_empty() {
+            command.env(name, value);
+        }
+        run(command.args(QUICK).arg(url(&server)))
+    };
+    for (name, value) in [("", ""), ("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "xterm")] {
+        let ended = with(name, value);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        assert!(!ended.stdout.contains('\x1b'), "{name}={value}");
+    }
+    assert!(with("CLICOLOR_FORCE", "1").stdout.contains('\x1b'));
+    let both = run(maxq()
+        .envs([("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")])
+        .args(QUICK)
+        .arg(url(&server)));
+    assert!(!both.stdout.contains('\x1b'), "NO_COLOR ranks first");
+}

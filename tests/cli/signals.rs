@@ -1,0 +1,140 @@
+//! Runs that a signal ends: a partial report, marked, in time.
+
+use std::fs;
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::support::report::{Report, checked};
+use super::support::scripted::{Scripted, black_hole};
+use super::support::{Running, maxq, wait_until};
+use super::{names_in, target, url};
+
+/// Starts a run of half a minute that prints JSON.
+fn long_run(url: &str, more: &[&str]) -> Running {
+    let warmup: &[&str] = if more.contains(&"--warmup") { &[] } else { &["--warmup", "0"] };
+    let load = ["-t", "1", "-c", "2", "-d", "30s", "--json"];
+    Running::start(maxq().args(load).args(warmup).args(more).arg(url))
+}
+
+/// Sends `signal` and expects a partial report within two seconds.
+fn interrupted(running: Running, signal: &str, code: i32) -> Report {
+    let begun = Instant::now();
+    running.signal(signal);
+    let ended = running.end();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let report = checked(code, &ended);
+    assert_eq!(report.text("/end/reason"), "interrupted");
+    assert_eq!(report.number("/end/signal") + 128, u64::try_from(code).unwrap());
+    assert_eq!(report.json["partial"], true);
+    report
+}
+
+#[test]
+fn an_interrupted_run_prints_what_it_has() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let server = target();
+        let running = long_run(&url(&server), &[]);
+        wait_until("load", || server.counters().requests_total() > 100);
+        let report = interrupted(running, signal, code);
+        assert!(report.count("ok") > 100);
+        assert_eq!(report.count("ok"), server.counters().requests_total());
+        assert!(report.float("/window/measured_s") < 10.0);
+    }
+}
+
+#[test]
+fn an_interrupted_run_still_writes_its_files() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("run.json");
+    let running = long_run(&url(&server), &["-o", path.to_str().unwrap()]);
+    wait_until("load", || server.counters().requests_total() > 100);
+    running.signal("INT");
+    assert_eq!(running.end().code, Some(130));
+    let report = Report::of(&fs::read_to_string(&path).unwrap());
+    assert_eq!(report.text("/end/reason"), "interrupted");
+    assert_eq!(names_in(folder.path()), ["run.json"]);
+}
+
+#[test]
+fn a_run_is_interrupted_while_connections_are_being_opened() {
+    let (address, _kept) = black_hole();
+    let limits = ["--connect-timeout", "30s", "--give-up", "30s"];
+    let running = long_run(&format!("http://{address}/"), &limits);
+    thread::sleep(Duration::from_millis(300));
+    let report = interrupted(running, "INT", 130);
+    assert_eq!((report.count("scheduled"), report.number("/connections/opened")), (0, 0));
+}
+
+#[test]
+fn a_run_is_interrupted_while_nobody_accepts_its_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let running = long_run(&format!("http://{}/", listener.local_addr().unwrap()), &[]);
+    thread::sleep(Duration::from_millis(300));
+    let report = interrupted(running, "INT", 130);
+    assert_eq!((report.count("sent"), report.count("in_flight_at_end")), (2, 2));
+}
+
+#[test]
+fn a_second_interrupt_ends_a_run_at_once() {
+    let server = Scripted::start(|peer| peer.wait_for_close());
+    let running = long_run(&server.url(), &[]);
+    wait_until("connections", || server.accepted() == 2);
+    thread::sleep(Duration::from_millis(100));
+    running.signal("INT");
+    thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    let report = interrupted(running, "INT", 130);
+    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    assert_eq!(report.count("in_flight_at_end"), 2);
+}
+
+#[test]
+fn an_interrupt_in_the_warmup_leaves_a_valid_report() {
+    let server = target();
+    let running = long_run(&url(&server), &["--warmup", "20s"]);
+    wait_until("load", || server.counters().requests_total() > 100);
+    let report = interrupted(running, "INT", 130);
+    assert_eq!(report.count("sent"), 0);
+    assert_eq!(report.in_intervals("completed"), server.counters().requests_total());
+    assert!(report.float("/window/warmup_s") < 15.0);
+    // No second is listed that was before the run.
+    assert!(report.float("/intervals/0/t_s") > -15.0, "{:#}", report.json["intervals"]);
+}
+
+#[test]
+fn a_run_is_interrupted_while_it_waits_for_the_last_answers() {
+    let server = Scripted::start(|peer| peer.wait_for_close());
+    let arguments = ["-t", "1", "-c", "2", "-d", "100ms", "--warmup", "0", "--json"];
+    let mut running =
+        Running::start(maxq().args(arguments).args(["--drain", "30s"]).arg(server.url()));
+    wait_until("connections", || server.accepted() == 2);
+    thread::sleep(Duration::from_millis(400));
+    assert!(!running.has_ended());
+    let report = interrupted(running, "INT", 130);
+    assert_eq!((report.count("sent"), report.count("in_flight_at_end")), (2, 2));
+}
+
+#[test]
+fn a_run_is_interrupted_at_any_instant() {
+    let server = target();
+    for step in 0..24 {
+        let arguments = ["-t", "1", "-c", "8", "-d", "80ms", "--warmup", "40ms", "--json"];
+        let running = Running::start(maxq().args(arguments).arg(url(&server)));
+        thread::sleep(Duration::from_millis(8 * step));
+        if step % 2 == 0 {
+            running.signal("INT");
+        } else {
+            running.signal("TERM");
+        }
+        let ended = running.end();
+        match ended.code {
+            // It came before signals were caught.
+            None => assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", "")),
+            Some(code @ (0 | 130 | 143)) => {
+                checked(code, &ended);
+            }
+            Some(_) => panic!("{step}: {ended:?}"),
+        }
+    }
+}
