@@ -76,28 +76,28 @@ pub enum IdleArg {
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
 pub struct RunArgs {
     /// Worker threads, one pinned core each [default: cores allowed, half of them for a target on this host].
-    #[arg(short, long, value_name = "N", value_parser = parse_count, help_heading = "Load")]
+    #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub threads: Option<u64>,
     /// Connections in total; a remainder is dealt out, never dropped.
-    #[arg(short, long, value_name = "N", value_parser = parse_count, default_value = "64", help_heading = "Load")]
+    #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, default_value = "64", help_heading = "Load")]
     pub connections: u64,
     /// Measured time, like 500ms, 10s, 2m [default: 10s, unless -n is given].
-    #[arg(short, long, value_name = "T", value_parser = parse_duration_ns, help_heading = "Load")]
+    #[arg(short, long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Load")]
     pub duration: Option<u64>,
     /// Exact number of measured requests; with -d, whichever ends first.
-    #[arg(short = 'n', long, value_name = "N", value_parser = parse_count, help_heading = "Load")]
+    #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub requests: Option<u64>,
     /// Requests in flight on each connection.
-    #[arg(short, long, value_name = "N", value_parser = parse_count, default_value = "1", help_heading = "Load")]
+    #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, default_value = "1", help_heading = "Load")]
     pub pipeline: u64,
     /// Time before the measured window; its requests are listed, not counted [default: 1s, 0 with -n].
-    #[arg(long, value_name = "T", value_parser = parse_duration_ns, help_heading = "Load")]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Load")]
     pub warmup: Option<u64>,
     /// One request a connection: sends Connection: close and reconnects after each response.
     #[arg(long, conflicts_with = "requests_per_connection", help_heading = "Load")]
     pub no_keepalive: bool,
     /// Close and reopen a connection after so many requests.
-    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = "Load")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub requests_per_connection: Option<u64>,
 
     /// Request method [default: GET, POST with a body].
@@ -127,23 +127,23 @@ pub struct RunArgs {
     pub body_check: bool,
 
     /// Longest time from the start of a request to its last byte; the connection is closed then.
-    #[arg(long, value_name = "T", value_parser = parse_duration_ns, default_value = "10s", help_heading = "Limits")]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "10s", help_heading = "Limits")]
     pub timeout: u64,
     /// Longest time to open a connection.
-    #[arg(long, value_name = "T", value_parser = parse_duration_ns, default_value = "5s", help_heading = "Limits")]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "5s", help_heading = "Limits")]
     pub connect_timeout: u64,
     /// After the end, how long to wait for what is in flight.
-    #[arg(long, value_name = "T", value_parser = parse_duration_ns, default_value = "5s", help_heading = "Limits")]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "5s", help_heading = "Limits")]
     pub drain: u64,
     /// End the run when no connection could be had for so long.
-    #[arg(long, value_name = "T", value_parser = parse_duration_ns, default_value = "10s", help_heading = "Limits")]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "10s", help_heading = "Limits")]
     pub give_up: u64,
 
     /// How a worker waits for responses.
     #[arg(long, value_enum, default_value = "auto", help_heading = "Machine")]
     pub idle: IdleArg,
     /// Cores to pin workers to, like 0,2-5 [default: all allowed].
-    #[arg(long, value_name = "LIST", value_parser = parse_cores_arg, help_heading = "Machine")]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, value_parser = parse_cores_arg, help_heading = "Machine")]
     pub cpus: Option<Cores>,
     /// Seed of everything random; printed when not given.
     #[arg(long, value_name = "N", help_heading = "Machine")]
@@ -190,6 +190,6 @@ pub struct ServeArgs {
     #[arg(short, long, value_name = "N", default_value = "1")]
     pub threads: usize,
     /// Cores to pin threads to, like 0,2-5 [default: not pinned].
-    #[arg(long, value_name = "LIST", value_parser = parse_cores_arg)]
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, value_parser = parse_cores_arg)]
     pub cpus: Option<Cores>,
 }

@@ -84,11 +84,14 @@ fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
     let interrupts = Interrupts::catch()?;
     let mut live = LiveLine::new(&plan);
     let timeseries = &mut places.timeseries;
+    let mut unwritten = None;
     let summary = run::run(&plan, &interrupts, |progress| {
         live.show(progress);
-        match (progress, timeseries.as_mut()) {
-            (Progress::Interval(row), Some(place)) => place.write(&report::timeseries_line(row)),
-            _ => Ok(()),
+        if let (Progress::Interval(row), Some(place), None) =
+            (progress, timeseries.as_mut(), &unwritten)
+        {
+            // A full disk is no reason to lose the measurement: the report is still printed.
+            unwritten = place.write(&report::timeseries_line(row)).err();
         }
     });
     live.clear();
@@ -97,6 +100,9 @@ fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
         return Err(unreachable_target(&plan, &summary));
     }
     write_results(&plan, &summary, places)?;
+    if let Some(refusal) = unwritten {
+        return Err(refusal);
+    }
     if let Some(complaint) = complaint(&plan, &summary) {
         eprintln!("maxq: {complaint}");
     }

@@ -49,7 +49,7 @@
 //! # Glossary
 //!
 //! - **taken**: a ready connection has room for a request, which comes into being. In a closed loop this is where the
-//!   request's life, its phase and its timeout begin.
+//!   request's life and its phase begin; it is sent within the same turn, and its timeout counts from there.
 //! - **sent**: the request is handed to the kernel. The sends of one submission run one after the other inside the
 //!   kernel, a few microseconds each; their stamps are interpolated between the submission's start and end, and that
 //!   length is shown as *stamp skew*.

@@ -76,7 +76,7 @@ pub enum Progress<'a> {
 pub fn run(
     plan: &Plan,
     interrupts: &Interrupts,
-    mut watch: impl FnMut(Progress<'_>) -> Result<(), Refusal>,
+    mut watch: impl FnMut(Progress<'_>),
 ) -> Result<Summary, Refusal> {
     check_descriptors(plan)?;
     ring::probe().map_err(|Unsupported(cause)| Refusal::environment(cause))?;
@@ -103,8 +103,7 @@ pub fn run(
             .collect();
         (joined, end)
     });
-    let end = end?;
-    observer.drain(&receiver, &mut watch)?;
+    observer.drain(&receiver, &mut watch);
     let workers = joined
         .into_iter()
         .collect::<Result<Vec<_>, Unsupported>>()
@@ -162,8 +161,8 @@ impl Watch<'_> {
         &self,
         intervals: &Receiver<Interval>,
         observer: &mut Observer,
-        watch: &mut impl FnMut(Progress<'_>) -> Result<(), Refusal>,
-    ) -> Result<End, Refusal> {
+        watch: &mut impl FnMut(Progress<'_>),
+    ) -> End {
         let mut end = End::Finished;
         let mut connected_at = monotonic();
         loop {
@@ -172,7 +171,7 @@ impl Watch<'_> {
                 self.gauges.iter().all(|gauges| flag(gauges).load(Ordering::Acquire))
             };
             if all(|gauges| &gauges.done) {
-                return Ok(end);
+                return end;
             }
             if !started && all(|gauges| &gauges.ready) {
                 self.control.start_at(monotonic().plus(START_AHEAD_NS));
@@ -196,15 +195,11 @@ impl Watch<'_> {
                 end = End::GaveUp;
                 self.control.stop(Stop::Now);
             }
-            let told = if started {
-                observer.listen(intervals, watch)
+            if started {
+                observer.listen(intervals, watch);
             } else {
                 thread::sleep(OPENING_EVERY);
-                watch(Progress::Opening(open, u64::from(self.plan.load.connections)))
-            };
-            if let Err(refusal) = told {
-                self.control.stop(Stop::Now);
-                return Err(refusal);
+                watch(Progress::Opening(open, u64::from(self.plan.load.connections)));
             }
         }
     }
@@ -222,33 +217,25 @@ impl Observer {
         Self { workers, pending: BTreeMap::new(), rows: Vec::new() }
     }
 
-    fn listen(
-        &mut self,
-        intervals: &Receiver<Interval>,
-        watch: &mut impl FnMut(Progress<'_>) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    fn listen(&mut self, intervals: &Receiver<Interval>, watch: &mut impl FnMut(Progress<'_>)) {
         match intervals.recv_timeout(WATCH_EVERY) {
             Ok(interval) => self.add(interval),
-            Err(RecvTimeoutError::Timeout) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => return,
             Err(RecvTimeoutError::Disconnected) => thread::sleep(OPENING_EVERY),
         }
         while let Ok(interval) = intervals.try_recv() {
             self.add(interval);
         }
-        self.release(self.workers, watch)
+        self.release(self.workers, watch);
     }
 
     /// After the join: everything that is still there. Workers end in different seconds, so the last ones are not
     /// complete in number.
-    fn drain(
-        &mut self,
-        intervals: &Receiver<Interval>,
-        watch: &mut impl FnMut(Progress<'_>) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    fn drain(&mut self, intervals: &Receiver<Interval>, watch: &mut impl FnMut(Progress<'_>)) {
         while let Ok(interval) = intervals.try_recv() {
             self.add(interval);
         }
-        self.release(1, watch)
+        self.release(1, watch);
     }
 
     fn add(&mut self, interval: Interval) {
@@ -263,20 +250,15 @@ impl Observer {
         }
     }
 
-    fn release(
-        &mut self,
-        contributions: usize,
-        watch: &mut impl FnMut(Progress<'_>) -> Result<(), Refusal>,
-    ) -> Result<(), Refusal> {
+    fn release(&mut self, contributions: usize, watch: &mut impl FnMut(Progress<'_>)) {
         while let Some(entry) = self.pending.first_entry() {
             if entry.get().0 < contributions {
                 break;
             }
             let row = IntervalRow::from(&entry.remove().1);
-            watch(Progress::Interval(&row))?;
+            watch(Progress::Interval(&row));
             self.rows.push(row);
         }
-        Ok(())
     }
 }
 

@@ -376,6 +376,7 @@ impl Engine<'_> {
     /// Takes every completion that is there.
     fn reap(&mut self, worker: &mut Worker, now: Nanos) {
         self.last_look = now;
+        worker.events_at(now);
         self.completions.sync();
         let overflow = self.completions.overflow();
         self.tally.completions_overflowed += u64::from(overflow.wrapping_sub(self.overflow_seen));

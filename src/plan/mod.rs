@@ -7,8 +7,9 @@ pub mod cores;
 pub mod expect;
 mod message;
 
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::request::RequestImage;
 use crate::target::Target;
@@ -130,7 +131,8 @@ impl Output {
         places.extend(self.hgrm.clone().map(|path| ("--hgrm", path)));
         places.extend(self.timeseries.clone().map(|path| ("--timeseries", path)));
         for (index, (flag, path)) in places.iter().enumerate() {
-            if let Some((other, _)) = places[..index].iter().find(|(_, other)| other == path) {
+            let same = |other: &Path| place_of(other) == place_of(path);
+            if let Some((other, _)) = places[..index].iter().find(|(_, other)| same(other)) {
                 let shown = path.display();
                 return Err(format!(
                     "{flag} {shown}: {other} already writes there; name another file"
@@ -138,6 +140,19 @@ impl Output {
             }
         }
         Ok(())
+    }
+}
+
+/// The file that a path names, whichever way it names it; the file need not exist, its folder may.
+fn place_of(path: &Path) -> PathBuf {
+    let absolute = fs::canonicalize(path).ok().or_else(|| {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Some(fs::canonicalize(parent.unwrap_or(Path::new("."))).ok()?.join(path.file_name()?))
+    });
+    if path == Path::new("-") {
+        path.to_owned()
+    } else {
+        absolute.unwrap_or_else(|| path.to_owned())
     }
 }
 

@@ -222,7 +222,7 @@ impl Worker {
             State::Open => self
                 .flights
                 .oldest(conn, index)
-                .map_or(Nanos::NEVER, |flight| flight.taken.plus(self.job.timeouts.request_ns)),
+                .map_or(Nanos::NEVER, |flight| flight.sent.plus(self.job.timeouts.request_ns)),
         }
     }
 

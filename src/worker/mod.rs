@@ -8,6 +8,7 @@
 //!     worker.tick(now);                                  // releases, expires
 //!     while let Some(action) = worker.next_action() {}   // hand to the kernel
 //!     worker.submitted(before, after);                   // stamps what was sent in between
+//!     worker.events_at(now);
 //!     worker.on_event(now, event);                       // for each completion
 //! }
 //! ```
@@ -231,11 +232,24 @@ impl Worker {
 
     /// Ends the run early: nothing more is taken, answers are awaited for at most `drain_ns`.
     pub fn stop(&mut self, now: Nanos, drain_ns: u64) {
-        self.window.stop = self.window.stop.min(now);
-        self.window.start = self.window.start.min(now);
-        self.window.origin = self.window.origin.min(self.window.stop);
+        // What was taken at this very instant belongs to the part of the run that it was taken in.
+        let end = now.plus(1);
+        if end < self.window.origin {
+            self.window.start = self.window.start.min(now);
+            self.window.origin = end;
+            self.interval.index = self.interval.index.max(-1);
+        }
+        self.window.stop = self.window.stop.min(end);
         self.begin_drain(now, drain_ns);
         self.plan_wake();
+    }
+
+    /// Tells the time of the events that follow, so that each is counted in its own second.
+    #[inline]
+    pub fn events_at(&mut self, now: Nanos) {
+        if now >= self.wake_at {
+            self.end_intervals(now);
+        }
     }
 
     /// Releases what is due and expires what has waited too long.
