@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::engine::{Control, Gauges, Link, Settings, Stop, Unsupported, ring, uring};
 use crate::exit::Refusal;
 use crate::host;
-use crate::plan::{Plan, cores};
+use crate::plan::Plan;
 use crate::record::{Interval, Record};
 use crate::summary::{Client, End, IntervalRow, Latencies, Summary, Window};
 use crate::sys;
@@ -132,12 +132,11 @@ fn check_descriptors(plan: &Plan) -> Result<(), Refusal> {
 /// One worker thread.
 fn work(plan: &Plan, index: usize, link: &Link<'_>) -> Result<(Record, Span), Unsupported> {
     let core = plan.cores[index];
-    // Spinning on every core would leave none for a target on this host. To be asked before the thread is pinned.
-    let cores_left = !plan.same_host || plan.threads() < cores::allowed().len();
+    // Spinning on every core would leave none for a target on this host.
+    let cores_left = !plan.same_host || plan.threads() < sys::cores_online();
     let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: core });
     sys::sharpen_timers();
-    let settings =
-        Settings { address: plan.address, idle: plan.idle, core_to_itself: pinned && cores_left };
+    let settings = Settings { address: plan.address, idle: plan.idle, cores_left };
     let ended = if pinned {
         uring::run(Job::of(plan, index), &settings, link)
     } else {
@@ -276,8 +275,7 @@ fn merge(plan: &Plan, workers: Vec<(Record, Span)>, end: End, started_at: System
     record.conserved().expect("every request that was taken ends in exactly one outcome");
     let (window, origin) = measure(&spans, plan);
     let latencies = Latencies::of(&record.measured);
-    let client =
-        Client { cpu_ns: 0, peak_rss_bytes: sys::process_usage().peak_rss_bytes, workers: clients };
+    let client = Client { cpu_ns: 0, peak_rss_bytes: sys::peak_rss_bytes(), workers: clients };
     let verdict = verdict::judge(plan, &record, &client, &latencies);
     Summary {
         started_at,

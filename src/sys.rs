@@ -34,37 +34,15 @@ fn clock_ns(clock: libc::clockid_t) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// What the kernel counted for a thread or a process.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Usage {
-    /// Largest resident set so far, in bytes (of the process).
-    pub peak_rss_bytes: u64,
-    /// Times that another task took the core away.
-    pub involuntary_switches: u64,
-}
-
-/// Usage of the calling thread.
+/// Largest resident set of the process so far, in bytes.
 #[must_use]
-pub fn thread_usage() -> Usage {
-    usage(libc::RUSAGE_THREAD)
-}
-
-/// Usage of the process.
-#[must_use]
-pub fn process_usage() -> Usage {
-    usage(libc::RUSAGE_SELF)
-}
-
 #[expect(clippy::cast_sign_loss, reason = "the kernel's counters are not negative")]
-fn usage(who: libc::c_int) -> Usage {
+pub fn peak_rss_bytes() -> u64 {
     // SAFETY: rusage is a plain struct of integers, for which zero is a valid value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: `usage` is a valid rusage for the whole call.
-    unsafe { libc::getrusage(who, &raw mut usage) };
-    Usage {
-        peak_rss_bytes: usage.ru_maxrss as u64 * 1024,
-        involuntary_switches: usage.ru_nivcsw as u64,
-    }
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    usage.ru_maxrss as u64 * 1024
 }
 
 /// Raises the soft limit of open descriptors to at least `needed`, as far as the hard limit allows.
@@ -87,6 +65,14 @@ pub fn raise_descriptor_limit(needed: u64) -> io::Result<u64> {
         }
     }
     Ok(limit.rlim_cur)
+}
+
+/// Cores that this machine has switched on, whether or not this process may use them.
+#[must_use]
+pub fn cores_online() -> usize {
+    // SAFETY: sysconf takes one integer and touches no memory of ours.
+    let cores = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    usize::try_from(cores).unwrap_or(1).max(1)
 }
 
 /// Asks for timers of this thread to fire as late as 1 ns after they are due, instead of the usual 50 us.

@@ -122,8 +122,8 @@ pub struct Settings {
     pub address: SocketAddr,
     /// How to wait.
     pub idle: Idle,
-    /// Nothing else is known to need this worker's core.
-    pub core_to_itself: bool,
+    /// Workers that spin leave other cores to a target on this host.
+    pub cores_left: bool,
 }
 
 /// Why an engine could not be set up on this machine.

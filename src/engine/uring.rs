@@ -66,7 +66,7 @@ pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Sp
         buffers,
         slots: (0..connections).map(|_| Slot::default()).collect(),
         rearm: Vec::new(),
-        idler: Idler::new(settings.idle, settings.core_to_itself),
+        idler: Idler::new(settings.idle, settings.cores_left),
         address: SockAddr::from(settings.address),
         domain: Domain::for_address(settings.address),
         tally: ClientTally::default(),
@@ -341,8 +341,10 @@ impl Engine<'_> {
             self.tally.spin_ns += now.since(begun);
         }
         if !self.is_ready() && now < deadline {
+            let lay_down = now;
             self.sleep(deadline.since(now));
             now = monotonic();
+            self.idler.slept(now.since(lay_down));
         }
         self.tally.idle_ns += now.since(begun);
         self.last_look = now;
