@@ -245,13 +245,15 @@ impl Client {
     }
 }
 
-/// The share of its wall time for which a worker had work, from 0 to 1. Spinning is no work.
+/// The share of its wall time for which a worker had work, from 0 to 1: on its core, or waiting to get it. Spinning is
+/// no work; what the kernel does for a worker that sleeps in the ring is.
 #[must_use]
 pub fn work_share(worker: &ClientTally) -> f64 {
     if worker.wall_ns == 0 {
         return 0.0;
     }
-    (1.0 - seconds(worker.idle_ns) / seconds(worker.wall_ns)).clamp(0.0, 1.0)
+    let work_ns = (worker.cpu_ns + worker.delayed_ns).saturating_sub(worker.spin_ns);
+    (seconds(work_ns) / seconds(worker.wall_ns)).clamp(0.0, 1.0)
 }
 
 /// The share of its wall time that a worker spent spinning, from 0 to 1.

@@ -4,6 +4,7 @@
 
 #![expect(unsafe_code, reason = "thin wrappers around libc, each with its argument")]
 
+use std::fs;
 use std::io;
 
 /// `CLOCK_MONOTONIC` in nanoseconds.
@@ -17,6 +18,14 @@ pub fn monotonic_ns() -> u64 {
 #[must_use]
 pub fn thread_cpu_ns() -> u64 {
     clock_ns(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// Time for which the calling thread was ready to run and waited for a core, in nanoseconds; 0 where the kernel does not
+/// tell.
+#[must_use]
+pub fn thread_delayed_ns() -> u64 {
+    let statistics = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    statistics.split_ascii_whitespace().nth(1).and_then(|delayed| delayed.parse().ok()).unwrap_or(0)
 }
 
 /// CPU time of the process, user and system, in nanoseconds.

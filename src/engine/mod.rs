@@ -6,6 +6,7 @@
 
 mod bufring;
 mod idle;
+mod meter;
 pub mod ring;
 pub mod sim;
 pub mod uring;

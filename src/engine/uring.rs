@@ -19,12 +19,12 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::bufring::{self, BufferRing};
 use super::idle::Idler;
+use super::meter::Meter;
 use super::ring::{Operation, build, explain, token, untoken};
 use super::{Link, Settings, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record};
-use crate::sys;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
 use crate::worker::{Action, Event, Job, Span, Worker};
 
@@ -106,14 +106,18 @@ struct Engine<'r> {
 
 impl Engine<'_> {
     fn drive(mut self, mut worker: Worker, link: &Link<'_>) -> (Record, Span) {
-        let cpu_ns = sys::thread_cpu_ns();
-        let begun = monotonic();
+        let mut now = monotonic();
+        let mut meter = Meter::start(now);
         let mut started = false;
         let mut stopping = Stop::No;
-        let mut now = begun;
         while !worker.is_finished() {
             if !started {
                 started = link.prepare_start(&mut worker);
+                if started {
+                    // What it took to open the connections says nothing about the run.
+                    meter = Meter::start(now);
+                    self.tally = ClientTally::default();
+                }
             }
             let stop = link.control.stopping();
             if stop != stopping {
@@ -131,8 +135,7 @@ impl Engine<'_> {
         }
         let now = monotonic();
         self.cancel_all();
-        self.tally.cpu_ns = sys::thread_cpu_ns() - cpu_ns;
-        self.tally.wall_ns = now.since(begun);
+        meter.stop(&mut self.tally, now);
         link.publish(&mut worker);
         let (mut record, span) = worker.into_record(now);
         record.client = self.tally;
@@ -346,7 +349,6 @@ impl Engine<'_> {
             now = monotonic();
             self.idler.slept(now.since(lay_down));
         }
-        self.tally.idle_ns += now.since(begun);
         self.last_look = now;
     }
 

@@ -225,9 +225,9 @@ pub struct ClientTally {
     pub cpu_ns: u64,
     /// Wall time from the run's start to its end, in nanoseconds.
     pub wall_ns: u64,
-    /// Of that, time spent asleep or spinning without work, in nanoseconds.
-    pub idle_ns: u64,
-    /// Of that, time spent spinning, in nanoseconds.
+    /// Time in which the thread was ready to run and had to wait for its core, in nanoseconds.
+    pub delayed_ns: u64,
+    /// Time spent spinning without work, in nanoseconds: part of both times above.
     pub spin_ns: u64,
     /// Longest time that one submission of sends took: how far interpolated send stamps can be off, in nanoseconds.
     pub stamp_skew_ns: u64,
@@ -244,7 +244,7 @@ impl ClientTally {
     pub fn add(&mut self, other: &Self) {
         self.cpu_ns += other.cpu_ns;
         self.wall_ns += other.wall_ns;
-        self.idle_ns += other.idle_ns;
+        self.delayed_ns += other.delayed_ns;
         self.spin_ns += other.spin_ns;
         self.stamp_skew_ns = self.stamp_skew_ns.max(other.stamp_skew_ns);
         self.receive_slack_ns = self.receive_slack_ns.max(other.receive_slack_ns);

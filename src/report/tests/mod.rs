@@ -69,9 +69,9 @@ fn summary(record: Record) -> Summary {
             cpu_ns: 9 * SECOND,
             peak_rss_bytes: 12 << 20,
             workers: vec![ClientTally {
-                cpu_ns: 9 * SECOND,
+                cpu_ns: 6 * SECOND,
                 wall_ns: 10 * SECOND,
-                idle_ns: 3 * SECOND,
+                delayed_ns: SECOND,
                 stamp_skew_ns: 3_200,
                 receive_slack_ns: 41_000,
                 ..ClientTally::default()

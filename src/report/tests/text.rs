@@ -329,14 +329,14 @@ fn the_client_line_tells_many_workers_by_their_range_and_what_ran_out() {
     workers[0].buffers_exhausted = 1;
     workers[0].completions_overflowed = 2;
     for _ in 0..9 {
-        let busier = ClientTally { idle_ns: SECOND, ..workers[0] };
+        let busier = ClientTally { delayed_ns: 3 * SECOND, ..workers[0] };
         workers.push(busier);
     }
     let report = report(&summary);
     assert_lines(
         &report,
         &[
-            "Client        439.0 us of CPU a request; work share by worker 70 % to 90 %;",
+            "Client        439.0 us of CPU a request; work share by worker 50 % to 70 %;",
             "              spinning 20 % of the time; peak memory 12.00 MiB;",
             "              stamp skew 3.200 us; receive slack 41.00 us;",
             "              no receive buffer was left 10 times;",

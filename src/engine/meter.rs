@@ -1,0 +1,27 @@
+//! What a worker's thread uses of the machine: CPU time, and time in which it waited for its core.
+
+use crate::record::ClientTally;
+use crate::sys;
+use crate::time::Nanos;
+
+/// What the thread had used when a run began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Meter {
+    begun: Nanos,
+    cpu_ns: u64,
+    delayed_ns: u64,
+}
+
+impl Meter {
+    /// Starts counting.
+    pub(super) fn start(now: Nanos) -> Self {
+        Self { begun: now, cpu_ns: sys::thread_cpu_ns(), delayed_ns: sys::thread_delayed_ns() }
+    }
+
+    /// Writes down what has been used since.
+    pub(super) fn stop(&self, tally: &mut ClientTally, now: Nanos) {
+        tally.wall_ns = now.since(self.begun);
+        tally.cpu_ns = sys::thread_cpu_ns() - self.cpu_ns;
+        tally.delayed_ns = sys::thread_delayed_ns().saturating_sub(self.delayed_ns);
+    }
+}
