@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::units::{parse_cores, parse_count, parse_duration_ns};
@@ -146,7 +147,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, value_parser = parse_cores_arg, help_heading = "Machine")]
     pub cpus: Option<Cores>,
     /// Seed of everything random; printed when not given.
-    #[arg(long, value_name = "N", help_heading = "Machine")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Machine")]
     pub seed: Option<u64>,
 
     /// Print one JSON document (schema maxq.run/1) instead of text.
@@ -192,4 +193,23 @@ pub struct ServeArgs {
     /// Cores to pin threads to, like 0,2-5 [default: not pinned].
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, value_parser = parse_cores_arg)]
     pub cpus: Option<Cores>,
+}
+
+/// What is wrong with the command line, and what may help, in one line.
+#[must_use]
+pub fn one_line(error: &clap::Error) -> String {
+    const HELP: &str = "see maxq --help";
+    let text = error.to_string();
+    if error.kind() == ErrorKind::ArgumentConflict && text.contains("subcommand") {
+        return format!("give one URL, and flags after the command; {HELP}");
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return format!("no URL; use maxq http://HOST[:PORT]/PATH, or try maxq demo; {HELP}");
+    }
+    let about = |line: &&str| {
+        !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more")
+    };
+    let words: Vec<&str> = text.lines().map(str::trim).filter(about).collect();
+    let message = words.join(" ");
+    format!("{}; {HELP}", message.strip_prefix("error: ").unwrap_or(&message))
 }

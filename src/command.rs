@@ -3,14 +3,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cli::{RunArgs, RunTarget, ServeArgs};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
 use crate::report::{self, Style};
-use crate::run::{self, Interrupts, Progress};
+use crate::run::{self, Interrupts, Progress, check_descriptors};
 use crate::serve::{self, Server};
 use crate::summary::{End, Summary};
 use crate::sys;
@@ -37,6 +37,8 @@ pub fn demo(args: &RunArgs) -> Result<u8, Refusal> {
         threads,
         cpus: allowed[allowed.len() - threads..].to_vec(),
     };
+    // The far ends of the connections are in this process too.
+    check_descriptors(args.connections.saturating_mul(2), args.connections)?;
     let server = Server::start(&options).map_err(Refusal::environment)?;
     let ended = benchmark(&format!("http://{}/", server.local_address()), args);
     server.stop();
@@ -48,11 +50,18 @@ pub fn demo(args: &RunArgs) -> Result<u8, Refusal> {
 /// # Errors
 /// Why it cannot listen.
 pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
-    let options = serve::Options {
-        listen: args.listen,
-        threads: args.threads,
-        cpus: args.cpus.as_ref().map(|cores| cores.0.clone()).unwrap_or_default(),
-    };
+    let allowed = cores::allowed();
+    let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice()).unwrap_or_default();
+    if args.threads == 0 {
+        return Err(Refusal::usage("-t 0: there must be at least one thread".to_owned()));
+    }
+    if let Some(core) = listed.iter().find(|core| !allowed.contains(core)) {
+        return Err(Refusal::usage(format!(
+            "--cpus: core {core} is not one that this process may use ({allowed:?})"
+        )));
+    }
+    let options =
+        serve::Options { listen: args.listen, threads: args.threads, cpus: listed.to_vec() };
     serve::run(&options).map_err(Refusal::environment)?;
     Ok(exit::FINISHED)
 }
@@ -70,10 +79,12 @@ impl Places {
         let open = |flag, path: &Option<_>| {
             path.as_ref().map(|path: &std::path::PathBuf| Destination::open(flag, path)).transpose()
         };
+        let timeseries =
+            output.timeseries.as_ref().map(|path| Destination::open_stream("--timeseries", path));
         Ok(Self {
             report: Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?,
             hgrm: open("--hgrm", &output.hgrm)?,
-            timeseries: open("--timeseries", &output.timeseries)?,
+            timeseries: timeseries.transpose()?,
         })
     }
 }
@@ -96,7 +107,8 @@ fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
     });
     live.clear();
     let summary = summary?;
-    if summary.record.connections.opened == 0 && summary.end == End::GaveUp {
+    if summary.record.connections.opened == 0 && !matches!(summary.end, End::Interrupted(_)) {
+        places.timeseries.map_or((), Destination::discard);
         return Err(unreachable_target(&plan, &summary));
     }
     write_results(&plan, &summary, places)?;
@@ -166,10 +178,10 @@ fn unreachable_target(plan: &Plan, summary: &Summary) -> Refusal {
     };
     let kind = row.failure.kind;
     Refusal::target(format!(
-        "{}: no connection to {} in {:.1} s ({}, {} attempts); {} --give-up sets how long to try",
+        "{}: no connection to {} in {:.1} s ({}, {} attempts); {} -d and --give-up set how long to try",
         plan.target,
         plan.address,
-        seconds(plan.timeouts.give_up_ns),
+        seconds(plan.timeouts.give_up_ns.min(plan.load.duration_ns.unwrap_or(u64::MAX))),
         kind.name(),
         summary.record.connections.failed,
         kind.hint(),
@@ -178,10 +190,10 @@ fn unreachable_target(plan: &Plan, summary: &Summary) -> Refusal {
 
 fn style(is_stdout: bool) -> Style {
     let terminal = is_stdout && io::stdout().is_terminal();
-    let set =
-        |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let color = !set("NO_COLOR") && (set("CLICOLOR_FORCE") || (terminal && !dumb));
+    let forced = is_stdout && set("CLICOLOR_FORCE");
+    let color = !set("NO_COLOR") && (forced || (terminal && !dumb));
     let columns = if terminal { sys::terminal_columns(1).unwrap_or(80) } else { 80 };
     Style { color, columns }
 }
@@ -189,6 +201,7 @@ fn style(is_stdout: bool) -> Style {
 /// The one live line on standard error, when somebody can see it.
 struct LiveLine {
     shown: bool,
+    last_shown: Option<Instant>,
     columns: u16,
     begun: Instant,
     total_s: Option<f64>,
@@ -205,6 +218,7 @@ impl LiveLine {
             .map(|length_ns| seconds(length_ns.saturating_add(plan.load.warmup_ns)));
         Self {
             shown: wanted && !dumb && io::stderr().is_terminal(),
+            last_shown: None,
             columns: sys::terminal_columns(2).unwrap_or(80),
             begun: Instant::now(),
             total_s,
@@ -219,15 +233,22 @@ impl LiveLine {
         let elapsed_s = self.begun.elapsed().as_secs_f64();
         let line = match progress {
             // Opening is over before anybody can read of it, unless something is wrong.
-            Progress::Opening(..) if elapsed_s < 0.3 => return,
+            Progress::Opening(..) if elapsed_s < 0.3 || self.shown_lately() => return,
             Progress::Opening(open, asked) => format!("opening connections: {open} of {asked}"),
             Progress::Interval(row) => {
                 report::progress_line(row, elapsed_s, self.total_s, self.columns)
             }
         };
         self.visible = true;
+        self.last_shown = Some(Instant::now());
         // Nobody can be told that the live line is broken.
         let _ = write!(io::stderr(), "\r\x1b[K{line}");
+    }
+
+    /// Nobody reads more than a few lines a second.
+    fn shown_lately(&self) -> bool {
+        const OFTEN_ENOUGH: Duration = Duration::from_millis(200);
+        self.last_shown.is_some_and(|shown| shown.elapsed() < OFTEN_ENOUGH)
     }
 
     fn clear(&self) {

@@ -3,17 +3,21 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use maxq::cli::{Cli, Command};
+use maxq::cli::{Cli, Command, one_line};
 use maxq::command;
 use maxq::exit::Refusal;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let ended = match cli.command {
-        None => command::run(&cli.run),
-        Some(Command::Run(target)) => command::run(&target),
-        Some(Command::Demo(args)) => command::demo(&args),
-        Some(Command::Serve(args)) => command::serve(&args),
+    let ended = match Cli::try_parse() {
+        Ok(cli) => match cli.command {
+            None => command::run(&cli.run),
+            Some(Command::Run(target)) => command::run(&target),
+            Some(Command::Demo(args)) => command::demo(&args),
+            Some(Command::Serve(args)) => command::serve(&args),
+        },
+        // Help and version are answers, not errors.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => Err(Refusal::usage(one_line(&error))),
     };
     match ended {
         Ok(code) => ExitCode::from(code),

@@ -20,6 +20,8 @@ enum Place {
     Stdout,
     /// A pipe, a terminal or a device: written as it is.
     Stream(File),
+    /// A file that others may read while it grows.
+    Growing { file: File },
     /// A regular file: written beside its final name, then renamed.
     Replaced { file: File, beside: PathBuf, target: PathBuf },
 }
@@ -32,6 +34,23 @@ impl Destination {
     /// Exit code 8 and the reason why nothing can be written there.
     pub fn open(flag: &'static str, path: &Path) -> Result<Self, Refusal> {
         let place = if path == Path::new("-") { Ok(Place::Stdout) } else { open_place(path) };
+        Self::opened(flag, path, place)
+    }
+
+    /// Opens `path` for a result that others may read while it grows: a regular file loses its old content at once.
+    ///
+    /// # Errors
+    /// Exit code 8 and the reason why nothing can be written there.
+    pub fn open_stream(flag: &'static str, path: &Path) -> Result<Self, Refusal> {
+        let place = if path == Path::new("-") {
+            Ok(Place::Stdout)
+        } else {
+            File::create(path).map(|file| Place::Growing { file })
+        };
+        Self::opened(flag, path, place)
+    }
+
+    fn opened(flag: &'static str, path: &Path, place: io::Result<Place>) -> Result<Self, Refusal> {
         let place = place.map_err(|error| {
             Refusal::output(format!(
                 "{flag} {}: {error}; name a file that can be written",
@@ -55,6 +74,7 @@ impl Destination {
         let written = match &mut self.place {
             Place::Stdout => forgive_closed_pipe(write_stdout(text)),
             Place::Stream(file) => forgive_closed_pipe(file.write_all(text.as_bytes())),
+            Place::Growing { file } => forgive_closed_pipe(file.write_all(text.as_bytes())),
             Place::Replaced { file, .. } => file.write_all(text.as_bytes()),
         };
         written.map_err(|error| self.refusal(&error))
@@ -72,6 +92,15 @@ impl Destination {
         finished.map_err(|error| self.refusal(&error))
     }
 
+    /// Leaves nothing behind, not even of a file that grew.
+    pub fn discard(self) {
+        if let Place::Growing { file } = &self.place
+            && file.metadata().is_ok_and(|known| known.is_file())
+        {
+            drop(fs::remove_file(&self.path));
+        }
+    }
+
     fn refusal(&self, error: &io::Error) -> Refusal {
         Refusal::output(format!(
             "{} {}: {error}; the result could not be written",
@@ -86,7 +115,7 @@ impl Drop for Destination {
     fn drop(&mut self) {
         if let Place::Replaced { beside, .. } = &self.place {
             // After a successful rename there is nothing by that name any more.
-            let _ = fs::remove_file(beside);
+            drop(fs::remove_file(beside));
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::{Control, Gauges, Link, Settings, Stop, Unsupported, ring, ur
 use crate::exit::Refusal;
 use crate::host;
 use crate::plan::Plan;
-use crate::record::{Interval, Record};
+use crate::record::{ClientTally, Interval, Record};
 use crate::summary::{Client, End, IntervalRow, Latencies, Summary, Window};
 use crate::sys;
 use crate::time::{Nanos, monotonic};
@@ -78,19 +78,19 @@ pub fn run(
     interrupts: &Interrupts,
     mut watch: impl FnMut(Progress<'_>),
 ) -> Result<Summary, Refusal> {
-    check_descriptors(plan)?;
+    let connections = u64::from(plan.load.connections);
+    check_descriptors(connections + 2 * plan.threads() as u64, connections)?;
     ring::probe().map_err(|Unsupported(cause)| Refusal::environment(cause))?;
     let control = Control::default();
     let gauges: Vec<Gauges> = plan.cores.iter().map(|_| Gauges::default()).collect();
     let (sender, receiver) = mpsc::channel();
     let started_at = SystemTime::now();
-    let process_cpu_ns = sys::process_cpu_ns();
     let mut observer = Observer::new(plan.threads());
     let (joined, end) = thread::scope(|scope| {
         let workers: Vec<_> = (0..plan.threads())
             .map(|index| {
-                let link =
-                    Link { control: &control, gauges: &gauges[index], intervals: sender.clone() };
+                let intervals = sender.clone();
+                let link = Link { control: &control, gauges: &gauges[index], index, intervals };
                 scope.spawn(move || work(plan, index, &link))
             })
             .collect();
@@ -108,22 +108,23 @@ pub fn run(
         .into_iter()
         .collect::<Result<Vec<_>, Unsupported>>()
         .map_err(|Unsupported(cause)| Refusal::environment(cause))?;
-    let cpu_ns = sys::process_cpu_ns() - process_cpu_ns;
     let mut summary = merge(plan, workers, end, started_at);
-    summary.client.cpu_ns = cpu_ns;
     summary.intervals = observer.rows;
     Ok(summary)
 }
 
-fn check_descriptors(plan: &Plan) -> Result<(), Refusal> {
-    let needed = u64::from(plan.load.connections) + 2 * plan.threads() as u64 + OTHER_DESCRIPTORS;
+/// Raises the soft limit of open descriptors as far as `wanted` and what a process needs beside, for `connections` of -c.
+///
+/// # Errors
+/// Exit code 7 when the hard limit is below that.
+pub fn check_descriptors(wanted: u64, connections: u64) -> Result<(), Refusal> {
+    let needed = wanted.saturating_add(OTHER_DESCRIPTORS);
     let limit = sys::raise_descriptor_limit(needed).map_err(|error| {
         Refusal::environment(format!("the descriptor limit cannot be read: {error}"))
     })?;
     if limit < needed {
         return Err(Refusal::environment(format!(
-            "-c {}: {needed} descriptors are needed and the hard limit is {limit}; raise it with 'ulimit -Hn {needed}' or use a smaller -c",
-            plan.load.connections
+            "-c {connections}: {needed} descriptors are needed and the hard limit is {limit}; raise it with 'ulimit -Hn {needed}' or use a smaller -c"
         )));
     }
     Ok(())
@@ -158,21 +159,24 @@ impl Watch<'_> {
     /// Starts the run once everybody is ready, and ends it early when it must.
     fn until_over(
         &self,
-        intervals: &Receiver<Interval>,
+        intervals: &Receiver<(usize, Interval)>,
         observer: &mut Observer,
         watch: &mut impl FnMut(Progress<'_>),
     ) -> End {
         let mut end = End::Finished;
-        let mut connected_at = monotonic();
+        let mut lifeline = Lifeline { opened: 0, alive_at: monotonic() };
         loop {
             let started = self.control.start().is_some();
-            let all = |flag: fn(&Gauges) -> &AtomicBool| {
-                self.gauges.iter().all(|gauges| flag(gauges).load(Ordering::Acquire))
-            };
-            if all(|gauges| &gauges.done) {
+            let done = self.count(|gauges| gauges.done.load(Ordering::Acquire));
+            if done == self.gauges.len() {
                 return end;
             }
-            if !started && all(|gauges| &gauges.ready) {
+            if !started && done > 0 {
+                // A worker that could not be set up: the others would wait for it for ever.
+                self.control.stop(Stop::Now);
+            } else if !started
+                && self.count(|gauges| gauges.ready.load(Ordering::Acquire)) == self.gauges.len()
+            {
                 self.control.start_at(monotonic().plus(START_AHEAD_NS));
             }
             if let Some(signal) = self.interrupts.take() {
@@ -180,81 +184,117 @@ impl Watch<'_> {
                 end = End::Interrupted(signal);
                 self.control.stop(if again { Stop::Now } else { Stop::Soon });
             }
-            let open: u64 = self
-                .gauges
-                .iter()
-                .map(|gauges| u64::from(gauges.open.load(Ordering::Relaxed)))
-                .sum();
+            let (open, opened) = self.connections();
             let now = monotonic();
-            if open > 0 {
-                connected_at = now;
-            } else if now.since(connected_at) >= self.plan.timeouts.give_up_ns
-                && end == End::Finished
-            {
+            lifeline.see(now, open, opened);
+            let dead_ns = now.since(lifeline.alive_at);
+            if dead_ns >= self.plan.timeouts.give_up_ns && end == End::Finished {
                 end = End::GaveUp;
                 self.control.stop(Stop::Now);
             }
             if started {
-                observer.listen(intervals, watch);
+                observer.listen(intervals, self.gauges, watch);
             } else {
                 thread::sleep(OPENING_EVERY);
                 watch(Progress::Opening(open, u64::from(self.plan.load.connections)));
             }
         }
     }
+
+    fn count(&self, condition: impl Fn(&Gauges) -> bool) -> usize {
+        self.gauges.iter().filter(|gauges| condition(gauges)).count()
+    }
+
+    /// Connections open now, of workers that are not done, and connections opened ever.
+    fn connections(&self) -> (u64, u64) {
+        self.gauges.iter().fold((0, 0), |(open, opened), gauges| {
+            let busy = !gauges.done.load(Ordering::Acquire);
+            let now_open = if busy { gauges.open.load(Ordering::Relaxed) } else { 0 };
+            (open + u64::from(now_open), opened + gauges.opened.load(Ordering::Relaxed))
+        })
+    }
+}
+
+/// When a connection was last known to be open, or to have been opened, however briefly.
+struct Lifeline {
+    opened: u64,
+    alive_at: Nanos,
+}
+
+impl Lifeline {
+    fn see(&mut self, now: Nanos, open: u64, opened: u64) {
+        if open > 0 || opened > self.opened {
+            self.alive_at = now;
+        }
+        self.opened = opened;
+    }
 }
 
 /// Puts the intervals of several workers together, second by second.
 struct Observer {
-    workers: usize,
-    pending: BTreeMap<i64, (usize, Interval)>,
+    /// The last interval that each worker has delivered.
+    latest: Vec<Option<i64>>,
+    pending: BTreeMap<i64, Interval>,
     rows: Vec<IntervalRow>,
 }
 
 impl Observer {
     fn new(workers: usize) -> Self {
-        Self { workers, pending: BTreeMap::new(), rows: Vec::new() }
+        Self { latest: vec![None; workers], pending: BTreeMap::new(), rows: Vec::new() }
     }
 
-    fn listen(&mut self, intervals: &Receiver<Interval>, watch: &mut impl FnMut(Progress<'_>)) {
+    /// Waits a moment for intervals, and tells of those that every worker has delivered or will not deliver any more.
+    fn listen(
+        &mut self,
+        intervals: &Receiver<(usize, Interval)>,
+        gauges: &[Gauges],
+        watch: &mut impl FnMut(Progress<'_>),
+    ) {
+        // Who is done has delivered everything: that must be known before the last look into the channel.
+        let done: Vec<bool> =
+            gauges.iter().map(|gauges| gauges.done.load(Ordering::Acquire)).collect();
         match intervals.recv_timeout(WATCH_EVERY) {
-            Ok(interval) => self.add(interval),
-            Err(RecvTimeoutError::Timeout) => return,
+            Ok((worker, interval)) => self.add(worker, interval),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => thread::sleep(OPENING_EVERY),
         }
-        while let Ok(interval) = intervals.try_recv() {
-            self.add(interval);
+        while let Ok((worker, interval)) = intervals.try_recv() {
+            self.add(worker, interval);
         }
-        self.release(self.workers, watch);
+        let awaited = self.latest.iter().zip(done).filter(|(_, done)| !done);
+        // `None` is below every index: a worker that has delivered nothing holds back everything.
+        let complete = awaited.map(|(latest, _)| *latest).min().unwrap_or(Some(i64::MAX));
+        self.release(complete, watch);
     }
 
-    /// After the join: everything that is still there. Workers end in different seconds, so the last ones are not
-    /// complete in number.
-    fn drain(&mut self, intervals: &Receiver<Interval>, watch: &mut impl FnMut(Progress<'_>)) {
-        while let Ok(interval) = intervals.try_recv() {
-            self.add(interval);
+    /// After the join: everything that is still there.
+    fn drain(
+        &mut self,
+        intervals: &Receiver<(usize, Interval)>,
+        watch: &mut impl FnMut(Progress<'_>),
+    ) {
+        while let Ok((worker, interval)) = intervals.try_recv() {
+            self.add(worker, interval);
         }
-        self.release(1, watch);
+        self.release(Some(i64::MAX), watch);
     }
 
-    fn add(&mut self, interval: Interval) {
+    fn add(&mut self, worker: usize, interval: Interval) {
+        self.latest[worker] = Some(interval.index);
         match self.pending.get_mut(&interval.index) {
-            Some((count, sum)) => {
-                *count += 1;
-                sum.add(&interval);
-            }
+            Some(sum) => sum.add(&interval),
             None => {
-                self.pending.insert(interval.index, (1, interval));
+                self.pending.insert(interval.index, interval);
             }
         }
     }
 
-    fn release(&mut self, contributions: usize, watch: &mut impl FnMut(Progress<'_>)) {
+    fn release(&mut self, complete: Option<i64>, watch: &mut impl FnMut(Progress<'_>)) {
         while let Some(entry) = self.pending.first_entry() {
-            if entry.get().0 < contributions {
+            if Some(*entry.key()) > complete {
                 break;
             }
-            let row = IntervalRow::from(&entry.remove().1);
+            let row = IntervalRow::from(&entry.remove());
             watch(Progress::Interval(&row));
             self.rows.push(row);
         }
@@ -273,9 +313,10 @@ fn merge(plan: &Plan, workers: Vec<(Record, Span)>, end: End, started_at: System
         spans.push(span);
     }
     record.conserved().expect("every request that was taken ends in exactly one outcome");
-    let (window, origin) = measure(&spans, plan);
+    let (window, origin) = measure(&spans, plan, end);
     let latencies = Latencies::of(&record.measured);
-    let client = Client { cpu_ns: 0, peak_rss_bytes: sys::peak_rss_bytes(), workers: clients };
+    let cpu_ns = clients.iter().map(|client: &ClientTally| client.cpu_ns).sum();
+    let client = Client { cpu_ns, peak_rss_bytes: sys::peak_rss_bytes(), workers: clients };
     let verdict = verdict::judge(plan, &record, &client, &latencies);
     Summary {
         started_at,
@@ -293,14 +334,16 @@ fn merge(plan: &Plan, workers: Vec<(Record, Span)>, end: End, started_at: System
 }
 
 /// How long the parts of the run really lasted.
-fn measure(spans: &[Span], plan: &Plan) -> (Window, Nanos) {
+fn measure(spans: &[Span], plan: &Plan, end: End) -> (Window, Nanos) {
     let latest = |of: fn(&Span) -> Nanos| spans.iter().map(of).max().unwrap_or_default();
     let start = spans.iter().map(|span| span.window.start).min().unwrap_or_default();
     let origin = latest(|span| span.window.origin);
     let finished = latest(|span| span.finished);
     let stop = latest(|span| span.window.stop);
-    // With a count, the window ends with the last request; with both, whichever came first.
-    let stop = if plan.load.requests.is_some() { stop.min(finished).max(origin) } else { stop };
+    // A count that was reached ends the window with its last request. One that was not is no reason to forget the time
+    // in which nothing came any more.
+    let counted = plan.load.requests.is_some() && end == End::Finished;
+    let stop = if counted { stop.min(finished).max(origin) } else { stop };
     let window = Window {
         warmup_ns: origin.since(start),
         measured_ns: stop.since(origin),

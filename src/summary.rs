@@ -47,7 +47,7 @@ pub struct Host {
 /// What the client itself used.
 #[derive(Clone, Debug, Default)]
 pub struct Client {
-    /// CPU time of the process during the run, user and system, in nanoseconds.
+    /// CPU time of the workers during the run, user and system, in nanoseconds.
     pub cpu_ns: u64,
     /// Largest resident set, in bytes.
     pub peak_rss_bytes: u64,
@@ -140,13 +140,15 @@ impl Rates {
 pub struct Latencies {
     /// What a user waited, censored ones included.
     pub response: LatencyHistogram,
-    /// From the send to the last byte.
+    /// From the send to the last byte, and timeouts when they were given up.
     pub service: LatencyHistogram,
+    /// From the send to the last byte, of whole responses alone.
+    pub answered: LatencyHistogram,
     /// From the send to the first byte.
     pub first_byte: LatencyHistogram,
     /// Ages of failed requests.
     pub failed: LatencyHistogram,
-    /// How many of `response` are right-censored.
+    /// How many of `response` were still unanswered when the drain ended.
     pub censored: u64,
 }
 
@@ -157,16 +159,11 @@ impl Latencies {
         Self {
             response: phase.response(),
             service: phase.service(),
+            answered: phase.answered(),
             first_byte: phase.first_byte(),
             failed: phase.failed.clone(),
             censored: phase.censored.count(),
         }
-    }
-
-    /// The value of `response` at `quantile`; see [`Quantile`]. `None` when it is empty.
-    #[must_use]
-    pub fn response_quantile(&self, quantile: f64) -> Option<Quantile> {
-        Quantile::of(&self.response, &self.service, quantile)
     }
 }
 
@@ -315,13 +312,16 @@ impl Summary {
         bytes as f64 / seconds(self.window.measured_ns)
     }
 
-    /// CPU time of the process for each whole response, warm-up included, in nanoseconds; `None` without any.
+    /// CPU time of the workers for each whole response, warm-up included and spinning left out, in nanoseconds; `None`
+    /// without any.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a mean is shown with few digits")]
     pub fn cpu_ns_per_response(&self) -> Option<f64> {
         let responses =
             self.record.warmup.counts.completed() + self.record.measured.counts.completed();
-        (responses > 0).then(|| self.client.cpu_ns as f64 / responses as f64)
+        let spin_ns = self.client.together().spin_ns;
+        (responses > 0)
+            .then(|| self.client.cpu_ns.saturating_sub(spin_ns) as f64 / responses as f64)
     }
 }
 

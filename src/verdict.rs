@@ -122,18 +122,32 @@ fn reasons(plan: &Plan, record: &Record, busiest: f64) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut add = |rule, level, text| reasons.push(Reason { rule, level, text });
     if busiest >= SATURATED_SHARE {
+        let remedy = if plan.same_host {
+            "a target on another host leaves it more cores"
+        } else {
+            "more threads (-t) can do more"
+        };
+        add("C3", Level::Warn, format!("the client is the limit; {remedy}"));
+    }
+    let counts = &record.measured.counts;
+    let bad = counts.sent - counts.ok;
+    if bad > 0 {
+        let sent = counts.sent;
         add(
-            "C3",
+            "E1",
             Level::Warn,
             format!(
-                "the busiest worker worked {} of the time; try more threads (-t)",
-                percent(busiest)
+                "{bad} of {sent} requests got no good response: rates and latencies are of errors too"
             ),
         );
     }
+    let lost = record.client.completions_lost;
+    if lost > 0 {
+        add("C4", Level::Invalid, format!("the kernel lost {lost} completions for want of memory"));
+    }
     let overflowed = record.client.completions_overflowed;
     if overflowed > 0 {
-        add("C4", Level::Warn, format!("the completion queue overflowed {overflowed} times"));
+        add("C4", Level::Warn, format!("the completion queue overflowed in {overflowed} turns"));
     }
     let refused: u64 = record
         .errors

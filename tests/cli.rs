@@ -66,9 +66,10 @@ fn refused_in_one_line(code: i32, arguments: &[&str], parts: &[&str]) {
     }
 }
 
-/// `arguments` are refused by the parser of the command line, with a message that holds all of `parts`.
+/// `arguments` are refused by the parser of the command line, in one line that holds all of `parts`.
 fn refused_by_the_parser(arguments: &[&str], parts: &[&str]) {
     let stderr = refusal(2, arguments);
+    assert_eq!(stderr.lines().count(), 1, "{arguments:?}: {stderr:?}");
     for part in parts {
         assert!(stderr.contains(part), "{arguments:?}: {stderr:?} does not say {part:?}");
     }
@@ -244,6 +245,7 @@ fn flags_that_do_not_exist_or_contradict_are_refused_by_name() {
     );
     refused_by_the_parser(&["-c", "1"], &["URL"]);
     refused_by_the_parser(&["run"], &["URL"]);
-    refused_by_the_parser(&[NOWHERE, NOWHERE], &[NOWHERE]);
-    refused_by_the_parser(&[], &["Usage:", "URL"]);
+    refused_by_the_parser(&[NOWHERE, NOWHERE], &["one URL"]);
+    refused_by_the_parser(&["--seed", "-1", NOWHERE], &["--seed", "-1"]);
+    refused_by_the_parser(&[], &["URL", "maxq demo", "--help"]);
 }

@@ -91,7 +91,7 @@ impl Drop for BufferRing {
     fn drop(&mut self) {
         let ring_bytes = size_of::<BufRingEntry>() * usize::from(self.count);
         let memory_bytes = usize::from(self.count) * self.size as usize;
-        // SAFETY: mapped by `map` with this length and no longer used: the ring was torn down before.
+        // SAFETY: mapped by `map` with this length and no longer used: the engine has cancelled every operation and seen it end.
         unsafe { libc::munmap(self.entries.as_ptr().cast(), ring_bytes) };
         // SAFETY: as above.
         unsafe { libc::munmap(self.memory.as_ptr().cast(), memory_bytes) };

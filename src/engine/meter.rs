@@ -7,6 +7,7 @@ use crate::time::Nanos;
 /// What the thread had used when a run began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Meter {
+    stopped: bool,
     begun: Nanos,
     cpu_ns: u64,
     delayed_ns: u64,
@@ -15,11 +16,19 @@ pub(super) struct Meter {
 impl Meter {
     /// Starts counting.
     pub(super) fn start(now: Nanos) -> Self {
-        Self { begun: now, cpu_ns: sys::thread_cpu_ns(), delayed_ns: sys::thread_delayed_ns() }
+        Self {
+            stopped: false,
+            begun: now,
+            cpu_ns: sys::thread_cpu_ns(),
+            delayed_ns: sys::thread_delayed_ns(),
+        }
     }
 
-    /// Writes down what has been used since.
-    pub(super) fn stop(&self, tally: &mut ClientTally, now: Nanos) {
+    /// Writes down what has been used since; only the first call counts.
+    pub(super) fn stop(&mut self, tally: &mut ClientTally, now: Nanos) {
+        if std::mem::replace(&mut self.stopped, true) {
+            return;
+        }
         tally.wall_ns = now.since(self.begun);
         tally.cpu_ns = sys::thread_cpu_ns() - self.cpu_ns;
         tally.delayed_ns = sys::thread_delayed_ns().saturating_sub(self.delayed_ns);

@@ -77,6 +77,8 @@ pub struct Gauges {
     pub ready: AtomicBool,
     /// Connections open now.
     pub open: AtomicU32,
+    /// Connections opened so far, reopened ones as often as they were.
+    pub opened: AtomicU64,
     /// It is done, well or not.
     pub done: AtomicBool,
 }
@@ -88,8 +90,10 @@ pub struct Link<'a> {
     pub control: &'a Control,
     /// What it shows.
     pub gauges: &'a Gauges,
-    /// Where its finished intervals go.
-    pub intervals: Sender<Interval>,
+    /// Which worker it is.
+    pub index: usize,
+    /// Where its finished intervals go, with its index.
+    pub intervals: Sender<(usize, Interval)>,
 }
 
 impl Link<'_> {
@@ -109,9 +113,10 @@ impl Link<'_> {
     /// Shows what is new.
     fn publish(&self, worker: &mut Worker) {
         self.gauges.open.store(worker.open_connections(), Ordering::Relaxed);
+        self.gauges.opened.store(worker.connections_opened(), Ordering::Relaxed);
         while let Some(interval) = worker.take_interval() {
             // Nobody listening means that the run is being torn down.
-            let _ = self.intervals.send(interval);
+            let _ = self.intervals.send((self.index, interval));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use io_uring::IoUring;
+use socket2::Socket;
 
 use super::Unsupported;
 use crate::conn::ConnId;
@@ -90,6 +91,17 @@ pub(super) fn untoken(token: u64) -> (Operation, ConnId) {
         operation,
         ConnId { index: (token >> 32) as u32, generation: (token >> 8) as u32 & 0x00ff_ffff },
     )
+}
+
+/// One connection's descriptor.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) socket: Option<Socket>,
+    pub(super) generation: u32,
+    /// Operations whose completion is awaited: closing must cancel them first.
+    pub(super) busy: bool,
+    /// Bytes of the send that is to be confirmed, and how many are left of it.
+    pub(super) send: (u32, u32),
 }
 
 #[cfg(test)]

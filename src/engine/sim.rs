@@ -127,7 +127,7 @@ type Planned = Reverse<(Nanos, u64, u32, u32, News)>;
 enum News {
     Opened,
     Refused,
-    Sent,
+    Sent(u64),
     Bytes(Vec<u8>),
     End,
     Reset,
@@ -206,7 +206,8 @@ impl Simulation<'_> {
                     self.serve(conn);
                 }
                 if confirm {
-                    self.plan(conn, self.now.plus(1_000), News::Sent);
+                    let bytes = self.worker.image().batch(count).len() as u64;
+                    self.plan(conn, self.now.plus(1_000), News::Sent(bytes));
                 }
             }
             Action::Receive { conn, receiving } => self.wait(conn, Waiting::Bytes(receiving)),
@@ -297,7 +298,7 @@ impl Simulation<'_> {
                 let failure = Failure::from_errno(Phase::Connect, libc::ECONNREFUSED);
                 self.worker.on_event(self.now, Event::Failed(id, failure));
             }
-            News::Sent => self.worker.on_event(self.now, Event::Sent(id)),
+            News::Sent(bytes) => self.worker.on_event(self.now, Event::Sent(id, bytes)),
             News::Bytes(bytes) => {
                 peer.buffered.extend_from_slice(&bytes);
                 self.flush(id);

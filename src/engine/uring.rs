@@ -20,7 +20,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::bufring::{self, BufferRing};
 use super::idle::Idler;
 use super::meter::Meter;
-use super::ring::{Operation, build, explain, token, untoken};
+use super::ring::{Operation, Slot, build, explain, token, untoken};
 use super::{Link, Settings, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
@@ -71,20 +71,9 @@ pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Sp
         domain: Domain::for_address(settings.address),
         tally: ClientTally::default(),
         last_look: monotonic(),
-        overflow_seen: 0,
+        lost_seen: 0,
     };
     Ok(engine.drive(Worker::new(job, monotonic()), link))
-}
-
-/// One connection's descriptor.
-#[derive(Debug, Default)]
-struct Slot {
-    socket: Option<Socket>,
-    generation: u32,
-    /// Operations whose completion is awaited: closing must cancel them first.
-    busy: bool,
-    /// Bytes of the send that is to be confirmed, and how many are left of it.
-    send: (u32, u32),
 }
 
 struct Engine<'r> {
@@ -101,7 +90,7 @@ struct Engine<'r> {
     tally: ClientTally,
     /// When the completion queue was last looked at.
     last_look: Nanos,
-    overflow_seen: u32,
+    lost_seen: u32,
 }
 
 impl Engine<'_> {
@@ -129,6 +118,10 @@ impl Engine<'_> {
             self.submit_actions(&mut worker, now);
             self.wait_for_completions(&worker, started);
             now = monotonic();
+            if worker.is_draining() {
+                // Waiting for the last answers is no part of how busy the worker was.
+                meter.stop(&mut self.tally, now);
+            }
             self.tally.receive_slack_ns =
                 self.tally.receive_slack_ns.max(now.since(self.last_look));
             self.reap(&mut worker, now);
@@ -164,21 +157,24 @@ impl Engine<'_> {
     /// Submits what is queued, and nothing else, between two stamps.
     fn submit(&mut self, worker: &mut Worker) {
         self.submissions.sync();
+        if self.submissions.is_empty() {
+            return;
+        }
+        let before = monotonic();
         while !self.submissions.is_empty() {
             let queued = u32::try_from(self.submissions.len()).unwrap_or(u32::MAX);
-            let before = monotonic();
             // SAFETY: every queued entry points to memory that outlives its operation: the request image and the buffer
             // ring are kept until `cancel_all` has cancelled and awaited all operations.
             let entered = unsafe { self.submitter.enter::<()>(queued, 0, 0, None) };
-            let after = monotonic();
-            worker.submitted(before, after);
-            self.tally.stamp_skew_ns = self.tally.stamp_skew_ns.max(after.since(before));
             self.submissions.sync();
             if entered.is_err() {
-                // EAGAIN or EBUSY: the kernel wants its completions to be reaped first. What is queued stays queued.
-                break;
+                // EAGAIN or EBUSY: the kernel wants its completions to be reaped first. What is queued stays queued, and
+                // gets its stamps when it goes.
+                return;
             }
         }
+        let skew_ns = worker.submitted(before, monotonic());
+        self.tally.stamp_skew_ns = self.tally.stamp_skew_ns.max(skew_ns);
     }
 
     fn push(&mut self, entry: &Entry, worker: &mut Worker) {
@@ -327,7 +323,9 @@ impl Engine<'_> {
 
     /// Returns when there may be something to reap, or something else to do.
     fn wait_for_completions(&mut self, worker: &Worker, started: bool) {
-        if self.submissions.taskrun() {
+        let overflowed = self.submissions.cq_overflow();
+        self.tally.completions_overflowed += u64::from(overflowed);
+        if overflowed || self.submissions.taskrun() {
             // Completions are waiting in the kernel for this thread to come and fetch them.
             let _ = self.submitter.submit();
         }
@@ -382,9 +380,9 @@ impl Engine<'_> {
         self.last_look = now;
         worker.events_at(now);
         self.completions.sync();
-        let overflow = self.completions.overflow();
-        self.tally.completions_overflowed += u64::from(overflow.wrapping_sub(self.overflow_seen));
-        self.overflow_seen = overflow;
+        let lost = self.completions.overflow();
+        self.tally.completions_lost += u64::from(lost.wrapping_sub(self.lost_seen));
+        self.lost_seen = lost;
         while let Some(completion) = self.completions.next() {
             let (operation, id) = untoken(completion.user_data());
             let result = completion.result();
@@ -458,7 +456,7 @@ impl Engine<'_> {
         if sent >= left {
             slot.send = (0, 0);
             if whole > 0 {
-                worker.on_event(now, Event::Sent(id));
+                worker.on_event(now, Event::Sent(id, u64::from(whole)));
             } else {
                 // Only failures and short sends complete unasked.
                 fail(Phase::Send, id, -libc::EPIPE, worker, now);
@@ -470,12 +468,14 @@ impl Engine<'_> {
         self.send_bytes(id, whole - left, left, true, worker);
     }
 
-    /// Cancels everything and waits for it, so that the kernel is done with our memory.
+    /// Cancels everything, so that the kernel is done with our memory. A cancelled operation is not tried again; what is
+    /// left of it is the completion, which is fetched here or goes with the ring.
     fn cancel_all(&mut self) {
         let cancelled = self.submitter.register_sync_cancel(None, CancelBuilder::any().all());
-        let nothing_left =
-            cancelled.err().is_none_or(|error| error.raw_os_error() == Some(libc::ENOENT));
-        assert!(nothing_left, "the kernel keeps operations on memory that is about to be freed");
+        let done = cancelled.err().is_none_or(|error| error.raw_os_error() == Some(libc::ENOENT));
+        assert!(done, "the kernel keeps operations on memory that is about to be freed");
+        let moment = Timespec::new().nsec(100_000);
+        let _ = self.submitter.submit_with_args(1, &SubmitArgs::new().timespec(&moment));
         self.slots.clear();
     }
 }

@@ -144,7 +144,9 @@ impl ResponseReader {
             && self.carry.is_empty()
             && let Some(head) = framer.learned.recognise(input)
         {
-            if let Some(whole) = whole_at_once(&head, input, framer) {
+            if self.interim == 0
+                && let Some(whole) = whole_at_once(&head, input, framer)
+            {
                 return Ok(whole);
             }
             return self.enter_learned_body(&head, input, framer);

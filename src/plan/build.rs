@@ -39,6 +39,9 @@ impl Plan {
             pipeline: load.pipeline,
         };
         let (request, method) = message.serialise(&target).map_err(Refusal::usage)?;
+        if u32::try_from(request.length()).is_err() {
+            return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
+        }
         let address = resolve(&target)?;
         let same_host = cores::is_this_host(address.ip());
         let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice());

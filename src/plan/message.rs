@@ -39,9 +39,7 @@ impl Message<'_> {
                     path.display()
                 ));
             }
-            let method =
-                String::from_utf8_lossy(bytes.split(|&byte| byte == b' ').next().unwrap_or(b""))
-                    .into_owned();
+            let method = method_of(&bytes);
             return Ok((RequestImage::new(&bytes, self.pipeline, method == "HEAD"), method));
         }
         let body = self.read_body()?;
@@ -99,6 +97,12 @@ impl Message<'_> {
         head.push_str("\r\n");
         Ok(head)
     }
+}
+
+/// The first word of a request that the user wrote byte for byte, fit to be shown.
+fn method_of(request: &[u8]) -> String {
+    let word = request.trim_ascii_start().split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    word.iter().take(32).flat_map(|&byte| byte.escape_ascii()).map(char::from).collect()
 }
 
 fn check_method(method: &str) -> Result<(), String> {

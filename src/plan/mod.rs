@@ -163,7 +163,8 @@ impl Plan {
         self.cores.len()
     }
 
-    /// A hash of what is sent where and how, equal for runs that may be compared. Output and cores do not count.
+    /// A hash of what is sent where and how, equal for runs of the same version of maxq that may be compared. Output and
+    /// cores do not count.
     #[must_use]
     pub fn hash(&self) -> String {
         let canonical = format!(

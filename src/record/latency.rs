@@ -107,15 +107,6 @@ impl LatencyHistogram {
             .expect("writing to memory does not fail");
         bytes
     }
-
-    /// Forgets every value, keeping the memory.
-    pub fn clear(&mut self) {
-        self.buckets.reset();
-        self.min_ns = u64::MAX;
-        self.max_ns = 0;
-        self.sum_ns = 0;
-        self.clamped = 0;
-    }
 }
 
 impl Default for LatencyHistogram {

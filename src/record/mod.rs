@@ -53,8 +53,8 @@ pub struct Completion {
     pub service_ns: u64,
     /// From the send to the first byte, in nanoseconds; `None` when first and last byte came together.
     pub first_byte_ns: Option<u64>,
-    /// Came before the end of the phase's window, not in the drain.
-    pub in_window: bool,
+    /// Came after the end of the measured window.
+    pub drained: bool,
 }
 
 /// Requests that were started in one phase.
@@ -62,11 +62,13 @@ pub struct Completion {
 pub struct PhaseRecord {
     /// How they ended.
     pub counts: Counts,
-    /// Whole responses that came before the window ended.
+    /// Whole responses that came while the phase lasted, whenever their requests had been taken: what rates are made of.
     pub completed_in_window: u64,
     /// Those of them that the expectation accepted.
     pub ok_in_window: u64,
-    /// Request bytes sent.
+    /// Whole responses to requests of this phase that came after the measured window.
+    pub drained: u64,
+    /// Bytes of requests that were handed over whole.
     pub bytes_sent: u64,
     /// Response bytes received while the phase lasted or in the drain after it, heads included.
     pub bytes_received: u64,
@@ -76,10 +78,12 @@ pub struct PhaseRecord {
     pub status: Box<[u64]>,
     /// Whole responses that arrived in one piece: their time to first byte is their service time.
     service_at_once: RunBuckets,
-    /// Whole responses that arrived in several pieces, and timeouts at the moment of giving up.
+    /// Whole responses that arrived in several pieces.
     service_in_parts: RunBuckets,
     /// Times to the first byte of those in several pieces.
     first_byte_in_parts: RunBuckets,
+    /// Ages of timeouts at the moment of giving up.
+    timeouts: LatencyHistogram,
     /// Ages of protocol errors, truncated and reset requests at their failure.
     pub failed: LatencyHistogram,
     /// Ages of what was unanswered when the drain ended.
@@ -94,6 +98,7 @@ impl PhaseRecord {
             counts: Counts::default(),
             completed_in_window: 0,
             ok_in_window: 0,
+            drained: 0,
             bytes_sent: 0,
             bytes_received: 0,
             bytes_in_window: 0,
@@ -101,6 +106,7 @@ impl PhaseRecord {
             service_at_once: RunBuckets::new(),
             service_in_parts: RunBuckets::new(),
             first_byte_in_parts: RunBuckets::new(),
+            timeouts: LatencyHistogram::new(),
             failed: LatencyHistogram::new(),
             censored: LatencyHistogram::new(),
         }
@@ -111,10 +117,7 @@ impl PhaseRecord {
     pub fn complete(&mut self, completion: &Completion) {
         self.counts.end(completion.outcome);
         self.status[usize::from(completion.status)] += 1;
-        if completion.in_window {
-            self.completed_in_window += 1;
-            self.ok_in_window += u64::from(completion.outcome == Outcome::Ok);
-        }
+        self.drained += u64::from(completion.drained);
         match completion.first_byte_ns {
             None => self.service_at_once.record(completion.service_ns),
             Some(first_byte_ns) => {
@@ -124,11 +127,18 @@ impl PhaseRecord {
         }
     }
 
+    /// Counts a whole response that came while the phase lasted.
+    #[inline]
+    pub fn complete_in_window(&mut self, outcome: Outcome) {
+        self.completed_in_window += 1;
+        self.ok_in_window += u64::from(outcome == Outcome::Ok);
+    }
+
     /// Counts a request that ended without a whole response, `age_ns` after it was sent.
     pub fn fail(&mut self, outcome: Outcome, age_ns: u64) {
         self.counts.end(outcome);
         if outcome == Outcome::Timeout {
-            self.service_in_parts.record(age_ns);
+            self.timeouts.record(age_ns);
         } else {
             self.failed.record(age_ns);
         }
@@ -140,12 +150,20 @@ impl PhaseRecord {
         self.censored.record(age_ns);
     }
 
-    /// From the send to the last byte, and timeouts when they were given up.
+    /// From the send to the last byte, of whole responses.
+    #[must_use]
+    pub fn answered(&self) -> LatencyHistogram {
+        let mut answered = self.service_at_once.clone();
+        answered.add(&self.service_in_parts);
+        LatencyHistogram::from(&answered)
+    }
+
+    /// The same, and timeouts when they were given up: they would have taken longer.
     #[must_use]
     pub fn service(&self) -> LatencyHistogram {
-        let mut service = self.service_at_once.clone();
-        service.add(&self.service_in_parts);
-        LatencyHistogram::from(&service)
+        let mut service = self.answered();
+        service.add(&self.timeouts);
+        service
     }
 
     /// From the send to the first byte.
@@ -169,6 +187,7 @@ impl PhaseRecord {
         self.counts.add(&other.counts);
         self.completed_in_window += other.completed_in_window;
         self.ok_in_window += other.ok_in_window;
+        self.drained += other.drained;
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
         self.bytes_in_window += other.bytes_in_window;
@@ -178,6 +197,7 @@ impl PhaseRecord {
         self.service_at_once.add(&other.service_at_once);
         self.service_in_parts.add(&other.service_in_parts);
         self.first_byte_in_parts.add(&other.first_byte_in_parts);
+        self.timeouts.add(&other.timeouts);
         self.failed.add(&other.failed);
         self.censored.add(&other.censored);
     }
@@ -235,8 +255,10 @@ pub struct ClientTally {
     pub receive_slack_ns: u64,
     /// Times that the kernel found no receive buffer.
     pub buffers_exhausted: u64,
-    /// Times that the completion queue overflowed.
+    /// Turns in which the completion queue had overflowed into the kernel's memory.
     pub completions_overflowed: u64,
+    /// Completions that the kernel could not even keep there: what they would have told is lost.
+    pub completions_lost: u64,
 }
 
 impl ClientTally {
@@ -250,6 +272,7 @@ impl ClientTally {
         self.receive_slack_ns = self.receive_slack_ns.max(other.receive_slack_ns);
         self.buffers_exhausted += other.buffers_exhausted;
         self.completions_overflowed += other.completions_overflowed;
+        self.completions_lost += other.completions_lost;
     }
 }
 
@@ -315,7 +338,9 @@ impl Record {
                     record.counts.completed()
                 ));
             }
-            let timed = record.service_at_once.count() + record.service_in_parts.count();
+            let timed = record.service_at_once.count()
+                + record.service_in_parts.count()
+                + record.timeouts.count();
             if timed != record.counts.completed() + record.counts.timeout {
                 return Err(format!("{}: {timed} latencies for {:?}", phase.name(), record.counts));
             }

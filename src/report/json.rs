@@ -96,7 +96,7 @@ fn plan_of(plan: &Plan) -> Value {
         "url": plan.target.to_string(),
         "address": plan.address.to_string(),
         "same_host": plan.same_host,
-        "method": method(plan),
+        "method": plan.method,
         "mode": "closed",
         "threads": plan.threads(),
         "connections": plan.load.connections,
@@ -116,14 +116,6 @@ fn plan_of(plan: &Plan) -> Value {
         "body_check": plan.body_check,
         "seed": plan.seed,
     })
-}
-
-/// The first word of the request, which the user may have written byte for byte.
-pub(super) fn method(plan: &Plan) -> String {
-    const MOST_CHARACTERS: usize = 32;
-    let word =
-        plan.request.one().split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-    format::escape_within(word, MOST_CHARACTERS)
 }
 
 fn verdict(verdict: &Verdict) -> Value {
@@ -266,12 +258,12 @@ enum Histograms {
 }
 
 fn latency(latencies: &Latencies, histograms: Histograms, connect: Value) -> Value {
-    let Latencies { response, service, first_byte, failed, censored } = latencies;
-    let mut response = distribution(response, service, histograms);
+    let Latencies { response, service, answered, first_byte, failed, censored } = latencies;
+    let mut response = distribution(response, answered, histograms);
     response["censored"] = json!(censored);
     json!({
         "response": response,
-        "service": distribution(service, service, histograms),
+        "service": distribution(service, answered, histograms),
         "failed": distribution(failed, failed, histograms),
         "ttfb": distribution(first_byte, first_byte, histograms),
         "send_lag": null,

@@ -44,14 +44,14 @@ impl Column<'_> {
 
 /// Latencies side by side; those that are the same by definition only once.
 pub(super) fn table(page: &mut Page, latencies: &Latencies) {
-    let Latencies { response, service, first_byte, failed, censored } = latencies;
+    let Latencies { response, service, answered, first_byte, failed, censored } = latencies;
     if response.count() == 0 {
         page.fact("Latency", "not a single response, so there is none");
     } else {
         let mut columns =
-            vec![column("service", service, service), column("ttfb", first_byte, first_byte)];
+            vec![column("service", service, answered), column("ttfb", first_byte, first_byte)];
         if *censored > 0 {
-            columns.insert(0, column("response", response, service));
+            columns.insert(0, column("response", response, answered));
         }
         rows(page, &columns);
         notes(page, latencies, &columns);
@@ -151,7 +151,7 @@ fn transfer_share(latencies: &Latencies) -> Option<f64> {
 
 /// The whole distribution of `--latency`, with the number of values up to each quantile and beyond it. Begins with a gap.
 pub(super) fn distribution(page: &mut Page, latencies: &Latencies) {
-    let response = column("response", &latencies.response, &latencies.service);
+    let response = column("response", &latencies.response, &latencies.answered);
     let (Some(max_ns), total) = (response.all.max_ns(), response.all.count()) else {
         return;
     };

@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::record::errors::MOST_ROWS;
 use crate::record::{Counts, ErrorRow};
 use crate::report::format::{self, count, counted, duration, float, length, percent};
-use crate::report::json::{errno, method};
+use crate::report::json::errno;
 use crate::report::latency;
 use crate::report::page::{Page, Paint, Style, unbroken};
 use crate::summary::{End, Spread, Summary, spin_share, work_share};
@@ -59,7 +59,7 @@ pub fn quiet_text(plan: &Plan, summary: &Summary) -> String {
 fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
     let load = &plan.load;
     let version = env!("CARGO_PKG_VERSION");
-    page.head(&format!("maxq {version}: {} {}", method(plan), plan.target));
+    page.head(&format!("maxq {version}: {} {}", plan.method, plan.target));
     let same_host = if plan.same_host { " on this host" } else { "" };
     page.fact("Target", &format!("{}{same_host}", plan.address));
     let idle = plan.idle.name();
@@ -195,7 +195,7 @@ fn throughput(page: &mut Page, summary: &Summary) {
         let per_second = format::bytes(summary.bytes_per_second(total));
         row(name, &per_second, &format::bytes(float(total)), "");
     }
-    let late = measured.counts.completed().saturating_sub(measured.completed_in_window);
+    let late = measured.drained;
     if late > 0 {
         let late = counted(late, "more response");
         page.line(&format!("  {late} came after the end, in the drain"));

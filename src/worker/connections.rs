@@ -56,7 +56,7 @@ impl Worker {
 
     pub(super) fn on_rare_event(&mut self, now: Nanos, event: Event<'_>) {
         let (Event::Connected(id)
-        | Event::Sent(id)
+        | Event::Sent(id, _)
         | Event::Received(id, _)
         | Event::Discarded(id, _)
         | Event::Eof(id)
@@ -67,8 +67,9 @@ impl Worker {
         let index = id.index;
         match event {
             Event::Connected(_) => self.connected(now, index),
-            Event::Sent(_) => {
+            Event::Sent(_, bytes) => {
                 self.conns[index as usize].sending = false;
+                self.record.phase_mut(self.window.phase_of(now)).bytes_sent += bytes;
                 self.refill(now, index);
             }
             Event::Received(_, bytes) => self.received(now, index, bytes),
@@ -91,6 +92,7 @@ impl Worker {
             self.record.connections.reconnects += 1;
         }
         conn.was_open = true;
+        self.opened += 1;
         // The request goes out before its answer is asked for, in the same submission.
         self.refill(now, index);
         let receive = Action::Receive { conn: self.id(index), receiving: Receiving::Once };
@@ -213,7 +215,7 @@ impl Worker {
         self.sweep_at = if next == Nanos::NEVER { next } else { next.max(soonest) };
     }
 
-    fn deadline_of(&self, index: u32) -> Nanos {
+    pub(super) fn deadline_of(&self, index: u32) -> Nanos {
         let conn = &self.conns[index as usize];
         match conn.state {
             State::Closed => Nanos::NEVER,

@@ -52,3 +52,29 @@ impl Job {
         }
     }
 }
+
+/// What is the same for every send, worked out once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Batch {
+    /// Requests that one send may hold.
+    pub(super) most: u32,
+    /// Bytes of one request.
+    pub(super) request_bytes: u64,
+    /// The next send must wait for the end of the one before.
+    pub(super) confirm: bool,
+}
+
+impl Batch {
+    /// A batch of at most this many bytes goes into the socket's buffer whole whenever the requests before it have been
+    /// answered, so that nobody needs to hear that it was sent.
+    const UNCONFIRMED_BYTES: usize = 8 * 1024;
+
+    pub(super) fn of(job: &Job) -> Self {
+        let in_flight_bytes = job.image.length().saturating_mul(job.pipeline as usize);
+        Self {
+            most: job.image.most().min(job.pipeline),
+            request_bytes: job.image.length() as u64,
+            confirm: in_flight_bytes > Self::UNCONFIRMED_BYTES,
+        }
+    }
+}

@@ -29,6 +29,7 @@ use crate::record::{Interval, Record};
 use crate::request::RequestImage;
 use crate::schedule::Window;
 use crate::time::Nanos;
+use job::Batch;
 pub use job::Job;
 
 /// What the engine is asked to do.
@@ -70,8 +71,8 @@ pub enum Action {
 pub enum Event<'a> {
     /// It is open.
     Connected(ConnId),
-    /// All of a send that was to be confirmed has been handed over.
-    Sent(ConnId),
+    /// All of a send that was to be confirmed, so many bytes, has been handed over.
+    Sent(ConnId, u64),
     /// Bytes came; they are borrowed for the call only.
     Received(ConnId, &'a [u8]),
     /// So many bytes were discarded.
@@ -122,8 +123,12 @@ pub struct Worker {
     /// What the engine is asked to do, from `next_action` on.
     actions: Vec<Action>,
     next_action: usize,
-    /// Sends that left [`Worker::next_action`] and wait for their stamps.
+    /// Sends that were handed over and wait for their stamps.
     unstamped: Vec<Unstamped>,
+    /// The send that left [`Worker::next_action`] last, and may not have been handed over yet.
+    leaving: Option<Unstamped>,
+    /// Actions handed over since the last stamps.
+    handed_over: u32,
     stage: Stage,
     window: Window,
     last_end: Nanos,
@@ -134,6 +139,8 @@ pub struct Worker {
     /// The first connection that was never tried.
     next_to_open: u32,
     open: u32,
+    /// Connections opened so far, again and again.
+    opened: u64,
     in_flight: u64,
     /// When the connections must next be looked through for what expired.
     sweep_at: Nanos,
@@ -142,38 +149,14 @@ pub struct Worker {
     random: u64,
 }
 
-/// What is the same for every send, worked out once.
-#[derive(Clone, Copy, Debug)]
-struct Batch {
-    /// Requests that one send may hold.
-    most: u32,
-    /// Bytes of one request.
-    request_bytes: u64,
-    /// The next send must wait for the end of the one before.
-    confirm: bool,
-}
-
-impl Batch {
-    /// A batch of at most this many bytes goes into the socket's buffer whole whenever the requests before it have been
-    /// answered, so that nobody needs to hear that it was sent.
-    const UNCONFIRMED_BYTES: usize = 8 * 1024;
-
-    fn of(job: &Job) -> Self {
-        let in_flight_bytes = job.image.length().saturating_mul(job.pipeline as usize);
-        Self {
-            most: job.image.most().min(job.pipeline),
-            request_bytes: job.image.length() as u64,
-            confirm: in_flight_bytes > Self::UNCONFIRMED_BYTES,
-        }
-    }
-}
-
 /// Flights that were handed to the kernel by one send.
 #[derive(Clone, Copy, Debug)]
 struct Unstamped {
     index: u32,
     first: u32,
     count: u32,
+    /// Its place among the actions of the submission.
+    position: u32,
 }
 
 impl Worker {
@@ -195,6 +178,8 @@ impl Worker {
             actions: Vec::new(),
             next_action: 0,
             unstamped: Vec::new(),
+            leaving: None,
+            handed_over: 0,
             stage: Stage::Opening,
             window: Window { start: Nanos::NEVER, origin: Nanos::NEVER, stop: Nanos::NEVER },
             last_end: now,
@@ -202,6 +187,7 @@ impl Worker {
             unsettled: job.connections,
             next_to_open: 0,
             open: 0,
+            opened: 0,
             in_flight: 0,
             sweep_at: Nanos::NEVER,
             wake_at: Nanos::NEVER,
@@ -270,6 +256,7 @@ impl Worker {
     /// The next thing to hand to the kernel.
     #[inline]
     pub fn next_action(&mut self) -> Option<Action> {
+        self.unstamped.extend(self.leaving.take());
         let Some(&action) = self.actions.get(self.next_action) else {
             self.actions.clear();
             self.next_action = 0;
@@ -277,24 +264,29 @@ impl Worker {
         };
         self.next_action += 1;
         if let Action::Send { conn, count, first, .. } = action {
-            self.unstamped.push(Unstamped { index: conn.index, first, count });
+            let position = self.handed_over;
+            self.leaving = Some(Unstamped { index: conn.index, first, count, position });
         }
+        self.handed_over += 1;
         Some(action)
     }
 
-    /// Stamps the sends that were handed to the kernel between the two instants: it took them one after the other.
+    /// Stamps the sends that were handed to the kernel between the two instants: it took the actions one after the other.
+    /// Returns by how much a stamp can be off, in nanoseconds; 0 when nothing was sent.
     #[inline]
-    pub fn submitted(&mut self, before: Nanos, after: Nanos) {
-        let sends = self.unstamped.len() as u64;
-        if sends == 0 {
-            return;
+    pub fn submitted(&mut self, before: Nanos, after: Nanos) -> u64 {
+        let taken_ns = after.since(before);
+        let actions = u64::from(std::mem::take(&mut self.handed_over)).max(1);
+        if self.unstamped.is_empty() {
+            return 0;
         }
-        let each_ns = after.since(before) / sends;
-        for (position, unstamped) in (0_u64..).zip(&self.unstamped) {
-            let sent = before.plus(each_ns * position);
+        let each_ns = taken_ns / actions;
+        for unstamped in &self.unstamped {
+            let sent = before.plus(each_ns * u64::from(unstamped.position));
             self.flights.stamp(unstamped.index, unstamped.first, unstamped.count, sent);
         }
         self.unstamped.clear();
+        taken_ns
     }
 
     /// Takes the news of a connection; news of one that is gone is dropped.
@@ -326,6 +318,18 @@ impl Worker {
     #[must_use]
     pub fn open_connections(&self) -> u32 {
         self.open
+    }
+
+    /// Connections opened so far, reopened ones as often as they were.
+    #[must_use]
+    pub fn connections_opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Nothing more is taken: the run is over, but for what is in flight.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        matches!(self.stage, Stage::Draining { .. } | Stage::Finished)
     }
 
     /// Requests in flight now.

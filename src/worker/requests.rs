@@ -51,7 +51,9 @@ impl Worker {
         let record = self.record.phase_mut(phase);
         record.counts.scheduled += count;
         record.counts.sent += count;
-        record.bytes_sent += count * self.batch.request_bytes;
+        if !self.batch.confirm {
+            record.bytes_sent += count * self.batch.request_bytes;
+        }
         self.interval.scheduled += count;
         self.interval.sent += count;
         self.sweep_by(now.plus(self.job.timeouts.request_ns));
@@ -141,7 +143,11 @@ impl Worker {
         conn.responses += 1;
         conn.fruitless = 0;
         let first_byte = conn.first_byte.take();
-        let goes_on = response.keep_alive && conn.answered < self.job.requests_per_connection;
+        // An answer to a request that is still being sent: what is left of it may never be read, and nothing else can be
+        // sent behind it.
+        let cut_short = conn.sending && conn.in_flight() == 0;
+        let goes_on =
+            response.keep_alive && conn.answered < self.job.requests_per_connection && !cut_short;
         if goes_on && !(self.job.may_discard && response.body_bytes >= DISCARD_FROM_BYTES) {
             conn.receiving = Receiving::Many;
         }
@@ -150,7 +156,7 @@ impl Worker {
             outcome: self.judge(response),
             service_ns: now.since(flight.sent),
             first_byte_ns: first_byte.map(|first_byte| first_byte.since(flight.sent)),
-            in_window: now < self.window.stop,
+            drained: now >= self.window.stop,
         };
         self.count_completion(now, self.window.phase_of(flight.taken), &completion);
         if !goes_on {
@@ -165,6 +171,9 @@ impl Worker {
         self.in_flight -= 1;
         self.last_end = now;
         self.record.phase_mut(phase).complete(completion);
+        if !completion.drained {
+            self.record.phase_mut(self.window.phase_of(now)).complete_in_window(completion.outcome);
+        }
         let good = completion.outcome == Outcome::Ok;
         self.interval.completed += 1;
         self.interval.ok += u64::from(good);
@@ -208,6 +217,12 @@ impl Worker {
     pub(super) fn lose(&mut self, now: Nanos, index: u32, outcome: Outcome) {
         self.fail_oldest(now, index, outcome);
         let behind = if outcome == Outcome::Reset { Outcome::Reset } else { Outcome::Truncated };
+        while outcome == Outcome::Timeout && self.deadline_of(index) <= now {
+            // Those behind that have waited as long are no one's loss but timeouts of their own.
+            let late = Failure::new(FailurePhase::Timeout, Kind::ResponseTimeout);
+            self.record.errors.count(late, now, &[]);
+            self.fail_oldest(now, index, Outcome::Timeout);
+        }
         let lost = Failure::new(FailurePhase::Receive, Kind::LostInPipeline);
         self.fail_all(now, index, lost, behind);
         self.close(now, index);

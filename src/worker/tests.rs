@@ -318,3 +318,33 @@ proptest! {
         prop_assert_eq!(both(|counts| counts.unexpected), 0);
     }
 }
+
+#[test]
+fn the_rate_counts_what_arrives_in_the_window_whenever_it_was_taken() {
+    let slow = Server { delay_ns: 400 * MILLISECOND, ..server() };
+    let mut job = Job { warmup_ns: SECOND, ..job() };
+    job.timeouts.request_ns = 10 * SECOND;
+    let outcome = run(job, &slow);
+    let measured = &outcome.record.measured;
+    // Waves come in at 0.2 and 0.6 s of the window, of which the first was taken in the warm-up, and one in the drain.
+    assert_eq!(measured.completed_in_window, 2 * 4);
+    assert_eq!(measured.counts.ok, 2 * 4);
+    assert_eq!(measured.drained, 4);
+}
+
+#[test]
+fn pipelined_requests_that_waited_as_long_time_out_together() {
+    let outcome = run(Job { ..piped(8) }, &only(Deed::Ignore));
+    let counts = outcome.record.measured.counts;
+    assert_eq!(counts.timeout, counts.sent);
+    assert!(counts.sent >= 4 * 8 * 6);
+}
+
+#[test]
+fn interim_responses_do_not_add_up_over_final_ones() {
+    let mut response = b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec();
+    response.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    let outcome = run(counted(2000), &Server { response, piece_bytes: 20, ..server() });
+    assert_eq!(outcome.record.measured.counts.ok, 2000);
+    assert_eq!(outcome.record.interim_responses, 2000);
+}

@@ -129,8 +129,9 @@ fn complete(phase: &mut PhaseRecord, status: u16, service_ns: u64, first_byte_ns
         },
         service_ns,
         first_byte_ns,
-        in_window: true,
+        drained: false,
     });
+    phase.complete_in_window(if status < 400 { Outcome::Ok } else { Outcome::HttpError });
 }
 
 fn fail(phase: &mut PhaseRecord, outcome: Outcome, age_ns: u64) {

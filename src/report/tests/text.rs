@@ -304,6 +304,7 @@ fn a_run_by_number_and_churn_are_described() {
     let mut summary = normal();
     summary.window.measured_ns = 1_234_000_000;
     summary.record.measured.completed_in_window -= 1;
+    summary.record.measured.drained += 1;
     let both = text(&plan, &summary, PLAIN);
     assert_lines(
         &both,
@@ -332,6 +333,7 @@ fn the_client_line_tells_many_workers_by_their_range_and_what_ran_out() {
         let busier = ClientTally { delayed_ns: 3 * SECOND, ..workers[0] };
         workers.push(busier);
     }
+    summary.client.cpu_ns += 20 * SECOND;
     let report = report(&summary);
     assert_lines(
         &report,
