@@ -108,7 +108,9 @@ fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
     live.clear();
     let summary = summary?;
     if summary.record.connections.opened == 0 && !matches!(summary.end, End::Interrupted(_)) {
-        places.timeseries.map_or((), Destination::discard);
+        if let Some(unfinished) = places.timeseries {
+            unfinished.discard();
+        }
         return Err(unreachable_target(&plan, &summary));
     }
     write_results(&plan, &summary, places)?;
