@@ -313,7 +313,7 @@ fn merge(plan: &Plan, workers: Vec<(Record, Span)>, end: End, started_at: System
         spans.push(span);
     }
     record.conserved().expect("every request that was taken ends in exactly one outcome");
-    let (window, origin) = measure(&spans, plan, end);
+    let (window, origin) = measure(&spans, plan.load.requests.is_some(), end);
     let latencies = Latencies::of(&record.measured);
     let cpu_ns = clients.iter().map(|client: &ClientTally| client.cpu_ns).sum();
     let client = Client { cpu_ns, peak_rss_bytes: sys::peak_rss_bytes(), workers: clients };
@@ -334,20 +334,67 @@ fn merge(plan: &Plan, workers: Vec<(Record, Span)>, end: End, started_at: System
 }
 
 /// How long the parts of the run really lasted.
-fn measure(spans: &[Span], plan: &Plan, end: End) -> (Window, Nanos) {
+fn measure(spans: &[Span], counted: bool, end: End) -> (Window, Nanos) {
     let latest = |of: fn(&Span) -> Nanos| spans.iter().map(of).max().unwrap_or_default();
     let start = spans.iter().map(|span| span.window.start).min().unwrap_or_default();
     let origin = latest(|span| span.window.origin);
     let finished = latest(|span| span.finished);
-    let stop = latest(|span| span.window.stop);
+    // A worker that reached its count was never stopped.
+    let stop = latest(|span| match span.window.stop {
+        Nanos::NEVER => span.finished,
+        stop => stop,
+    });
     // A count that was reached ends the window with its last request. One that was not is no reason to forget the time
     // in which nothing came any more.
-    let counted = plan.load.requests.is_some() && end == End::Finished;
-    let stop = if counted { stop.min(finished).max(origin) } else { stop };
+    let stop = if counted && end == End::Finished { stop.min(finished).max(origin) } else { stop };
     let window = Window {
         warmup_ns: origin.since(start),
         measured_ns: stop.since(origin),
         drain_ns: finished.since(stop),
     };
     (window, origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::measure;
+    use crate::schedule::Window;
+    use crate::summary::End;
+    use crate::time::Nanos;
+    use crate::worker::Span;
+
+    fn span(stop: Nanos, finished: u64) -> Span {
+        Span {
+            window: Window { start: Nanos(10), origin: Nanos(20), stop },
+            finished: Nanos(finished),
+        }
+    }
+
+    fn lengths(spans: &[Span], counted: bool, end: End) -> (u64, u64, u64) {
+        let (window, origin) = measure(spans, counted, end);
+        assert_eq!(origin, Nanos(20));
+        (window.warmup_ns, window.measured_ns, window.drain_ns)
+    }
+
+    #[test]
+    fn a_timed_run_is_as_long_as_planned_and_its_drain_comes_after() {
+        let spans = [span(Nanos(120), 125), span(Nanos(120), 123)];
+        assert_eq!(lengths(&spans, false, End::Finished), (10, 100, 5));
+    }
+
+    #[test]
+    fn a_count_that_was_reached_ends_with_its_last_request() {
+        let spans = [span(Nanos::NEVER, 90), span(Nanos::NEVER, 70)];
+        assert_eq!(lengths(&spans, true, End::Finished), (10, 70, 0));
+        let spans = [span(Nanos(1000), 90), span(Nanos(1000), 70)];
+        assert_eq!(lengths(&spans, true, End::Finished), (10, 70, 0));
+    }
+
+    #[test]
+    fn a_count_that_was_not_reached_includes_the_time_in_which_nothing_came() {
+        let spans = [span(Nanos::NEVER, 30), span(Nanos(500), 40)];
+        assert_eq!(lengths(&spans, true, End::GaveUp), (10, 480, 0));
+        let spans = [span(Nanos(500), 40), span(Nanos(500), 60)];
+        assert_eq!(lengths(&spans, true, End::Interrupted(2)), (10, 480, 0));
+    }
 }
