@@ -214,10 +214,7 @@ impl LiveLine {
     fn new(plan: &Plan) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let wanted = !plan.output.quiet && !plan.output.no_progress;
-        let total_s = plan
-            .load
-            .duration_ns
-            .map(|length_ns| seconds(length_ns.saturating_add(plan.load.warmup_ns)));
+        let total_s = plan.load.duration_ns.map(seconds);
         Self {
             shown: wanted && !dumb && io::stderr().is_terminal(),
             last_shown: None,
@@ -236,9 +233,15 @@ impl LiveLine {
         let line = match progress {
             // Opening is over before anybody can read of it, unless something is wrong.
             Progress::Opening(..) if elapsed_s < 0.3 || self.shown_lately() => return,
+            // The last second of a drain is no second of the run.
+            Progress::Interval(row)
+                if self.total_s.is_some_and(|total_s| row.end_s >= total_s + 1.0) =>
+            {
+                return;
+            }
             Progress::Opening(open, asked) => format!("opening connections: {open} of {asked}"),
             Progress::Interval(row) => {
-                report::progress_line(row, elapsed_s, self.total_s, self.columns)
+                report::progress_line(row, row.end_s, self.total_s, self.columns)
             }
         };
         self.visible = true;

@@ -28,12 +28,6 @@ pub fn thread_delayed_ns() -> u64 {
     statistics.split_ascii_whitespace().nth(1).and_then(|delayed| delayed.parse().ok()).unwrap_or(0)
 }
 
-/// CPU time of the process, user and system, in nanoseconds.
-#[must_use]
-pub fn process_cpu_ns() -> u64 {
-    clock_ns(libc::CLOCK_PROCESS_CPUTIME_ID)
-}
-
 #[inline]
 #[expect(clippy::cast_sign_loss, reason = "these clocks start at zero and go up")]
 fn clock_ns(clock: libc::clockid_t) -> u64 {
