@@ -119,6 +119,23 @@ fn endless_interim_responses_are_refused() {
 }
 
 #[test]
+fn interim_responses_do_not_add_up_over_final_ones() {
+    let mut framer = Framer::new(false, None);
+    let (mut hinted, mut plain) = (ResponseReader::new(), ResponseReader::new());
+    let last = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
+    for round in 0..100 {
+        let hint = hinted.advance(b"HTTP/1.1 103 Early Hints\r\n\r\n", &mut framer);
+        assert_eq!(hint, Ok(Progressed::NeedMore), "round {round}");
+        // The other connection learns the final head before this one sees it, so that it is recognised, not parsed.
+        for reader in [&mut plain, &mut hinted] {
+            let whole = reader.advance(last, &mut framer);
+            assert!(matches!(whole, Ok(Progressed::Whole { .. })), "round {round}: {whole:?}");
+        }
+        assert_eq!(hinted.end_of_stream(&framer), StreamEnd::BetweenResponses);
+    }
+}
+
+#[test]
 fn a_head_without_end_is_refused_at_its_limit_and_not_buffered_beyond() {
     let mut reader = ResponseReader::new();
     let mut framer = Framer::new(false, None);

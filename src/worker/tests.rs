@@ -339,12 +339,3 @@ fn pipelined_requests_that_waited_as_long_time_out_together() {
     assert_eq!(counts.timeout, counts.sent);
     assert!(counts.sent >= 4 * 8 * 6);
 }
-
-#[test]
-fn interim_responses_do_not_add_up_over_final_ones() {
-    let mut response = b"HTTP/1.1 103 Early Hints\r\n\r\n".to_vec();
-    response.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-    let outcome = run(counted(2000), &Server { response, piece_bytes: 20, ..server() });
-    assert_eq!(outcome.record.measured.counts.ok, 2000);
-    assert_eq!(outcome.record.interim_responses, 2000);
-}
