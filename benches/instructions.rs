@@ -12,6 +12,7 @@ use maxq::conn::ConnId;
 use maxq::http1::{Framer, Progressed, ResponseReader};
 use maxq::plan::{Expect, Timeouts};
 use maxq::request::RequestImage;
+use maxq::schedule::Timeline;
 use maxq::time::Nanos;
 use maxq::worker::{Action, Event, Job, Worker};
 
@@ -57,6 +58,12 @@ impl Running {
             expect: Expect::default(),
             may_discard: true,
             seed: 1,
+            worker: 0,
+            workers: 1,
+            timeline: Timeline::plain(0, u64::MAX),
+            slice_ns: SECOND / 10,
+            open: None,
+            logs_requests: false,
         };
         let stream = RESPONSE.repeat(pipeline as usize);
         let mut running =

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::schedule::{Bursts, Rate};
 use crate::units::{parse_cores, parse_count, parse_duration_ns};
 
 /// Version, commit and engine, for `--version`.
@@ -22,9 +23,13 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MAXQ_COMMIT"), " 
         maxq demo                                   try it, no server needed\n  \
         maxq http://127.0.0.1:8080/                 64 connections, 10 seconds\n  \
         maxq -c 256 -d 30s -p 16 http://host/       256 connections, 16 requests in flight on each\n  \
-        maxq -n 100k --json -o run.json http://host/   exactly 100,000 requests, result as JSON\n\n\
-        Exit codes: 0 finished, 2 wrong usage, 5 target unusable, 7 machine refuses (no io_uring, descriptors),\n\
-        8 results not written, 130 or 143 interrupted with a partial report."
+        maxq -n 100k --json -o run.json http://host/   exactly 100,000 requests, result as JSON\n  \
+        maxq -R 5k -d 30s http://host/             open loop: 5,000 requests a second, whatever the server does\n  \
+        maxq --stages '10s@1k,5s@1k..20k' http://host/ steps and ramps on the same connections\n  \
+        maxq spike --base 1k --peak 20k http://host/   what a spike does, and how long it takes to recover\n\n\
+        Exit codes: 0 finished, 1 a gate failed (--slo, --on-overload abort), 2 wrong usage, 5 target unusable,\n\
+        6 not valid (--strict), 7 machine refuses (no io_uring, descriptors), 8 results not written,\n\
+        130 or 143 interrupted with a partial report."
 )]
 pub struct Cli {
     /// What to do; `run` when only a URL is given.
@@ -42,6 +47,8 @@ pub enum Command {
     Run(RunTarget),
     /// Benchmark an embedded target on a free loopback port: no server needed.
     Demo(RunArgs),
+    /// Fire a spike over a base rate: peak latency, backlog, time to recover.
+    Spike(SpikeArgs),
     /// Run the embedded target by itself.
     Serve(ServeArgs),
 }
@@ -59,6 +66,71 @@ pub struct RunTarget {
     /// How.
     #[command(flatten)]
     pub args: RunArgs,
+}
+
+/// A spike over a base rate.
+#[derive(Args, Clone, Debug)]
+pub struct SpikeArgs {
+    /// Requests a second before and after the spike, like 500, 1k, 90/min.
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_rate, help_heading = "Spike")]
+    pub base: Rate,
+    /// Requests a second in the spike.
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_rate, help_heading = "Spike")]
+    pub peak: Rate,
+    /// When the spike begins, from the start of the measured window.
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "5s", help_heading = "Spike")]
+    pub at: u64,
+    /// How long the spike lasts.
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "1s", help_heading = "Spike")]
+    pub hold: u64,
+    /// What to benchmark, and how; -d is the whole measured time, the spike included [default: 10s after the spike].
+    #[command(flatten)]
+    pub target: RunTarget,
+}
+
+/// What happens to a request that is due and finds no connection; see `--on-overload`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum OnOverloadArg {
+    /// It waits, and its waiting is part of its response time.
+    Queue,
+    /// It is given up, counted as unsent.
+    Shed,
+    /// The run ends, with exit code 1.
+    Abort,
+}
+
+/// The spacing of an open loop; see `--arrivals`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ArrivalsArg {
+    /// Evenly spaced.
+    Uniform,
+    /// A Poisson process: independent users.
+    Poisson,
+}
+
+/// The warm-up of `--warmup`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WarmupArg {
+    /// Cut from the measured time afterwards, as long as it turns out to be.
+    Auto,
+    /// So many nanoseconds before the measured time.
+    Fixed(u64),
+}
+
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    Rate::parse(text)
+}
+
+fn parse_bursts(text: &str) -> Result<Bursts, String> {
+    Bursts::parse(text)
+}
+
+fn parse_warmup(text: &str) -> Result<WarmupArg, String> {
+    if text == "auto" {
+        return Ok(WarmupArg::Auto);
+    }
+    let fixed = parse_duration_ns(text).map(WarmupArg::Fixed);
+    fixed.map_err(|error| format!("{error}; or auto, or 0 for none"))
 }
 
 /// How a worker waits; see `--idle`.
@@ -91,15 +163,34 @@ pub struct RunArgs {
     /// Requests in flight on each connection.
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, default_value = "1", help_heading = "Load")]
     pub pipeline: u64,
-    /// Time before the measured window; its requests are listed, not counted [default: 1s, 0 with -n].
-    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Load")]
-    pub warmup: Option<u64>,
+    /// Time before the measured window, whose requests are listed, not counted; auto cuts it from -d afterwards [default: 1s, 0 with -n].
+    #[arg(long, value_name = "T|auto", allow_hyphen_values = true, value_parser = parse_warmup, help_heading = "Load")]
+    pub warmup: Option<WarmupArg>,
     /// One request a connection: sends Connection: close and reconnects after each response.
     #[arg(long, conflicts_with = "requests_per_connection", help_heading = "Load")]
     pub no_keepalive: bool,
     /// Close and reopen a connection after so many requests.
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub requests_per_connection: Option<u64>,
+
+    /// Open loop: so many requests a second in total, like 500, 10k, 0.5, 90/min, however slow the server is.
+    #[arg(short = 'R', long, value_name = "N", allow_hyphen_values = true, value_parser = parse_rate, conflicts_with = "stages", help_heading = "Open loop")]
+    pub rate: Option<Rate>,
+    /// Spacing of the requests of --rate or --stages [default: uniform].
+    #[arg(long, value_enum, help_heading = "Open loop")]
+    pub arrivals: Option<ArrivalsArg>,
+    /// Steps T@RATE and linear ramps T@RATE..RATE one after the other, like 30s@1k,5s@1k..20k,10s@20k.
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Open loop")]
+    pub stages: Option<String>,
+    /// N requests at one instant, every T, like 100@1s; alone or on top of --rate or --stages.
+    #[arg(long, value_name = "N@T", allow_hyphen_values = true, value_parser = parse_bursts, help_heading = "Open loop")]
+    pub burst: Option<Bursts>,
+    /// Most requests in flight at once [default: connections times pipeline].
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Open loop")]
+    pub max_in_flight: Option<u64>,
+    /// What happens to a request that is due while no connection is free [default: queue].
+    #[arg(long, value_enum, help_heading = "Open loop")]
+    pub on_overload: Option<OnOverloadArg>,
 
     /// Request method [default: GET, POST with a body].
     #[arg(short, long, value_name = "METHOD", help_heading = "Request")]
@@ -126,14 +217,20 @@ pub struct RunArgs {
     /// Read bodies instead of discarding large ones in the kernel.
     #[arg(long, help_heading = "Response")]
     pub body_check: bool,
+    /// Gates on the measured window, like 'p99<50ms, max<1s, errors<0.1%'; exit code 1 when one fails.
+    #[arg(long, value_name = "CLAUSES", help_heading = "Response")]
+    pub slo: Option<String>,
+    /// Exit with 6 when the measurement is not valid.
+    #[arg(long, help_heading = "Response")]
+    pub strict: bool,
 
-    /// Longest time from the start of a request to its last byte; the connection is closed then.
+    /// Longest time from the intended start of a request to its last byte; the connection is closed then.
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "10s", help_heading = "Limits")]
     pub timeout: u64,
     /// Longest time to open a connection.
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "5s", help_heading = "Limits")]
     pub connect_timeout: u64,
-    /// After the end, how long to wait for what is in flight.
+    /// After the end, how long to wait for what was due and what is in flight.
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "5s", help_heading = "Limits")]
     pub drain: u64,
     /// End the run when no connection could be had for so long.
@@ -171,6 +268,12 @@ pub struct RunArgs {
     /// Write one JSON line a second while the run goes on; - for standard output.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub timeseries: Option<PathBuf>,
+    /// Write an HdrHistogram interval log, one histogram a second.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub hlog: Option<PathBuf>,
+    /// Write every request with its times: JSON lines when FILE ends in .jsonl or .ndjson, 88 bytes each otherwise.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub log_requests: Option<PathBuf>,
 }
 
 /// Cores to pin to; a type of its own, so that clap does not take the list for a repeated flag.

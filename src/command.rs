@@ -3,14 +3,15 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::cli::{RunArgs, RunTarget, ServeArgs};
+use crate::cli::{RunArgs, RunTarget, ServeArgs, SpikeArgs};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
-use crate::report::{self, Style};
+use crate::report::{self, RequestFormat, Style};
 use crate::run::{self, Interrupts, Progress, check_descriptors};
+use crate::schedule::{Rate, Stage};
 use crate::serve::{self, Server};
 use crate::summary::{End, Summary};
 use crate::sys;
@@ -45,6 +46,60 @@ pub fn demo(args: &RunArgs) -> Result<u8, Refusal> {
     ended
 }
 
+/// `maxq spike`: a base rate, a higher one for a while, and the base rate again.
+///
+/// # Errors
+/// Why there is no report.
+pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
+    const AFTER_NS: u64 = 10_000_000_000;
+    let args = &spike.target.args;
+    for (flag, given) in [
+        ("-R", args.rate.is_some()),
+        ("--stages", args.stages.is_some()),
+        ("--burst", args.burst.is_some()),
+        ("-n", args.requests.is_some()),
+    ] {
+        if given {
+            return Err(Refusal::usage(format!(
+                "{flag} contradicts spike, whose load is --base, --peak, --at and --hold; leave it out, or use maxq --stages"
+            )));
+        }
+    }
+    for (flag, length_ns) in [("--at", spike.at), ("--hold", spike.hold)] {
+        if length_ns == 0 {
+            return Err(Refusal::usage(format!("{flag} 0: it must last; give a longer time")));
+        }
+    }
+    if spike.peak.per_second() <= spike.base.per_second() {
+        return Err(Refusal::usage(format!(
+            "--peak {} must be above --base {}",
+            spike.peak, spike.base
+        )));
+    }
+    let before_ns = spike.at.saturating_add(spike.hold);
+    let whole_ns = args.duration.unwrap_or_else(|| before_ns.saturating_add(AFTER_NS));
+    if whole_ns <= before_ns {
+        return Err(Refusal::usage(format!(
+            "-d {} s leaves no time after the spike, which is over at {} s; use a longer -d",
+            seconds(whole_ns),
+            seconds(before_ns)
+        )));
+    }
+    let stage = |name: &str, length_ns: u64, rate: Rate| Stage {
+        name: name.to_owned(),
+        length_ns,
+        from: rate,
+        to: rate,
+    };
+    let stages = vec![
+        stage("base", spike.at, spike.base),
+        stage("spike", spike.hold, spike.peak),
+        stage("recovery", whole_ns - before_ns, spike.base),
+    ];
+    let url = spike.target.url.as_deref().unwrap_or_default();
+    carry_out(&Plan::with_stages(url, args, Some(stages))?)
+}
+
 /// `maxq serve`: until a signal comes.
 ///
 /// # Errors
@@ -70,7 +125,64 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
 struct Places {
     report: Destination,
     hgrm: Option<Destination>,
+    streams: Streams,
+}
+
+/// What is written while a run goes on.
+struct Streams {
     timeseries: Option<Destination>,
+    hlog: Option<Destination>,
+    /// When the interval log starts, in seconds of the run's clock; `None` before its first line.
+    hlog_start_s: Option<f64>,
+    requests: Option<(Destination, RequestFormat)>,
+    phases: Vec<String>,
+    /// The first thing that could not be written. The measurement goes on, and its report is still printed.
+    failed: Option<Refusal>,
+}
+
+impl Streams {
+    fn take(&mut self, progress: Progress<'_>) {
+        if self.failed.is_none() {
+            self.failed = self.write(progress).err();
+        }
+    }
+
+    fn write(&mut self, progress: Progress<'_>) -> Result<(), Refusal> {
+        match progress {
+            Progress::Opening(..) => Ok(()),
+            Progress::Interval(row, latency) => {
+                if let Some(place) = &mut self.timeseries {
+                    place.write(report::timeseries_line(row))?;
+                }
+                let Some(place) = &mut self.hlog else { return Ok(()) };
+                let start_s = row.end_s - 1.0;
+                if self.hlog_start_s.is_none() {
+                    let started_at = SystemTime::now() - Duration::from_secs(1);
+                    place.write(report::hlog_header(started_at))?;
+                }
+                let log_start_s = *self.hlog_start_s.get_or_insert(start_s);
+                place.write(report::hlog_line(row, latency, start_s - log_start_s))
+            }
+            Progress::Requests(rows) => {
+                let Some((place, format)) = &mut self.requests else { return Ok(()) };
+                place.write(report::request_rows(rows, *format, &self.phases))
+            }
+        }
+    }
+
+    fn finish(self) -> Result<(), Refusal> {
+        if let Some(refusal) = self.failed {
+            return Err(refusal);
+        }
+        let places = [self.timeseries, self.hlog, self.requests.map(|(place, _)| place)];
+        places.into_iter().flatten().try_for_each(Destination::finish)
+    }
+
+    /// Nothing was measured: what was opened leaves nothing behind.
+    fn discard(self) {
+        let places = [self.timeseries, self.hlog, self.requests.map(|(place, _)| place)];
+        places.into_iter().flatten().for_each(Destination::discard);
+    }
 }
 
 impl Places {
@@ -81,46 +193,52 @@ impl Places {
         };
         let timeseries =
             output.timeseries.as_ref().map(|path| Destination::open_stream("--timeseries", path));
+        let mut requests = open("--log-requests", &output.log_requests)?
+            .zip(output.log_requests.as_deref().map(RequestFormat::of));
+        if let Some((place, format)) = &mut requests {
+            place.write(report::request_header(*format))?;
+        }
+        let phases = plan.timeline.phases().iter().map(|phase| phase.name.clone()).collect();
         Ok(Self {
             report: Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?,
             hgrm: open("--hgrm", &output.hgrm)?,
-            timeseries: timeseries.transpose()?,
+            streams: Streams {
+                timeseries: timeseries.transpose()?,
+                hlog: open("--hlog", &output.hlog)?,
+                hlog_start_s: None,
+                requests,
+                phases,
+                failed: None,
+            },
         })
     }
 }
 
 fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
-    let plan = Plan::build(url, args)?;
-    let mut places = Places::open(&plan)?;
+    carry_out(&Plan::build(url, args)?)
+}
+
+/// Runs a plan, and writes down what came of it.
+fn carry_out(plan: &Plan) -> Result<u8, Refusal> {
+    let mut places = Places::open(plan)?;
     let interrupts = Interrupts::catch()?;
-    let mut live = LiveLine::new(&plan);
-    let timeseries = &mut places.timeseries;
-    let mut unwritten = None;
-    let summary = run::run(&plan, &interrupts, |progress| {
+    let mut live = LiveLine::new(plan);
+    let streams = &mut places.streams;
+    let summary = run::run(plan, &interrupts, |progress| {
         live.show(progress);
-        if let (Progress::Interval(row), Some(place), None) =
-            (progress, timeseries.as_mut(), &unwritten)
-        {
-            // A full disk is no reason to lose the measurement: the report is still printed.
-            unwritten = place.write(&report::timeseries_line(row)).err();
-        }
+        streams.take(progress);
     });
     live.clear();
     let summary = summary?;
     if summary.record.connections.opened == 0 && !matches!(summary.end, End::Interrupted(_)) {
-        if let Some(unfinished) = places.timeseries {
-            unfinished.discard();
-        }
-        return Err(unreachable_target(&plan, &summary));
+        places.streams.discard();
+        return Err(unreachable_target(plan, &summary));
     }
-    write_results(&plan, &summary, places)?;
-    if let Some(refusal) = unwritten {
-        return Err(refusal);
-    }
-    if let Some(complaint) = complaint(&plan, &summary) {
+    write_results(plan, &summary, places)?;
+    if let Some(complaint) = complaint(plan, &summary) {
         eprintln!("maxq: {complaint}");
     }
-    Ok(exit_code(&summary))
+    Ok(exit_code(plan, &summary))
 }
 
 /// Why a run that came to a report is no success, for those who read only standard error.
@@ -133,16 +251,27 @@ fn complaint(plan: &Plan, summary: &Summary) -> Option<String> {
             plan.target,
             seconds(plan.timeouts.give_up_ns)
         )),
+        End::Overloaded => Some(format!(
+            "{}: a request was due and no connection was free, so the run was ended (--on-overload abort)",
+            plan.target
+        )),
         End::Finished if counts.ok == 0 => Some(format!(
             "{}: not one of {} requests got a good response; see the status codes and errors of the report, and --expect",
             plan.target, counts.sent
         )),
-        End::Finished => None,
+        End::Finished if plan.strict && !summary.verdict.valid => {
+            Some(format!("the measurement is not valid (--strict): {}", summary.verdict.sentence))
+        }
+        End::Finished => {
+            let failed = summary.gates.iter().filter(|gate| !gate.holds);
+            let texts: Vec<&str> = failed.map(|gate| gate.clause.text.as_str()).collect();
+            (!texts.is_empty()).then(|| format!("--slo: {} failed", texts.join(", ")))
+        }
     }
 }
 
 fn write_results(plan: &Plan, summary: &Summary, places: Places) -> Result<(), Refusal> {
-    let Places { mut report, hgrm, timeseries } = places;
+    let Places { mut report, hgrm, streams } = places;
     let text = if plan.output.json {
         report::json(plan, summary)
     } else if plan.output.quiet {
@@ -157,17 +286,21 @@ fn write_results(plan: &Plan, summary: &Summary, places: Places) -> Result<(), R
         return Err(refusal);
     }
     if let Some(mut hgrm) = hgrm {
-        hgrm.write(&report::hgrm(&summary.latencies.response))?;
+        hgrm.write(&report::hgrm(&summary.latencies.response.all))?;
         hgrm.finish()?;
     }
-    timeseries.map_or(Ok(()), Destination::finish)
+    streams.finish()
 }
 
-fn exit_code(summary: &Summary) -> u8 {
+fn exit_code(plan: &Plan, summary: &Summary) -> u8 {
     match summary.end {
         End::Interrupted(signal) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
         End::GaveUp => exit::TARGET,
+        End::Overloaded => exit::GATE,
         End::Finished if summary.counts().ok == 0 => exit::TARGET,
+        // What a gate says of numbers that do not hold is worth nothing.
+        End::Finished if plan.strict && !summary.verdict.valid => exit::INVALID,
+        End::Finished if summary.gates.iter().any(|gate| !gate.holds) => exit::GATE,
         End::Finished => exit::FINISHED,
     }
 }
@@ -234,13 +367,14 @@ impl LiveLine {
             // Opening is over before anybody can read of it, unless something is wrong.
             Progress::Opening(..) if elapsed_s < 0.3 || self.shown_lately() => return,
             // The last second of a drain is no second of the run.
-            Progress::Interval(row)
+            Progress::Requests(_) => return,
+            Progress::Interval(row, _)
                 if self.total_s.is_some_and(|total_s| row.end_s >= total_s + 1.0) =>
             {
                 return;
             }
             Progress::Opening(open, asked) => format!("opening connections: {open} of {asked}"),
-            Progress::Interval(row) => {
+            Progress::Interval(row, _) => {
                 report::progress_line(row, row.end_s, self.total_s, self.columns)
             }
         };

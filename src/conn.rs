@@ -3,6 +3,7 @@
 //! Owned by a worker. It knows neither sockets nor clocks, and decides nothing about the run.
 
 use crate::http1::ResponseReader;
+use crate::schedule::PhaseIndex;
 use crate::time::Nanos;
 
 /// Generations wrap here, so that one fits beside an index and an operation in 64 bits.
@@ -49,10 +50,21 @@ pub enum Receiving {
 /// A request that was taken and not yet answered.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Flight {
-    /// When it came into being.
-    pub taken: Nanos,
+    /// When it was to be sent by the schedule; in a closed loop, when it came into being.
+    pub intended: Nanos,
     /// When it was handed to the kernel.
     pub sent: Nanos,
+}
+
+/// What only an open loop or a log of requests needs to know of a flight.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Detail {
+    /// Number of the request, unique within the run.
+    pub number: u64,
+    /// How long it was due while no connection was free, in nanoseconds.
+    pub pool_ns: u64,
+    /// The phase that it belongs to.
+    pub phase: PhaseIndex,
 }
 
 /// One connection.
@@ -72,6 +84,8 @@ pub struct Conn {
     pub settled: bool,
     /// Whether it was ever open.
     pub was_open: bool,
+    /// It is known to have room for the next request that is due.
+    pub offered: bool,
     generation: u32,
     /// Place of the oldest flight in the connection's ring.
     oldest: u32,
@@ -99,6 +113,7 @@ impl Conn {
             sending: false,
             settled: false,
             was_open: false,
+            offered: false,
             generation: 0,
             oldest: 0,
             in_flight: 0,
@@ -131,6 +146,7 @@ impl Conn {
         self.first_byte = None;
         self.receiving = Receiving::Once;
         self.sending = false;
+        self.offered = false;
         self.oldest = 0;
         self.taken = 0;
         self.answered = 0;
@@ -147,19 +163,28 @@ impl Default for Conn {
 #[derive(Clone, Debug)]
 pub struct Flights {
     places: Vec<Flight>,
+    /// Beside the places; empty when nobody needs them.
+    details: Vec<Detail>,
     depth: u32,
 }
 
 impl Flights {
-    /// Room for `depth` requests in flight on each of `connections`.
+    /// Room for `depth` requests in flight on each of `connections`, with or without details.
     #[must_use]
-    pub fn new(connections: u32, depth: u32) -> Self {
-        Self { places: vec![Flight::default(); connections as usize * depth as usize], depth }
+    pub fn new(connections: u32, depth: u32, detailed: bool) -> Self {
+        let places = connections as usize * depth as usize;
+        let details = if detailed { places } else { 0 };
+        Self {
+            places: vec![Flight::default(); places],
+            details: vec![Detail::default(); details],
+            depth,
+        }
     }
 
-    /// Adds `count` flights, at least one, taken now; they are sent when [`Flights::stamp`] says so. Returns the ring place of the first.
+    /// Adds `count` flights, at least one, intended at the same time; they are sent when [`Flights::stamp`] says so.
+    /// Returns the ring place of the first.
     #[inline]
-    pub fn take(&mut self, conn: &mut Conn, index: u32, count: u32, now: Nanos) -> u32 {
+    pub fn take(&mut self, conn: &mut Conn, index: u32, count: u32, intended: Nanos) -> u32 {
         debug_assert!(
             conn.in_flight + count <= self.depth,
             "no more in flight than the ring holds"
@@ -170,10 +195,10 @@ impl Flights {
         let ring = self.ring(index);
         let mut place = first;
         for _ in 1..count {
-            ring[place as usize] = Flight { taken: now, sent: now };
+            ring[place as usize] = Flight { intended, sent: intended };
             place = next(place, depth);
         }
-        ring[place as usize] = Flight { taken: now, sent: now };
+        ring[place as usize] = Flight { intended, sent: intended };
         first
     }
 
@@ -188,6 +213,23 @@ impl Flights {
             place = next(place, depth);
         }
         ring[place as usize].sent = sent;
+    }
+
+    /// Tells the details of the flight in a ring place, where they are kept.
+    #[inline]
+    pub fn describe(&mut self, index: u32, place: u32, detail: Detail) {
+        let at = index as usize * self.depth as usize + place as usize;
+        if let Some(known) = self.details.get_mut(at) {
+            *known = detail;
+        }
+    }
+
+    /// The details of the oldest flight; those of none where they are not kept.
+    #[inline]
+    #[must_use]
+    pub fn oldest_detail(&self, conn: &Conn, index: u32) -> Detail {
+        let at = index as usize * self.depth as usize + conn.oldest as usize;
+        self.details.get(at).copied().unwrap_or_default()
     }
 
     /// The oldest flight, removed; `None` when there is none.
@@ -236,7 +278,7 @@ mod tests {
 
     #[test]
     fn flights_leave_in_the_order_in_which_they_came_around_the_ring() {
-        let mut flights = Flights::new(2, 3);
+        let mut flights = Flights::new(2, 3, false);
         let mut conn = Conn::new();
         let mut next_in = 0;
         let mut next_out = 0;
@@ -244,7 +286,7 @@ mod tests {
             let count = 1 + round % 3;
             while conn.in_flight() + count > 3 {
                 assert_eq!(
-                    flights.end_oldest(&mut conn, 1).map(|flight| flight.taken),
+                    flights.end_oldest(&mut conn, 1).map(|flight| flight.intended),
                     Some(Nanos(next_out))
                 );
                 next_out += 1;
@@ -255,7 +297,7 @@ mod tests {
             }
         }
         while let Some(flight) = flights.end_oldest(&mut conn, 1) {
-            assert_eq!(flight.taken, Nanos(next_out));
+            assert_eq!(flight.intended, Nanos(next_out));
             next_out += 1;
         }
         assert_eq!(next_out, next_in);
@@ -263,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_stamp_reaches_exactly_its_flights() {
-        let mut flights = Flights::new(1, 4);
+        let mut flights = Flights::new(1, 4, false);
         let mut conn = Conn::new();
         flights.take(&mut conn, 0, 3, Nanos(1));
         flights.end_oldest(&mut conn, 0);

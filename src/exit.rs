@@ -2,10 +2,14 @@
 
 /// The run finished.
 pub const FINISHED: u8 = 0;
+/// A gate failed, or `--on-overload abort` ended the run.
+pub const GATE: u8 = 1;
 /// Wrong usage, configuration or plan.
 pub const USAGE: u8 = 2;
 /// No address, refused, or no successful response at all.
 pub const TARGET: u8 = 5;
+/// The measurement is not valid, and `--strict` was given.
+pub const INVALID: u8 = 6;
 /// The environment refuses what was asked.
 pub const ENVIRONMENT: u8 = 7;
 /// Results could not be written.

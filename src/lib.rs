@@ -64,6 +64,8 @@
 //!   after its end belong to the *drain*: counted, but in no rate.
 //! - **phase** of a request: decided by when it was taken. **Interval**: one second, by when things happened.
 
+pub mod analysis;
+pub mod calibration;
 pub mod cli;
 pub mod command;
 pub mod conn;
@@ -74,6 +76,7 @@ pub mod host;
 pub mod http1;
 pub mod output;
 pub mod plan;
+pub mod pressure;
 pub mod record;
 pub mod report;
 pub mod request;

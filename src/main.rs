@@ -13,6 +13,7 @@ fn main() -> ExitCode {
             None => command::run(&cli.run),
             Some(Command::Run(target)) => command::run(&target),
             Some(Command::Demo(args)) => command::demo(&args),
+            Some(Command::Spike(args)) => command::spike(&args),
             Some(Command::Serve(args)) => command::serve(&args),
         },
         // Help and version are answers, not errors.

@@ -70,12 +70,13 @@ impl Destination {
     ///
     /// # Errors
     /// Exit code 8. A reader of standard output that went away is no error: it has seen what it wanted.
-    pub fn write(&mut self, text: &str) -> Result<(), Refusal> {
+    pub fn write(&mut self, text: impl AsRef<[u8]>) -> Result<(), Refusal> {
+        let bytes = text.as_ref();
         let written = match &mut self.place {
-            Place::Stdout => forgive_closed_pipe(write_stdout(text)),
-            Place::Stream(file) => forgive_closed_pipe(file.write_all(text.as_bytes())),
-            Place::Growing { file } => forgive_closed_pipe(file.write_all(text.as_bytes())),
-            Place::Replaced { file, .. } => file.write_all(text.as_bytes()),
+            Place::Stdout => forgive_closed_pipe(write_stdout(bytes)),
+            Place::Stream(file) => forgive_closed_pipe(file.write_all(bytes)),
+            Place::Growing { file } => forgive_closed_pipe(file.write_all(bytes)),
+            Place::Replaced { file, .. } => file.write_all(bytes),
         };
         written.map_err(|error| self.refusal(&error))
     }
@@ -142,9 +143,9 @@ fn open_place(path: &Path) -> io::Result<Place> {
     Ok(Place::Replaced { file, beside, target: path })
 }
 
-fn write_stdout(text: &str) -> io::Result<()> {
+fn write_stdout(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(bytes)?;
     stdout.flush()
 }
 

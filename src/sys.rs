@@ -28,6 +28,17 @@ pub fn thread_delayed_ns() -> u64 {
     statistics.split_ascii_whitespace().nth(1).and_then(|delayed| delayed.parse().ok()).unwrap_or(0)
 }
 
+/// Times that the calling thread was taken from its core by somebody else.
+#[must_use]
+#[expect(clippy::cast_sign_loss, reason = "the kernel's counters are not negative")]
+pub fn thread_involuntary_switches() -> u64 {
+    // SAFETY: rusage is a plain struct of integers, for which zero is a valid value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is a valid rusage for the whole call.
+    unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
+    usage.ru_nivcsw as u64
+}
+
 #[inline]
 #[expect(clippy::cast_sign_loss, reason = "these clocks start at zero and go up")]
 fn clock_ns(clock: libc::clockid_t) -> u64 {

@@ -28,6 +28,17 @@ impl Nanos {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// The instant so many seconds after zero; negative ones are zero.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a conversion from floating point saturates"
+    )]
+    pub fn from_seconds(seconds: f64) -> Self {
+        Self((seconds * 1e9).round() as u64)
+    }
+
     /// Signed seconds from `origin` to this instant.
     #[must_use]
     pub fn seconds_from(self, origin: Self) -> f64 {

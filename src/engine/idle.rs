@@ -10,6 +10,8 @@ use crate::time::Nanos;
 /// With more requests in flight than this, answers come so often that waking up is no part of the latency, while
 /// sleeping gathers them into batches that cost less.
 const SPIN_UP_TO_IN_FLIGHT: u64 = 8;
+/// Waking up takes less than this on most machines: a paced worker gets up so long before it has to send.
+const GET_UP_EARLY_NS: u64 = 100_000;
 /// `auto` spins no longer than this in one wait: slower answers are not changed much by a wake-up.
 const LONGEST_SPIN_NS: u64 = 1_000_000;
 /// How often a spinning worker asks whether somebody else got its core.
@@ -19,10 +21,21 @@ const CONTESTED_PERCENT: u64 = 15;
 /// How long spinning is then given up.
 const YIELD_FOR_NS: u64 = 200_000_000;
 
+/// How to wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    /// Spin for so long first; 0 to sleep at once.
+    pub(super) spin_ns: u64,
+    /// Sleep no longer than to so long before the deadline.
+    pub(super) early_ns: u64,
+}
+
 /// The idle policy of one worker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Idler {
     strategy: Idle,
+    /// Requests come by a schedule.
+    paced: bool,
     /// Spinning leaves other cores to a target on this host.
     cores_left: bool,
     slept_ns: u64,
@@ -39,18 +52,26 @@ struct Check {
 }
 
 impl Idler {
-    pub(super) fn new(strategy: Idle, cores_left: bool) -> Self {
-        Self { strategy, cores_left, slept_ns: 0, last_check: None, yield_until: Nanos(0) }
+    pub(super) fn new(strategy: Idle, cores_left: bool, paced: bool) -> Self {
+        Self { strategy, paced, cores_left, slept_ns: 0, last_check: None, yield_until: Nanos(0) }
     }
 
-    /// How long to spin before sleeping; 0 to sleep at once.
-    pub(super) fn spin_ns(&mut self, now: Nanos, in_flight: u64) -> u64 {
+    /// How to wait from `now` to `deadline`.
+    pub(super) fn wait(&mut self, now: Nanos, deadline: Nanos, in_flight: u64) -> Wait {
+        const SLEEP: Wait = Wait { spin_ns: 0, early_ns: 0 };
         match self.strategy {
-            Idle::Sleep => 0,
-            Idle::Spin => u64::MAX,
+            Idle::Sleep => SLEEP,
+            Idle::Spin => Wait { spin_ns: u64::MAX, early_ns: 0 },
             Idle::Auto => {
-                let useful = self.cores_left && (1..=SPIN_UP_TO_IN_FLIGHT).contains(&in_flight);
-                if useful && !self.is_contested(now) { LONGEST_SPIN_NS } else { 0 }
+                if !self.cores_left || self.is_contested(now) {
+                    return SLEEP;
+                }
+                let answers_soon = (1..=SPIN_UP_TO_IN_FLIGHT).contains(&in_flight);
+                let due_soon = self.paced && deadline.since(now) <= GET_UP_EARLY_NS;
+                Wait {
+                    spin_ns: if answers_soon || due_soon { LONGEST_SPIN_NS } else { 0 },
+                    early_ns: if self.paced { GET_UP_EARLY_NS } else { 0 },
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ pub(super) struct Meter {
     begun: Nanos,
     cpu_ns: u64,
     delayed_ns: u64,
+    involuntary_switches: u64,
 }
 
 impl Meter {
@@ -21,6 +22,7 @@ impl Meter {
             begun: now,
             cpu_ns: sys::thread_cpu_ns(),
             delayed_ns: sys::thread_delayed_ns(),
+            involuntary_switches: sys::thread_involuntary_switches(),
         }
     }
 
@@ -32,5 +34,7 @@ impl Meter {
         tally.wall_ns = now.since(self.begun);
         tally.cpu_ns = sys::thread_cpu_ns() - self.cpu_ns;
         tally.delayed_ns = sys::thread_delayed_ns().saturating_sub(self.delayed_ns);
+        tally.involuntary_switches =
+            sys::thread_involuntary_switches().saturating_sub(self.involuntary_switches);
     }
 }

@@ -13,10 +13,10 @@ pub mod uring;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, SyncSender};
 
 use crate::plan::Idle;
-use crate::record::Interval;
+use crate::record::{Interval, RequestRow};
 use crate::time::Nanos;
 use crate::worker::Worker;
 
@@ -79,6 +79,8 @@ pub struct Gauges {
     pub open: AtomicU32,
     /// Connections opened so far, reopened ones as often as they were.
     pub opened: AtomicU64,
+    /// A due request found no connection, and the plan says to end the run then.
+    pub overloaded: AtomicBool,
     /// It is done, well or not.
     pub done: AtomicBool,
 }
@@ -94,6 +96,8 @@ pub struct Link<'a> {
     pub index: usize,
     /// Where its finished intervals go, with its index.
     pub intervals: Sender<(usize, Interval)>,
+    /// Where the requests that it logs go. It is bounded: a disk that is too slow stops the worker, which is late then.
+    pub requests: SyncSender<Vec<RequestRow>>,
 }
 
 impl Link<'_> {
@@ -117,6 +121,12 @@ impl Link<'_> {
         while let Some(interval) = worker.take_interval() {
             // Nobody listening means that the run is being torn down.
             let _ = self.intervals.send((self.index, interval));
+        }
+        if let Some(rows) = worker.take_log() {
+            let _ = self.requests.send(rows);
+        }
+        if worker.is_overloaded() {
+            self.gauges.overloaded.store(true, Ordering::Relaxed);
         }
     }
 }

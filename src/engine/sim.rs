@@ -180,7 +180,7 @@ impl Simulation<'_> {
             "a worker that waits for nothing would wait forever"
         );
         self.now = self.now.max(due.min(deadline));
-        self.worker.events_at(self.now);
+        self.worker.events_at(self.now, 0);
         if due > deadline {
             return;
         }

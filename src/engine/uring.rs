@@ -24,7 +24,7 @@ use super::ring::{Operation, Slot, build, explain, token, untoken};
 use super::{Link, Settings, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
-use crate::record::{ClientTally, Record};
+use crate::record::{ClientTally, Record, Turns};
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
 use crate::worker::{Action, Event, Job, Span, Worker};
 
@@ -66,10 +66,13 @@ pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Sp
         buffers,
         slots: (0..connections).map(|_| Slot::default()).collect(),
         rearm: Vec::new(),
-        idler: Idler::new(settings.idle, settings.cores_left),
+        idler: Idler::new(settings.idle, settings.cores_left, job.open.is_some()),
         address: SockAddr::from(settings.address),
         domain: Domain::for_address(settings.address),
         tally: ClientTally::default(),
+        turns: Turns::default(),
+        paced: job.open.is_some(),
+        late_ns: 0,
         last_look: monotonic(),
         lost_seen: 0,
     };
@@ -88,6 +91,11 @@ struct Engine<'r> {
     address: SockAddr,
     domain: Domain,
     tally: ClientTally,
+    turns: Turns,
+    /// Requests come by a schedule.
+    paced: bool,
+    /// How much later than it could have the engine looks at the completions that come next.
+    late_ns: u64,
     /// When the completion queue was last looked at.
     last_look: Nanos,
     lost_seen: u32,
@@ -106,6 +114,7 @@ impl Engine<'_> {
                     // What it took to open the connections says nothing about the run.
                     meter = Meter::start(now);
                     self.tally = ClientTally::default();
+                    self.turns = Turns::default();
                 }
             }
             let stop = link.control.stopping();
@@ -122,9 +131,17 @@ impl Engine<'_> {
                 // Waiting for the last answers is no part of how busy the worker was.
                 meter.stop(&mut self.tally, now);
             }
-            self.tally.receive_slack_ns =
-                self.tally.receive_slack_ns.max(now.since(self.last_look));
+            let turn_ns = now.since(self.last_look);
+            self.turns.record(turn_ns);
+            self.tally.receive_slack_ns = self.tally.receive_slack_ns.max(turn_ns);
+            self.late_ns = self.late_ns.max(turn_ns);
+            self.tally.late(self.late_ns, now);
             self.reap(&mut worker, now);
+            self.late_ns = 0;
+            if self.paced {
+                // What was reaped took its time, in which more may have become due.
+                now = monotonic();
+            }
         }
         let now = monotonic();
         self.cancel_all();
@@ -132,6 +149,7 @@ impl Engine<'_> {
         link.publish(&mut worker);
         let (mut record, span) = worker.into_record(now);
         record.client = self.tally;
+        record.turns = self.turns;
         (record, span)
     }
 
@@ -335,17 +353,19 @@ impl Engine<'_> {
         let begun = monotonic();
         let longest_ns = if started { LONGEST_SLEEP_NS } else { START_SLEEP_NS };
         let deadline = worker.next_deadline().min(begun.plus(longest_ns));
-        let spin_ns = self.idler.spin_ns(begun, worker.requests_in_flight());
+        let wait = self.idler.wait(begun, deadline, worker.requests_in_flight());
         let mut now = begun;
-        if spin_ns > 0 {
-            now = self.spin(begun, deadline.min(begun.plus(spin_ns)));
+        if wait.spin_ns > 0 {
+            now = self.spin(begun, deadline.min(begun.plus(wait.spin_ns)));
             self.tally.spin_ns += now.since(begun);
         }
-        if !self.is_ready() && now < deadline {
+        let wake_up = Nanos(deadline.0.saturating_sub(wait.early_ns));
+        if !self.is_ready() && now < wake_up {
             let lay_down = now;
-            self.sleep(deadline.since(now));
+            self.sleep(wake_up.since(now));
             now = monotonic();
             self.idler.slept(now.since(lay_down));
+            self.late_ns = now.since(wake_up);
         }
         self.last_look = now;
     }
@@ -358,6 +378,8 @@ impl Engine<'_> {
             for _ in 0..LOOKS_A_CLOCK_READ {
                 if self.submissions.taskrun() || self.is_ready() {
                     let found = monotonic();
+                    // Between two looks there is next to nothing, unless the core was taken away.
+                    self.late_ns = found.since(now);
                     let _ = self.submitter.submit();
                     return found;
                 }
@@ -365,6 +387,7 @@ impl Engine<'_> {
             }
             now = monotonic();
         }
+        self.late_ns = now.since(until);
         now
     }
 
@@ -378,7 +401,7 @@ impl Engine<'_> {
     /// Takes every completion that is there.
     fn reap(&mut self, worker: &mut Worker, now: Nanos) {
         self.last_look = now;
-        worker.events_at(now);
+        worker.events_at(now, if self.paced { self.late_ns } else { 0 });
         self.completions.sync();
         let lost = self.completions.overflow();
         self.tally.completions_lost += u64::from(lost.wrapping_sub(self.lost_seen));

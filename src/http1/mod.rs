@@ -11,12 +11,14 @@ pub mod chunked;
 pub mod head;
 pub mod learned;
 pub mod needle;
+pub mod stamps;
 
 use crate::failure::Kind;
 use chunked::{Chunked, Found};
 use head::{Body, Head, MOST_HEAD_BYTES};
 use learned::LearnedHead;
 use needle::{Needle, Progress};
+pub use stamps::{Stamp, stamp_lines};
 
 /// Interim responses that may precede a final one.
 const MOST_INTERIM: u8 = 64;

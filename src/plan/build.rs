@@ -3,17 +3,23 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::message::Message;
+use super::pacing::{self, Pacing};
 use super::{Expect, Idle, Load, Output, Plan, Timeouts, cores};
-use crate::cli::{IdleArg, RunArgs};
+use crate::analysis::slo;
+use crate::cli::{IdleArg, RunArgs, WarmupArg};
 use crate::exit::Refusal;
+use crate::schedule::{Schedule, Stage, Timeline};
 use crate::target::Target;
 use crate::time::NANOS_PER_SECOND;
 
 const DEFAULT_DURATION_NS: u64 = 10 * NANOS_PER_SECOND;
 const DEFAULT_WARMUP_NS: u64 = NANOS_PER_SECOND;
+/// Slices among which the end of an automatic warm-up is looked for.
+const WARMUP_SLICES: u16 = 100;
 /// As many requests in flight on one connection as anybody ever asked for.
 const MOST_PIPELINE: u64 = 1024;
 /// Connections, ports and descriptors are counted in fewer bits than this on any machine.
@@ -25,8 +31,20 @@ impl Plan {
     /// # Errors
     /// The flag that cannot be obeyed, and the remedy.
     pub fn build(url: &str, args: &RunArgs) -> Result<Self, Refusal> {
+        Self::with_stages(url, args, None)
+    }
+
+    /// The same with stages that are given already, in place of those of `args`.
+    ///
+    /// # Errors
+    /// The flag that cannot be obeyed, and the remedy.
+    pub fn with_stages(
+        url: &str,
+        args: &RunArgs,
+        stages: Option<Vec<Stage>>,
+    ) -> Result<Self, Refusal> {
         let target = Target::parse(url).map_err(Refusal::usage)?;
-        let load = load(args).map_err(Refusal::usage)?;
+        let load = load(args, stages).map_err(Refusal::usage)?;
         let timeouts = timeouts(args).map_err(Refusal::usage)?;
         let expect =
             Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
@@ -42,11 +60,15 @@ impl Plan {
         if u32::try_from(request.length()).is_err() {
             return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
         }
+        let seed = args.seed.unwrap_or_else(random_seed);
+        let slo = args.slo.as_deref().map(slo::parse).transpose().map_err(Refusal::usage)?;
+        let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
+        let output = output(args)?;
         let address = resolve(&target)?;
         let same_host = cores::is_this_host(address.ip());
         let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice());
         let (cores, threads_reason) =
-            cores::choose(args.threads, listed, load.connections, same_host)
+            cores::choose(args.threads, listed, most_threads(&load), same_host)
                 .map_err(Refusal::usage)?;
         Ok(Self {
             target,
@@ -54,9 +76,14 @@ impl Plan {
             same_host,
             request,
             method,
+            slice_ns: slice_ns(&load),
             load,
+            schedule,
+            timeline,
             timeouts,
             expect,
+            slo: slo.unwrap_or_default(),
+            strict: args.strict,
             body_check: args.body_check,
             idle: match args.idle {
                 IdleArg::Auto => Idle::Auto,
@@ -65,13 +92,14 @@ impl Plan {
             },
             cores,
             threads_reason,
-            seed: args.seed.unwrap_or_else(random_seed),
-            output: output(args)?,
+            seed,
+            calibration: None,
+            output,
         })
     }
 }
 
-fn load(args: &RunArgs) -> Result<Load, String> {
+fn load(args: &RunArgs, stages: Option<Vec<Stage>>) -> Result<Load, String> {
     let connections = match args.connections {
         0 => return Err("-c 0: there must be at least one connection".to_owned()),
         c if c > MOST_CONNECTIONS => {
@@ -109,15 +137,94 @@ fn load(args: &RunArgs) -> Result<Load, String> {
             "-p {pipeline} contradicts {flag}: a connection is closed after {each}; use a smaller -p"
         ));
     }
-    let counted = args.requests.is_some();
+    let pacing = Pacing::of(args, stages, u64::from(connections) * u64::from(pipeline))?;
+    let (warmup_ns, auto_warmup) = warmup(args, pacing.as_ref())?;
     Ok(Load {
         connections,
         pipeline,
-        duration_ns: args.duration.or((!counted).then_some(DEFAULT_DURATION_NS)),
+        duration_ns: duration(args, pacing.as_ref())?,
         requests: args.requests,
-        warmup_ns: args.warmup.unwrap_or(if counted { 0 } else { DEFAULT_WARMUP_NS }),
+        warmup_ns,
+        auto_warmup,
         requests_per_connection,
+        pacing,
     })
+}
+
+/// How long the measured window is, where that is known beforehand.
+fn duration(args: &RunArgs, pacing: Option<&Pacing>) -> Result<Option<u64>, String> {
+    let stages_ns = pacing.and_then(Pacing::stages_ns);
+    if let Some(stages_ns) = stages_ns {
+        if args.requests.is_some() {
+            return Err(
+                "-n contradicts --stages, whose rates and lengths say how many requests there are; leave -n out"
+                    .to_owned(),
+            );
+        }
+        return match args.duration {
+            Some(duration_ns) if duration_ns != stages_ns => Err(format!(
+                "-d contradicts --stages, which take {} s together; leave -d out",
+                crate::time::seconds(stages_ns)
+            )),
+            _ => Ok(Some(stages_ns)),
+        };
+    }
+    let Some(requests) = args.requests else {
+        return Ok(args.duration.or(Some(DEFAULT_DURATION_NS)));
+    };
+    let counted_ns = pacing.and_then(|pacing| pacing::length_of_count(pacing, requests));
+    Ok(match (args.duration, counted_ns) {
+        (Some(duration_ns), Some(counted_ns)) => Some(duration_ns.min(counted_ns)),
+        (duration_ns, counted_ns) => duration_ns.or(counted_ns),
+    })
+}
+
+/// Length of the warm-up, and whether it is to be found afterwards.
+fn warmup(args: &RunArgs, pacing: Option<&Pacing>) -> Result<(u64, bool), String> {
+    match args.warmup {
+        Some(WarmupArg::Fixed(warmup_ns)) => Ok((warmup_ns, false)),
+        Some(WarmupArg::Auto) if !pacing::is_constant(pacing) => Err(
+            "--warmup auto looks for the time from which on nothing changes; with --stages or --burst give a time"
+                .to_owned(),
+        ),
+        Some(WarmupArg::Auto) if args.requests.is_some() => {
+            Err("--warmup auto cuts from the time of -d; leave -n out, or give a time".to_owned())
+        }
+        Some(WarmupArg::Auto) => Ok((0, true)),
+        None if args.requests.is_some() => Ok((0, false)),
+        // Nothing comes before the first burst.
+        None if pacing.is_some_and(|pacing| pacing.rate.is_none() && pacing.stages.is_empty()) => {
+            Ok((0, false))
+        }
+        None => Ok((DEFAULT_WARMUP_NS, false)),
+    }
+}
+
+/// When requests are due, and the phases that they fall into.
+fn course(load: &Load, seed: u64) -> Result<(Option<Arc<Schedule>>, Timeline), String> {
+    let length_ns = load.duration_ns.unwrap_or(u64::MAX);
+    let sliced = || Timeline::sliced(load.warmup_ns, length_ns, WARMUP_SLICES);
+    let Some(pacing) = &load.pacing else {
+        let plain = || Timeline::plain(load.warmup_ns, length_ns);
+        return Ok((None, if load.auto_warmup { sliced() } else { plain() }));
+    };
+    let shape = pacing.shape(load, seed);
+    let timeline = if load.auto_warmup { sliced() } else { Timeline::of_shape(&shape) };
+    Ok((Some(Arc::new(Schedule::new(shape)?)), timeline))
+}
+
+/// Each worker needs a connection, and a place among the requests that may be in flight.
+fn most_threads(load: &Load) -> u32 {
+    let in_flight = load.pacing.as_ref().map_or(u64::MAX, |pacing| pacing.max_in_flight);
+    u32::try_from(in_flight).map_or(load.connections, |most| most.min(load.connections))
+}
+
+/// Fine enough for some fifty slices in a run, coarse enough to cost nothing.
+fn slice_ns(load: &Load) -> u64 {
+    const LENGTHS_NS: [u64; 4] = [100_000_000, 50_000_000, 20_000_000, 10_000_000];
+    let wanted_ns = load.duration_ns.unwrap_or(DEFAULT_DURATION_NS) / 50;
+    let fitting = LENGTHS_NS.into_iter().find(|&length_ns| length_ns <= wanted_ns);
+    fitting.unwrap_or(10_000_000)
 }
 
 fn timeouts(args: &RunArgs) -> Result<Timeouts, String> {
@@ -147,6 +254,8 @@ fn output(args: &RunArgs) -> Result<Output, Refusal> {
         no_progress: args.no_progress,
         hgrm: args.hgrm.clone(),
         timeseries: args.timeseries.clone(),
+        hlog: args.hlog.clone(),
+        log_requests: args.log_requests.clone(),
     };
     output.check_contradictions().map_err(Refusal::usage)?;
     Ok(output)

@@ -6,14 +6,20 @@ mod build;
 pub mod cores;
 pub mod expect;
 mod message;
+mod output;
+pub mod pacing;
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::analysis::slo::Clause;
+use crate::calibration::Calibration;
 use crate::request::RequestImage;
+use crate::schedule::{Schedule, Timeline};
 use crate::target::Target;
 pub use expect::Expect;
+pub use output::Output;
+pub use pacing::{OnOverload, Pacing};
 
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]
@@ -30,10 +36,20 @@ pub struct Plan {
     pub method: String,
     /// How much of it.
     pub load: Load,
+    /// When each request is due; `None` in a closed loop.
+    pub schedule: Option<Arc<Schedule>>,
+    /// The phases of the run.
+    pub timeline: Timeline,
+    /// Length of the slices in which the run is watched, in nanoseconds; a second is a multiple of it.
+    pub slice_ns: u64,
     /// What is waited for, and for how long.
     pub timeouts: Timeouts,
     /// Which responses are good.
     pub expect: Expect,
+    /// Gates on the measured window.
+    pub slo: Vec<Clause>,
+    /// An invalid measurement is an error.
+    pub strict: bool,
     /// Read bodies instead of discarding them in the kernel.
     pub body_check: bool,
     /// How a worker waits.
@@ -44,12 +60,14 @@ pub struct Plan {
     pub threads_reason: Option<String>,
     /// Seed of everything random.
     pub seed: u64,
+    /// What this client can do on this machine, where that was measured.
+    pub calibration: Option<Calibration>,
     /// Where results go.
     pub output: Output,
 }
 
-/// The offered load of a closed loop.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// The offered load.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Load {
     /// Connections over all workers.
     pub connections: u32,
@@ -61,8 +79,12 @@ pub struct Load {
     pub requests: Option<u64>,
     /// Length of the warm-up before the measured window, in nanoseconds.
     pub warmup_ns: u64,
+    /// The warm-up is cut from the measured window afterwards.
+    pub auto_warmup: bool,
     /// Requests after which a connection is closed and opened anew.
     pub requests_per_connection: Option<u64>,
+    /// The schedule's shape; `None` in a closed loop.
+    pub pacing: Option<Pacing>,
 }
 
 /// How long things may take, in nanoseconds.
@@ -98,61 +120,6 @@ impl Idle {
             Self::Spin => "spin",
             Self::Sleep => "sleep",
         }
-    }
-}
-
-/// Where results go, and how much of them.
-#[derive(Clone, Debug, Default)]
-pub struct Output {
-    /// One JSON document instead of text.
-    pub json: bool,
-    /// Into this file instead of standard output; `-` is standard output.
-    pub file: Option<PathBuf>,
-    /// Only the verdict and the two rates; nothing on stderr but errors.
-    pub quiet: bool,
-    /// The whole latency distribution.
-    pub latency: bool,
-    /// No live line.
-    pub no_progress: bool,
-    /// HdrHistogram percentile file.
-    pub hgrm: Option<PathBuf>,
-    /// One JSON line a second.
-    pub timeseries: Option<PathBuf>,
-}
-
-impl Output {
-    /// Refuses two results in one place.
-    ///
-    /// # Errors
-    /// The flags that contradict each other.
-    pub fn check_contradictions(&self) -> Result<(), String> {
-        let report = self.file.clone().unwrap_or_else(|| PathBuf::from("-"));
-        let mut places = vec![("-o", report)];
-        places.extend(self.hgrm.clone().map(|path| ("--hgrm", path)));
-        places.extend(self.timeseries.clone().map(|path| ("--timeseries", path)));
-        for (index, (flag, path)) in places.iter().enumerate() {
-            let same = |other: &Path| place_of(other) == place_of(path);
-            if let Some((other, _)) = places[..index].iter().find(|(_, other)| same(other)) {
-                let shown = path.display();
-                return Err(format!(
-                    "{flag} {shown}: {other} already writes there; name another file"
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The file that a path names, whichever way it names it; the file need not exist, its folder may.
-fn place_of(path: &Path) -> PathBuf {
-    let absolute = fs::canonicalize(path).ok().or_else(|| {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        Some(fs::canonicalize(parent.unwrap_or(Path::new("."))).ok()?.join(path.file_name()?))
-    });
-    if path == Path::new("-") {
-        path.to_owned()
-    } else {
-        absolute.unwrap_or_else(|| path.to_owned())
     }
 }
 

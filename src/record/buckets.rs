@@ -56,8 +56,11 @@ impl<const BITS: u32> Buckets<BITS> {
         self.max_ns = self.max_ns.max(other.max_ns);
         self.sum_ns += other.sum_ns;
         self.clamped += other.clamped;
-        for (mine, theirs) in self.counts.iter_mut().zip(&other.counts) {
-            *mine += theirs;
+        for (mine, &theirs) in self.counts.iter_mut().zip(&other.counts) {
+            // Writing zeros would make memory resident that no value ever touched.
+            if theirs > 0 {
+                *mine += theirs;
+            }
         }
     }
 
@@ -87,7 +90,7 @@ impl<const BITS: u32> Buckets<BITS> {
 
     /// Exact sum.
     #[must_use]
-    pub(super) fn sum_ns(&self) -> u128 {
+    pub fn sum_ns(&self) -> u128 {
         self.sum_ns
     }
 

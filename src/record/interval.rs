@@ -1,19 +1,16 @@
-//! What happened in one second of a run, by the time at which it happened.
+//! What happened in one slice of a run, by the time at which it happened.
 
 use crate::record::buckets::IntervalBuckets;
 
-/// Length of an interval, in nanoseconds.
-pub const INTERVAL_NS: u64 = 1_000_000_000;
-
 /// One interval of one worker, or of all after [`Interval::add`].
 ///
-/// Interval `i` is `[i, i + 1)` seconds on the run's clock, whose zero is the start of the measured window; those of
-/// the warm-up are negative.
+/// Interval `i` is `[i, i + 1)` lengths of an interval on the run's clock, whose zero is the start of the measured
+/// window; those of the warm-up are negative.
 #[derive(Clone, Debug)]
 pub struct Interval {
     /// Which one.
     pub index: i64,
-    /// Requests that came into being.
+    /// Requests that came into being, by when they were due.
     pub scheduled: u64,
     /// Requests sent.
     pub sent: u64,
@@ -29,7 +26,7 @@ pub struct Interval {
     pub backlog: u64,
     /// Body and head bytes received.
     pub bytes_received: u64,
-    /// Latencies of whole responses, two digits.
+    /// Latencies of whole responses, two digits: response times in an open loop, service times in a closed one.
     pub latency: IntervalBuckets,
 }
 
@@ -53,14 +50,25 @@ impl Interval {
 
     /// Adds the same interval of another worker.
     pub fn add(&mut self, other: &Self) {
-        debug_assert_eq!(self.index, other.index, "only the same second is added");
+        debug_assert_eq!(self.index, other.index, "only the same slice is added");
+        self.in_flight += other.in_flight;
+        self.backlog += other.backlog;
+        self.accumulate(other);
+    }
+
+    /// Adds the interval of all workers that follows this one: what is under way at its end is that at the other's end.
+    pub fn extend(&mut self, later: &Self) {
+        self.in_flight = later.in_flight;
+        self.backlog = later.backlog;
+        self.accumulate(later);
+    }
+
+    fn accumulate(&mut self, other: &Self) {
         self.scheduled += other.scheduled;
         self.sent += other.sent;
         self.completed += other.completed;
         self.ok += other.ok;
         self.errors += other.errors;
-        self.in_flight += other.in_flight;
-        self.backlog += other.backlog;
         self.bytes_received += other.bytes_received;
         self.latency.add(&other.latency);
     }

@@ -5,7 +5,7 @@
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 
-use super::buckets::RunBuckets;
+use super::buckets::{IntervalBuckets, RunBuckets};
 
 /// Smallest value that has a bucket of its own, in nanoseconds.
 pub const LOWEST_NS: u64 = 1;
@@ -107,6 +107,21 @@ impl LatencyHistogram {
             .expect("writing to memory does not fail");
         bytes
     }
+}
+
+/// The V2 deflate encoding of a second's latencies, two digits, before base64.
+#[must_use]
+pub fn interval_to_v2_deflate(latency: &IntervalBuckets) -> Vec<u8> {
+    let mut histogram = Histogram::<u64>::new_with_bounds(LOWEST_NS, HIGHEST_NS, 2)
+        .expect("the bounds are constants that make sense");
+    for (highest_ns, count) in latency.occupied() {
+        histogram.saturating_record_n(highest_ns, count);
+    }
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new()
+        .serialize(&histogram, &mut bytes)
+        .expect("writing to memory does not fail");
+    bytes
 }
 
 impl Default for LatencyHistogram {

@@ -9,10 +9,14 @@ use serde_json::{Map, Value, json};
 
 use crate::failure::errno_name;
 use crate::plan::Plan;
-use crate::record::{Counts, ErrorRow, LatencyHistogram, Phase, PhaseRecord};
+use crate::pressure::Pressure;
+use crate::record::{Counts, ErrorRow, LatencyHistogram, PhaseRecord};
 use crate::report::timeseries::interval;
 use crate::report::{base64, format};
-use crate::summary::{End, Latencies, Quantile, Rates, Spread, Summary, spin_share, work_share};
+use crate::summary::{
+    Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Spread, Summary,
+    spin_share, work_share,
+};
 use crate::time::seconds;
 use crate::verdict::Verdict;
 
@@ -36,7 +40,7 @@ pub fn json_schema() -> &'static str {
 /// The document of a run, indented, with a newline at its end.
 #[must_use]
 pub fn json(plan: &Plan, summary: &Summary) -> String {
-    let measured = &summary.record.measured;
+    let measured = &summary.measured;
     let document = json!({
         "schema": "maxq.run/1",
         "tool": {
@@ -62,6 +66,7 @@ pub fn json(plan: &Plan, summary: &Summary) -> String {
             "drain_s": seconds(summary.window.drain_ns),
         },
         "counts": counts(&measured.counts),
+        "unsent_by_cause": unsent(measured),
         "rates": rates(&summary.rates()),
         "bytes": {
             "sent": measured.bytes_sent,
@@ -76,7 +81,8 @@ pub fn json(plan: &Plan, summary: &Summary) -> String {
         "phases": phases(summary),
         "intervals": summary.intervals.iter().map(interval).collect::<Vec<_>>(),
         "client": client(summary),
-        "slo": [],
+        "pressure": pressure(&summary.pressure),
+        "slo": summary.gates.iter().map(gate).collect::<Vec<_>>(),
     });
     format!("{document:#}\n")
 }
@@ -86,28 +92,37 @@ fn end(end: End) -> Value {
         End::Finished => ("finished", None),
         End::Interrupted(signal) => ("interrupted", Some(signal)),
         End::GaveUp => ("gave_up", None),
+        End::Overloaded => ("overloaded", None),
     };
     json!({ "reason": reason, "signal": signal })
 }
 
 fn plan_of(plan: &Plan) -> Value {
+    let pacing = plan.load.pacing.as_ref();
+    let paced = pacing.filter(|pacing| !pacing.stages.is_empty() || pacing.rate.is_some());
     json!({
         "hash": plan.hash(),
         "url": plan.target.to_string(),
         "address": plan.address.to_string(),
         "same_host": plan.same_host,
         "method": plan.method,
-        "mode": "closed",
+        "mode": if pacing.is_some() { "open" } else { "closed" },
         "threads": plan.threads(),
         "connections": plan.load.connections,
         "pipeline": plan.load.pipeline,
-        "rate_rps": null,
-        "arrivals": null,
-        "stages": null,
+        "rate_rps": pacing.and_then(|pacing| pacing.rate).map(|rate| rate.per_second()),
+        "arrivals": paced.map(|pacing| pacing.arrivals.name()),
+        "stages": pacing.and_then(|pacing| pacing.stages_text.clone()),
+        "burst": pacing.and_then(|pacing| pacing.bursts).map(|bursts| {
+            json!({ "requests": bursts.size, "every_s": seconds(bursts.every_ns) })
+        }),
+        "max_in_flight": pacing.map(|pacing| pacing.max_in_flight),
+        "on_overload": pacing.map(|pacing| pacing.on_overload.name()),
         "duration_s": plan.load.duration_ns.map(seconds),
         "requests": plan.load.requests,
         "requests_per_connection": plan.load.requests_per_connection,
         "warmup_s": seconds(plan.load.warmup_ns),
+        "auto_warmup": plan.load.auto_warmup,
         "timeout_s": seconds(plan.timeouts.request_ns),
         "connect_timeout_s": seconds(plan.timeouts.connect_ns),
         "drain_s": seconds(plan.timeouts.drain_ns),
@@ -146,6 +161,31 @@ fn counts(counts: &Counts) -> Value {
         "reset": counts.reset,
         "timeout": counts.timeout,
         "in_flight_at_end": counts.in_flight_at_end,
+    })
+}
+
+fn unsent(record: &PhaseRecord) -> Value {
+    let unsent = &record.unsent;
+    json!({ "shed": unsent.shed, "expired": unsent.expired, "left": unsent.left })
+}
+
+fn gate(gate: &Gate) -> Value {
+    let of_time = gate.clause.latency_limit_ns().is_some();
+    json!({
+        "clause": gate.clause.text,
+        "value": gate.value.map(|value| if of_time { value / 1e3 } else { value }),
+        "unit": if of_time { "us" } else { "share" },
+        "pass": gate.holds,
+    })
+}
+
+fn pressure(pressure: &Pressure) -> Value {
+    json!({
+        "stolen_share": pressure.stolen_share,
+        "throttled_periods": pressure.throttled_periods,
+        "tcp_retransmits": pressure.retransmits,
+        "listen_overflows": pressure.listen_overflows,
+        "waiting_share": pressure.waiting_share,
     })
 }
 
@@ -207,47 +247,51 @@ fn client(summary: &Summary) -> Value {
         "peak_rss_bytes": summary.client.peak_rss_bytes,
         "stamp_skew_us": micros(together.stamp_skew_ns),
         "receive_slack_us": micros(together.receive_slack_ns),
+        "late_us": micros(together.late_ns),
+        "late_at_s": (together.late_ns > 0).then(|| together.late_at.seconds_from(summary.origin)),
+        "turn_p99_9_us": summary.record.turns.quantile_ns(0.999).map(micros),
+        "clock_read_us": micros(summary.client.clock_read_ns),
+        "involuntary_switches": together.involuntary_switches,
         "buffers_exhausted": together.buffers_exhausted,
         "completions_overflowed": together.completions_overflowed,
     })
 }
 
 fn phases(summary: &Summary) -> Vec<Value> {
-    let window = summary.window;
-    Phase::ALL
-        .into_iter()
-        .filter_map(|phase| {
-            let (record, length_ns, start_s, end_s) = match phase {
-                Phase::Warmup if window.warmup_ns == 0 => return None,
-                Phase::Warmup => {
-                    (&summary.record.warmup, window.warmup_ns, -seconds(window.warmup_ns), 0.0)
-                }
-                Phase::Measured => {
-                    (&summary.record.measured, window.measured_ns, 0.0, seconds(window.measured_ns))
-                }
-            };
-            Some(json!({
-                "name": phase.name(),
-                "start_s": start_s,
-                "end_s": end_s,
-                "counts": counts(&record.counts),
-                "rates": rates(&Rates::of(record, length_ns)),
-                "latency": latency_of_phase(record),
-            }))
+    let phase = |phase: &PhaseSummary| {
+        json!({
+            "name": phase.name,
+            "start_s": phase.start_s,
+            "end_s": phase.end_s,
+            "counts": counts(&phase.record.counts),
+            "unsent_by_cause": unsent(&phase.record),
+            "rates": rates(&Rates::of(&phase.record, phase.length_ns)),
+            "peak_outstanding": phase.record.most_outstanding,
+            "peak_backlog": phase.record.most_backlog,
+            "over_slo": phase.over_limit,
+            "disturbances": phase.disturbances.iter().map(disturbance).collect::<Vec<_>>(),
+            // Connections belong to no phase.
+            "latency": latency(&phase.latencies, Histograms::Omitted, Value::Null),
         })
-        .collect()
+    };
+    summary.phases.iter().map(phase).collect()
+}
+
+fn disturbance(disturbance: &Disturbance) -> Value {
+    let recovery = &disturbance.recovery;
+    json!({
+        "start_s": disturbance.start_s,
+        "end_s": disturbance.end_s,
+        "peak_latency_us": micros(recovery.peak_latency_ns),
+        "peak_outstanding": recovery.peak_outstanding,
+        "recovered_after_s": recovery.recovered_after_ns.map(seconds),
+    })
 }
 
 fn latency_of_run(summary: &Summary) -> Value {
-    let none_opened = LatencyHistogram::new();
-    let connect = summary.record.connect.as_ref().unwrap_or(&none_opened);
-    let connect = distribution(connect, connect, Histograms::Included);
+    let opened = summary.record.connect.clone().unwrap_or_else(LatencyHistogram::new);
+    let connect = distribution(&Distribution::plain(opened), Histograms::Included);
     latency(&summary.latencies, Histograms::Included, connect)
-}
-
-/// Connections belong to no phase.
-fn latency_of_phase(record: &PhaseRecord) -> Value {
-    latency(&Latencies::of(record), Histograms::Omitted, Value::Null)
 }
 
 /// Whether distributions carry their histogram. Those of the phases do not: they would be most of the document.
@@ -258,43 +302,45 @@ enum Histograms {
 }
 
 fn latency(latencies: &Latencies, histograms: Histograms, connect: Value) -> Value {
-    let Latencies { response, service, answered, first_byte, failed, censored } = latencies;
-    let mut response = distribution(response, answered, histograms);
-    response["censored"] = json!(censored);
+    let mut response = distribution(&latencies.response, histograms);
+    response["censored"] = json!(latencies.censored);
+    let lags = latencies.lags.as_ref();
+    let lag = |of: Option<&Distribution>| of.map(|lag| distribution(lag, histograms));
     json!({
         "response": response,
-        "service": distribution(service, answered, histograms),
-        "failed": distribution(failed, failed, histograms),
-        "ttfb": distribution(first_byte, first_byte, histograms),
-        "send_lag": null,
-        "client_lag": null,
-        "pool_wait": null,
+        "service": distribution(&latencies.service, histograms),
+        "failed": distribution(&latencies.failed, histograms),
+        "ttfb": distribution(&latencies.first_byte, histograms),
+        "send_lag": lag(lags.map(|lags| &lags.send)),
+        "client_lag": lag(lags.map(|lags| &lags.client)),
+        "pool_wait": lag(lags.map(|lags| &lags.pool)),
         "connect": connect,
         "tls": null,
     })
 }
 
-/// `answered` is `all` without its right-censored values.
-fn distribution(
-    all: &LatencyHistogram,
-    answered: &LatencyHistogram,
-    histograms: Histograms,
-) -> Value {
+fn distribution(distribution: &Distribution, histograms: Histograms) -> Value {
+    let all = &distribution.all;
     let mut keys = Map::new();
     let mut unsupported = Vec::new();
+    let mut intervals = Map::new();
     keys.insert("count".into(), json!(all.count()));
     keys.insert("min_us".into(), json!(all.min_ns().map(micros)));
     keys.insert("mean_us".into(), json!(all.mean_ns().map(|ns| ns / 1e3)));
     keys.insert("max_us".into(), json!(all.max_ns().map(micros)));
     for (name, quantile) in QUANTILES {
-        let value = Quantile::of(all, answered, quantile);
+        let value = distribution.quantile(quantile);
         keys.insert(format!("{name}_us"), json!(value.map(|value| micros(value.value_ns))));
         if value.is_none_or(|value| value.lower_bound) {
             unsupported.push(name);
         }
+        if let Some((low, high)) = value.and_then(|value| value.interval_ns) {
+            intervals.insert(name.into(), json!([micros(low), micros(high)]));
+        }
     }
-    // An interval needs the number of independent values, which is far below `count` when responses queue together.
-    keys.insert("ci95_us".into(), Value::Null);
+    // Where it is not known how much responses depend on one another there is no interval.
+    let intervals = if intervals.is_empty() { Value::Null } else { Value::Object(intervals) };
+    keys.insert("ci95_us".into(), intervals);
     keys.insert("censored".into(), json!(0));
     keys.insert("clamped".into(), json!(all.clamped()));
     keys.insert("unsupported".into(), json!(unsupported));

@@ -2,10 +2,9 @@
 //!
 //! A value that may be larger than it could be measured is a bound and is never shown without its `>=`.
 
-use crate::record::LatencyHistogram;
 use crate::report::format::{count, counted, duration, float, percent};
 use crate::report::page::Page;
-use crate::summary::{Latencies, Quantile};
+use crate::summary::{Distribution, Lags, Latencies};
 
 /// The rows between the smallest and the largest value.
 const TABLE: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
@@ -26,36 +25,38 @@ const WORTH_TELLING: f64 = 0.05;
 /// One column of the table.
 struct Column<'a> {
     name: &'static str,
-    all: &'a LatencyHistogram,
-    /// `all` without its right-censored values.
-    answered: &'a LatencyHistogram,
+    values: &'a Distribution,
 }
 
 impl Column<'_> {
     fn quantile(&self, quantile: f64) -> String {
-        let value = Quantile::of(self.all, self.answered, quantile);
+        let value = self.values.quantile(quantile);
         cell(value.map(|value| (float(value.value_ns), value.lower_bound)))
     }
 
     fn censored(&self) -> bool {
-        self.all.count() > self.answered.count()
+        self.values.all.count() > self.values.answered.count()
     }
 }
 
 /// Latencies side by side; those that are the same by definition only once.
 pub(super) fn table(page: &mut Page, latencies: &Latencies) {
-    let Latencies { response, service, answered, first_byte, failed, censored } = latencies;
-    if response.count() == 0 {
+    let Latencies { response, service, first_byte, failed, lags, censored } = latencies;
+    if response.all.count() == 0 {
         page.fact("Latency", "not a single response, so there is none");
     } else {
-        let mut columns =
-            vec![column("service", service, answered), column("ttfb", first_byte, first_byte)];
-        if *censored > 0 {
-            columns.insert(0, column("response", response, answered));
+        let mut columns = vec![column("service", service)];
+        if lags.is_some() || *censored > 0 {
+            columns.insert(0, column("response", response));
+        }
+        match lags {
+            Some(lags) => columns.push(column("send lag", &lags.send)),
+            None => columns.push(column("ttfb", first_byte)),
         }
         rows(page, &columns);
         notes(page, latencies, &columns);
     }
+    let failed = &failed.all;
     if let (Some(median), Some(max)) = (failed.quantile_ns(0.5), failed.max_ns()) {
         page.note(&format!(
             "{} failed, after {} (p50) to {} (max)",
@@ -66,12 +67,8 @@ pub(super) fn table(page: &mut Page, latencies: &Latencies) {
     }
 }
 
-fn column<'a>(
-    name: &'static str,
-    all: &'a LatencyHistogram,
-    answered: &'a LatencyHistogram,
-) -> Column<'a> {
-    Column { name, all, answered }
+fn column<'a>(name: &'static str, values: &'a Distribution) -> Column<'a> {
+    Column { name, values }
 }
 
 fn rows(page: &mut Page, columns: &[Column<'_>]) {
@@ -81,17 +78,19 @@ fn rows(page: &mut Page, columns: &[Column<'_>]) {
     };
     let names = columns.iter().map(|column| column.name.to_owned());
     page.head(&line("Latency", names.collect()));
-    let min = |column: &Column<'_>| cell(column.all.min_ns().map(|ns| (float(ns), false)));
+    let min = |column: &Column<'_>| cell(column.values.all.min_ns().map(|ns| (float(ns), false)));
     page.line(&line("  min", columns.iter().map(min).collect()));
     for (name, quantile) in TABLE {
         let cells = columns.iter().map(|column| column.quantile(quantile));
         page.line(&line(&format!("  {name}"), cells.collect()));
     }
     // One that was not awaited could have become the largest.
-    let max =
-        |column: &Column<'_>| cell(column.all.max_ns().map(|ns| (float(ns), column.censored())));
+    let max = |column: &Column<'_>| {
+        cell(column.values.all.max_ns().map(|ns| (float(ns), column.censored())))
+    };
     page.line(&line("  max", columns.iter().map(max).collect()));
-    let mean = |column: &Column<'_>| cell(column.all.mean_ns().map(|ns| (ns, column.censored())));
+    let mean =
+        |column: &Column<'_>| cell(column.values.all.mean_ns().map(|ns| (ns, column.censored())));
     page.line(&line("  mean", columns.iter().map(mean).collect()));
 }
 
@@ -105,7 +104,9 @@ fn cell(value: Option<(f64, bool)>) -> String {
 
 fn notes(page: &mut Page, latencies: &Latencies, columns: &[Column<'_>]) {
     let schedule = "closed loop: there is no schedule, so response time equals service time";
-    if latencies.censored == 0 {
+    if let Some(lags) = &latencies.lags {
+        where_it_went(page, latencies, lags);
+    } else if latencies.censored == 0 {
         page.note(schedule);
     } else {
         page.note(&format!(
@@ -113,16 +114,24 @@ fn notes(page: &mut Page, latencies: &Latencies, columns: &[Column<'_>]) {
             counted(latencies.censored, "request")
         ));
     }
+    let p99 = latencies.response.quantile(0.99);
+    if let Some((low, high)) = p99.and_then(|value| value.interval_ns) {
+        page.note(&format!(
+            "p99 of the {} is {} to {} with 95 % confidence",
+            columns[0].name,
+            duration(float(low)),
+            duration(float(high))
+        ));
+    }
     let bound = |column: &Column<'_>| {
         TABLE.iter().any(|&(_, quantile)| {
-            Quantile::of(column.all, column.answered, quantile)
-                .is_some_and(|value| value.lower_bound)
+            column.values.quantile(quantile).is_some_and(|value| value.lower_bound)
         })
     };
     if columns.iter().any(bound) {
         page.note(">= marks a lower bound: too few samples, or some not seen to their end");
     }
-    let clamped = latencies.response.clamped();
+    let clamped = latencies.response.all.clamped();
     if clamped > 0 {
         page.note(&format!(
             "{} above one hour: quantiles take them for one hour, max and mean do not",
@@ -138,12 +147,28 @@ fn notes(page: &mut Page, latencies: &Latencies, columns: &[Column<'_>]) {
     }
 }
 
+/// What the response times of an open loop are made of.
+fn where_it_went(page: &mut Page, latencies: &Latencies, lags: &Lags) {
+    let p99 = |of: &Distribution| duration(float(of.all.quantile_ns(0.99).unwrap_or(0)));
+    page.note(&format!(
+        "response = send lag + service, from the intended time on; where p99 went: client {}, pool wait {}, service {} (each its own p99)",
+        p99(&lags.client),
+        p99(&lags.pool),
+        p99(&latencies.service)
+    ));
+    if latencies.censored > 0 {
+        page.note(&format!(
+            "response holds {} that got no answer or were never sent at the age that they had",
+            counted(latencies.censored, "request")
+        ));
+    }
+}
+
 /// How much of the p99 passed after the first byte; `None` where either is uncertain or it is next to nothing.
 fn transfer_share(latencies: &Latencies) -> Option<f64> {
-    let p99 = |histogram| {
-        Quantile::of(histogram, histogram, 0.99)
-            .filter(|value| !value.lower_bound && value.value_ns > 0)
-            .map(|value| float(value.value_ns))
+    let p99 = |values: &Distribution| {
+        let value = values.quantile(0.99);
+        value.filter(|value| !value.lower_bound && value.value_ns > 0).map(|v| float(v.value_ns))
     };
     let share = 1.0 - p99(&latencies.first_byte)? / p99(&latencies.service)?;
     (share >= WORTH_TELLING).then_some(share)
@@ -151,8 +176,9 @@ fn transfer_share(latencies: &Latencies) -> Option<f64> {
 
 /// The whole distribution of `--latency`, with the number of values up to each quantile and beyond it. Begins with a gap.
 pub(super) fn distribution(page: &mut Page, latencies: &Latencies) {
-    let response = column("response", &latencies.response, &latencies.answered);
-    let (Some(max_ns), total) = (response.all.max_ns(), response.all.count()) else {
+    let response = column("response", &latencies.response);
+    let all = &latencies.response.all;
+    let (Some(max_ns), total) = (all.max_ns(), all.count()) else {
         return;
     };
     page.gap();
@@ -168,8 +194,8 @@ pub(super) fn distribution(page: &mut Page, latencies: &Latencies) {
         ));
     };
     for (name, quantile) in DISTRIBUTION {
-        let value_ns = response.all.quantile_ns(quantile).unwrap_or(max_ns);
-        let up_to = response.all.buckets().count_between(0, value_ns);
+        let value_ns = all.quantile_ns(quantile).unwrap_or(max_ns);
+        let up_to = all.buckets().count_between(0, value_ns);
         row(name, &response.quantile(quantile), up_to);
     }
     let max = cell(Some((float(max_ns), response.censored())));

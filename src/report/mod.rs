@@ -7,17 +7,22 @@
 mod base64;
 pub mod format;
 mod hgrm;
+mod hlog;
 mod json;
 mod latency;
 mod page;
+mod phases;
 mod progress;
+mod requests;
 mod text;
 mod timeseries;
 
 pub use hgrm::hgrm;
+pub use hlog::{hlog_header, hlog_line};
 pub use json::{json, json_schema};
 pub use page::Style;
 pub use progress::progress_line;
+pub use requests::{RequestFormat, request_header, request_rows};
 pub use text::{quiet_text, text};
 pub use timeseries::timeseries_line;
 

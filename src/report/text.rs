@@ -8,8 +8,8 @@ use crate::record::errors::MOST_ROWS;
 use crate::record::{Counts, ErrorRow};
 use crate::report::format::{self, count, counted, duration, float, length, percent};
 use crate::report::json::errno;
-use crate::report::latency;
 use crate::report::page::{Page, Paint, Style, unbroken};
+use crate::report::{latency, phases};
 use crate::summary::{End, Spread, Summary, spin_share, work_share};
 use crate::verdict::{Level, Verdict};
 
@@ -25,12 +25,14 @@ pub fn text(plan: &Plan, summary: &Summary, style: Style) -> String {
     mark(&mut page, plan, summary);
     verdict(&mut page, &summary.verdict);
     page.gap();
-    throughput(&mut page, summary);
+    throughput(&mut page, plan, summary);
     page.gap();
     latency::table(&mut page, &summary.latencies);
     if plan.output.latency {
         latency::distribution(&mut page, &summary.latencies);
     }
+    phases::table(&mut page, plan, summary);
+    gates(&mut page, summary);
     status_codes(&mut page, summary);
     errors(&mut page, summary);
     page.gap();
@@ -76,7 +78,8 @@ fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
     page.fact(
         "Load",
         &format!(
-            "closed loop, {connections}, pipeline {}{}",
+            "{}, {connections}, pipeline {}{}",
+            phases::pattern(load.pacing.as_ref()),
             load.pipeline,
             churn.unwrap_or_default()
         ),
@@ -106,7 +109,7 @@ fn length_of_run(plan: &Plan, summary: &Summary) -> String {
 }
 
 fn warmup(summary: &Summary) -> String {
-    let sent = summary.record.warmup.counts.sent;
+    let sent = summary.record.warmup().counts.sent;
     if summary.window.warmup_ns == 0 && sent == 0 {
         return "none".to_owned();
     }
@@ -118,7 +121,7 @@ fn warmup(summary: &Summary) -> String {
 fn mark(page: &mut Page, plan: &Plan, summary: &Summary) {
     if let Some((label, text)) = cut_short(plan, summary) {
         let paint = match summary.end {
-            End::GaveUp => Paint::Bad,
+            End::GaveUp | End::Overloaded => Paint::Bad,
             End::Finished | End::Interrupted(_) => Paint::Doubtful,
         };
         page.painted_fact((paint, label), (paint, ""), &text);
@@ -144,6 +147,12 @@ fn cut_short(plan: &Plan, summary: &Summary) -> Option<(&'static str, String)> {
             );
             Some(("INTERRUPTED", text))
         }
+        End::Overloaded => Some((
+            "OVERLOADED",
+            format!(
+                "after {after}: a request was due and no connection was free (--on-overload abort)"
+            ),
+        )),
         End::GaveUp => {
             let patience = length(plan.timeouts.give_up_ns);
             let text = format!("after {after}: no connection could be had for {patience}");
@@ -178,20 +187,36 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
     }
 }
 
-fn throughput(page: &mut Page, summary: &Summary) {
-    let measured = &summary.record.measured;
+fn throughput(page: &mut Page, plan: &Plan, summary: &Summary) {
+    let measured = &summary.measured;
     let rates = summary.rates();
     page.head(&format!("{:<14}{:>16}{:>18}", "Throughput", "per second", "total"));
     let mut row = |name: &str, per_second: &str, total: &str, note: &str| {
         page.line(&format!("  {name:<12}{per_second:>16}{total:>18}{note}"));
     };
+    if plan.load.pacing.is_some() {
+        row(
+            "offered",
+            &format::rate(rates.offered_rps),
+            &count(measured.counts.scheduled),
+            "  requests due",
+        );
+        row(
+            "sent",
+            &format::rate(rates.sent_rps),
+            &count(measured.sent_in_window),
+            "  of them in time",
+        );
+    }
     for (name, per_second, total, note) in [
         ("achieved", rates.achieved_rps, measured.completed_in_window, "  responses"),
         ("goodput", rates.goodput_rps, measured.ok_in_window, "  of them good"),
     ] {
         row(name, &format::rate(per_second), &count(total), note);
     }
-    for (name, total) in [("received", measured.bytes_in_window), ("sent", measured.bytes_sent)] {
+    for (name, total) in
+        [("bytes in", measured.bytes_in_window), ("bytes out", measured.bytes_sent)]
+    {
         let per_second = format::bytes(summary.bytes_per_second(total));
         row(name, &per_second, &format::bytes(float(total)), "");
     }
@@ -232,8 +257,31 @@ fn outcomes(counts: &Counts) -> String {
     text
 }
 
+/// Which gates held.
+fn gates(page: &mut Page, summary: &Summary) {
+    if summary.gates.is_empty() {
+        return;
+    }
+    page.gap();
+    page.head("Gates");
+    for gate in &summary.gates {
+        let found = match (gate.value, gate.clause.latency_limit_ns()) {
+            (None, _) => "nothing to look at".to_owned(),
+            (Some(value), Some(_)) => duration(value),
+            (Some(value), None) => format!("{:.4} %", value * 100.0),
+        };
+        let paint = if gate.holds { Paint::Good } else { Paint::Bad };
+        let mark = if gate.holds { "pass" } else { "FAIL" };
+        page.painted_fact(
+            (Paint::Bold, &format!("  {}", gate.clause.text)),
+            (paint, mark),
+            &format!(" ({found})"),
+        );
+    }
+}
+
 fn status_codes(page: &mut Page, summary: &Summary) {
-    let seen = summary.record.measured.status.iter().enumerate();
+    let seen = summary.measured.status.iter().enumerate();
     let mut seen = seen.filter(|&(_, &number)| number > 0).peekable();
     let interim = summary.record.interim_responses;
     if seen.peek().is_none() && interim == 0 {
@@ -352,10 +400,15 @@ fn client(page: &mut Page, summary: &Summary) {
     }
     let memory = format::bytes(float(client.peak_rss_bytes));
     facts.push(format!("peak memory {memory}"));
-    for (what, length_ns) in
-        [("stamp skew", together.stamp_skew_ns), ("receive slack", together.receive_slack_ns)]
-    {
-        facts.push(format!("{what} {}", duration(float(length_ns))));
+    let late_ns = if summary.latencies.lags.is_some() { together.late_ns } else { 0 };
+    for (what, length_ns) in [
+        ("stamp skew", together.stamp_skew_ns),
+        ("receive slack", together.receive_slack_ns),
+        ("latest look", late_ns),
+    ] {
+        if length_ns > 0 || what != "latest look" {
+            facts.push(format!("{what} {}", duration(float(length_ns))));
+        }
     }
     for (what, times) in [
         ("no receive buffer was left", together.buffers_exhausted),
@@ -372,6 +425,6 @@ fn client(page: &mut Page, summary: &Summary) {
 /// The two lines that scripts look for, to the letter as wrk prints them.
 fn wrk_lines(summary: &Summary) -> String {
     let requests = summary.rates().achieved_rps;
-    let bytes = summary.bytes_per_second(summary.record.measured.bytes_in_window);
+    let bytes = summary.bytes_per_second(summary.measured.bytes_in_window);
     format!("Requests/sec: {requests:9.2}\nTransfer/sec: {:>10}B", format::wrk_bytes(bytes))
 }

@@ -69,7 +69,8 @@ impl Worker {
             Event::Connected(_) => self.connected(now, index),
             Event::Sent(_, bytes) => {
                 self.conns[index as usize].sending = false;
-                self.record.phase_mut(self.window.phase_of(now)).bytes_sent += bytes;
+                let phase = self.phase_at(now);
+                self.record.phase_mut(phase).bytes_sent += bytes;
                 self.refill(now, index);
             }
             Event::Received(_, bytes) => self.received(now, index, bytes),
@@ -152,6 +153,7 @@ impl Worker {
     /// Closes a connection without flights and plans its successor.
     pub(super) fn close(&mut self, now: Nanos, index: u32) {
         let id = self.id(index);
+        self.withdraw(now, index);
         let conn = &mut self.conns[index as usize];
         if conn.state == State::Open {
             self.open -= 1;
@@ -174,7 +176,8 @@ impl Worker {
         match self.stage {
             Stage::Opening | Stage::Ready => true,
             Stage::Running => self.quota > 0,
-            Stage::Draining { .. } | Stage::Finished => false,
+            Stage::Draining { .. } => !self.is_closed(),
+            Stage::Finished => false,
         }
     }
 
@@ -221,10 +224,11 @@ impl Worker {
             State::Closed => Nanos::NEVER,
             State::Waiting { until } => until,
             State::Connecting { since } => since.plus(self.job.timeouts.connect_ns),
-            State::Open => self
-                .flights
-                .oldest(conn, index)
-                .map_or(Nanos::NEVER, |flight| flight.sent.plus(self.job.timeouts.request_ns)),
+            State::Open => self.flights.oldest(conn, index).map_or(Nanos::NEVER, |flight| {
+                // Without a schedule, what is late to be sent is no part of what it takes.
+                let from = if self.open_loop.is_some() { flight.intended } else { flight.sent };
+                from.plus(self.job.timeouts.request_ns)
+            }),
         }
     }
 

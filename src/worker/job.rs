@@ -1,7 +1,10 @@
 //! One worker's share of the plan.
 
-use crate::plan::{Expect, Plan, Timeouts};
+use std::sync::Arc;
+
+use crate::plan::{Expect, OnOverload, Plan, Timeouts};
 use crate::request::RequestImage;
+use crate::schedule::{Schedule, Timeline};
 
 /// What one worker is to do.
 #[derive(Clone, Debug)]
@@ -28,6 +31,29 @@ pub struct Job {
     pub may_discard: bool,
     /// Seed of the worker's own randomness.
     pub seed: u64,
+    /// Which worker it is.
+    pub worker: u32,
+    /// How many there are.
+    pub workers: u32,
+    /// The phases of the run.
+    pub timeline: Timeline,
+    /// Length of an interval, in nanoseconds.
+    pub slice_ns: u64,
+    /// Its part of an open loop; `None` in a closed one.
+    pub open: Option<OpenJob>,
+    /// Every request is remembered until [`super::Worker::take_log`].
+    pub logs_requests: bool,
+}
+
+/// What one worker is to do in an open loop.
+#[derive(Clone, Debug)]
+pub struct OpenJob {
+    /// When requests are due, over all workers.
+    pub schedule: Arc<Schedule>,
+    /// Its share of the requests that may be in flight.
+    pub max_in_flight: u64,
+    /// What happens to a request that is due and finds no connection.
+    pub on_overload: OnOverload,
 }
 
 impl Job {
@@ -37,6 +63,8 @@ impl Job {
         let workers = plan.threads() as u64;
         let share = |total: u64| total / workers + u64::from((index as u64) < total % workers);
         let connections = share(u64::from(plan.load.connections));
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let pacing = plan.schedule.as_ref().zip(plan.load.pacing.as_ref());
         Self {
             image: plan.request.clone(),
             connections: u32::try_from(connections).unwrap_or(u32::MAX),
@@ -49,6 +77,16 @@ impl Job {
             expect: plan.expect.clone(),
             may_discard: !plan.body_check && !plan.expect.reads_body(),
             seed: plan.seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            worker: number(index),
+            workers: number(plan.threads()),
+            timeline: plan.timeline.clone(),
+            slice_ns: plan.slice_ns,
+            open: pacing.map(|(schedule, pacing)| OpenJob {
+                schedule: Arc::clone(schedule),
+                max_in_flight: share(pacing.max_in_flight),
+                on_overload: pacing.on_overload,
+            }),
+            logs_requests: plan.output.log_requests.is_some(),
         }
     }
 }

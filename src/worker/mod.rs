@@ -8,29 +8,32 @@
 //!     worker.tick(now);                                  // releases, expires
 //!     while let Some(action) = worker.next_action() {}   // hand to the kernel
 //!     worker.submitted(before, after);                   // stamps what was sent in between
-//!     worker.events_at(now);
+//!     worker.events_at(now, late);                       // how much later than it could have looked
 //!     worker.on_event(now, event);                       // for each completion
 //! }
 //! ```
 //!
-//! The files: this one holds the seam and the stages of a run, `requests` what happens to requests, `connections` what
-//! happens to connections, `job` the share of the plan.
+//! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
+//! request is due and which connection takes it, `connections` what happens to connections, `job` the share of the plan.
 
 mod connections;
 mod job;
+mod open;
 mod requests;
+mod stages;
 
 use std::collections::VecDeque;
 
 use crate::conn::{Conn, ConnId, Flights, Receiving};
 use crate::failure::Failure;
 use crate::http1::Framer;
-use crate::record::{Interval, Record};
+use crate::record::{Interval, Record, RequestRow, ServerStamps};
 use crate::request::RequestImage;
-use crate::schedule::Window;
+use crate::schedule::{PhaseIndex, TimelineCursor, Window};
 use crate::time::Nanos;
 use job::Batch;
-pub use job::Job;
+pub use job::{Job, OpenJob};
+use open::Open;
 
 /// What the engine is asked to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -83,6 +86,9 @@ pub enum Event<'a> {
     Failed(ConnId, Failure),
 }
 
+/// From here on, looking late is no part of a usual turn of the loop.
+const LATE_FROM_NS: u64 = 1_000_000;
+
 /// Where a run is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
@@ -131,6 +137,8 @@ pub struct Worker {
     handed_over: u32,
     stage: Stage,
     window: Window,
+    /// Which phase an instant is in.
+    clock: TimelineCursor,
     last_end: Nanos,
     /// Measured requests that may still be taken.
     quota: u64,
@@ -142,6 +150,19 @@ pub struct Worker {
     /// Connections opened so far, again and again.
     opened: u64,
     in_flight: u64,
+    /// The schedule; `None` in a closed loop.
+    open_loop: Option<Open>,
+    /// How much later than it could have the engine looked at what is being told, where that is more than a turn of its
+    /// loop may take, in nanoseconds: it is not the server's doing.
+    looked_late_ns: u64,
+    /// The shortest service time of what was looked at in time.
+    shortest_service_ns: u64,
+    /// Requests that have ended, when they are logged.
+    log: Vec<RequestRow>,
+    /// Requests taken so far, when they are logged.
+    numbered: u64,
+    /// What the target told of responses in progress, by connection, when they are logged.
+    server_stamps: Vec<ServerStamps>,
     /// When the connections must next be looked through for what expired.
     sweep_at: Nanos,
     /// No tick has anything to do before this instant.
@@ -168,11 +189,13 @@ impl Worker {
         for (status, good) in (0_u16..).zip(good_status.iter_mut()) {
             *good = job.expect.accepts_status(status);
         }
+        let scheduled = job.open.is_some();
+        let logged_connections = if job.logs_requests { job.connections as usize } else { 0 };
         let mut worker = Self {
             conns: (0..job.connections).map(|_| Conn::new()).collect(),
-            flights: Flights::new(job.connections, job.pipeline),
+            flights: Flights::new(job.connections, job.pipeline, scheduled || job.logs_requests),
             framer: Framer::new(job.image.is_head(), needle.as_deref()),
-            record: Record::default(),
+            record: Record::new(job.timeline.phases().len(), scheduled),
             interval: Interval::new(0),
             finished_intervals: VecDeque::new(),
             actions: Vec::new(),
@@ -181,7 +204,8 @@ impl Worker {
             leaving: None,
             handed_over: 0,
             stage: Stage::Opening,
-            window: Window { start: Nanos::NEVER, origin: Nanos::NEVER, stop: Nanos::NEVER },
+            window: Window::unknown(job.slice_ns),
+            clock: job.timeline.cursor(),
             last_end: now,
             quota: job.requests.unwrap_or(u64::MAX),
             unsettled: job.connections,
@@ -189,6 +213,12 @@ impl Worker {
             open: 0,
             opened: 0,
             in_flight: 0,
+            open_loop: Open::of(&job),
+            looked_late_ns: 0,
+            shortest_service_ns: u64::MAX,
+            log: Vec::new(),
+            numbered: 0,
+            server_stamps: vec![ServerStamps::default(); logged_connections],
             sweep_at: Nanos::NEVER,
             wake_at: Nanos::NEVER,
             random: job.seed,
@@ -211,13 +241,15 @@ impl Worker {
 
     /// Sets the start that all workers share.
     pub fn start_at(&mut self, start: Nanos) {
-        self.window = Window::starting_at(start, self.job.warmup_ns, self.job.duration_ns);
+        self.window = self.window.starting_at(start, self.job.warmup_ns, self.job.duration_ns);
         self.interval = Interval::new(self.window.interval_of(start));
         self.plan_wake();
     }
 
     /// Ends the run early: nothing more is taken, answers are awaited for at most `drain_ns`.
     pub fn stop(&mut self, now: Nanos, drain_ns: u64) {
+        self.notice(now);
+        self.close_schedule();
         // What was taken at this very instant belongs to the part of the run that it was taken in.
         let end = now.plus(1);
         if end < self.window.origin {
@@ -230,9 +262,11 @@ impl Worker {
         self.plan_wake();
     }
 
-    /// Tells the time of the events that follow, so that each is counted in its own second.
+    /// Tells the time of the events that follow, so that each is counted in its own interval, and by how much they could
+    /// have been seen earlier, had the engine looked when it wanted to.
     #[inline]
-    pub fn events_at(&mut self, now: Nanos) {
+    pub fn events_at(&mut self, now: Nanos, late_ns: u64) {
+        self.looked_late_ns = if late_ns >= LATE_FROM_NS { late_ns } else { 0 };
         if now >= self.wake_at {
             self.end_intervals(now);
         }
@@ -308,6 +342,14 @@ impl Worker {
         self.stage == Stage::Finished
     }
 
+    /// Requests that have ended since the last call, when they are logged and there are many, or at the end.
+    #[inline]
+    pub fn take_log(&mut self) -> Option<Vec<RequestRow>> {
+        const BATCH: usize = 1024;
+        let enough = self.log.len() >= BATCH || (self.is_finished() && !self.log.is_empty());
+        enough.then(|| std::mem::take(&mut self.log))
+    }
+
     /// An interval that has ended, oldest first.
     #[inline]
     pub fn take_interval(&mut self) -> Option<Interval> {
@@ -369,107 +411,10 @@ impl Worker {
         ConnId { index, generation: self.conns[index as usize].generation() }
     }
 
-    #[cold]
-    fn tick_slowly(&mut self, now: Nanos) {
-        self.end_intervals(now);
-        if self.stage == Stage::Ready && now >= self.window.start {
-            self.stage = Stage::Running;
-            self.sweep_at = self.sweep_at.min(now);
-            for index in 0..self.job.connections {
-                self.refill(now, index);
-            }
-            self.finish_if_done(now);
-        }
-        if self.stage == Stage::Running && now >= self.window.stop {
-            self.begin_drain(now, self.job.timeouts.drain_ns);
-        }
-        if now >= self.sweep_at {
-            self.sweep(now);
-        }
-        if let Stage::Draining { until } = self.stage
-            && now >= until
-        {
-            self.finish(now);
-        }
-        self.plan_wake();
-    }
-
-    fn begin_drain(&mut self, now: Nanos, drain_ns: u64) {
-        if self.stage == Stage::Finished {
-            return;
-        }
-        self.stage = Stage::Draining { until: now.plus(drain_ns) };
-        self.finish_if_done(now);
-    }
-
-    /// The run is over once nothing is in flight and nothing more will be taken.
+    /// The phase that `now` is in.
     #[inline]
-    fn finish_if_done(&mut self, now: Nanos) {
-        if self.in_flight > 0 {
-            return;
-        }
-        let nothing_to_take = match self.stage {
-            Stage::Running => self.quota == 0,
-            Stage::Draining { .. } => true,
-            Stage::Opening | Stage::Ready | Stage::Finished => false,
-        };
-        if nothing_to_take {
-            self.finish(now);
-        }
-    }
-
-    fn finish(&mut self, now: Nanos) {
-        if self.stage == Stage::Finished {
-            return;
-        }
-        self.abandon_all(now);
-        self.end_intervals(now);
-        self.interval.in_flight = 0;
-        let next = self.interval.index.saturating_add(1);
-        self.finished_intervals
-            .push_back(std::mem::replace(&mut self.interval, Interval::new(next)));
-        self.stage = Stage::Finished;
-        self.wake_at = Nanos::NEVER;
-    }
-
-    fn end_intervals(&mut self, now: Nanos) {
-        if self.window.start == Nanos::NEVER {
-            return;
-        }
-        while now >= self.window.end_of_interval(self.interval.index) {
-            self.interval.in_flight = self.in_flight;
-            let next = self.interval.index + 1;
-            self.finished_intervals
-                .push_back(std::mem::replace(&mut self.interval, Interval::new(next)));
-        }
-    }
-
-    fn plan_wake(&mut self) {
-        if self.stage == Stage::Finished {
-            self.wake_at = Nanos::NEVER;
-            return;
-        }
-        let stage = match self.stage {
-            Stage::Ready => self.window.start,
-            Stage::Running => self.window.stop,
-            Stage::Draining { until } => until,
-            Stage::Opening | Stage::Finished => Nanos::NEVER,
-        };
-        let interval = if self.window.start == Nanos::NEVER {
-            Nanos::NEVER
-        } else {
-            self.window.end_of_interval(self.interval.index)
-        };
-        self.wake_at = stage.min(interval).min(self.sweep_at);
-    }
-
-    /// Looks through the connections no later than at `deadline`.
-    #[inline]
-    fn sweep_by(&mut self, deadline: Nanos) {
-        if deadline < self.sweep_at {
-            self.sweep_at = deadline;
-            self.wake_at = self.wake_at.min(deadline);
-        }
+    fn phase_at(&mut self, now: Nanos) -> PhaseIndex {
+        self.clock.phase_at(now.since(self.window.start))
     }
 }
 

@@ -1,19 +1,24 @@
 //! What happens to requests: taken, answered, failed, abandoned. Every one that is taken ends in exactly one of these.
 
 use super::{Action, Stage, Worker};
-use crate::conn::{ConnId, Receiving, State};
+use crate::conn::{ConnId, Detail, Flight, Receiving, State};
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
-use crate::http1::{Progressed, Response};
-use crate::record::{Completion, Outcome, Phase};
+use crate::http1::{self, Progressed, Response};
+use crate::record::{Completion, Fate, Lag, Outcome, RequestRow, ServerStamps};
+use crate::schedule::PhaseIndex;
 use crate::time::Nanos;
 
 /// From this many missing body bytes on, it pays to drop them in the kernel instead of copying them.
 pub(super) const DISCARD_FROM_BYTES: u64 = 32 * 1024;
 
 impl Worker {
-    /// Takes as many requests as the connection has room for.
+    /// Takes as many requests as the connection has room for; in an open loop, those that are due.
     #[inline]
     pub(super) fn refill(&mut self, now: Nanos, index: u32) {
+        if self.open_loop.is_some() {
+            self.offer(now, index);
+            return;
+        }
         if self.stage != Stage::Running || now >= self.window.stop {
             return;
         }
@@ -21,12 +26,9 @@ impl Worker {
         if conn.state != State::Open || conn.sending {
             return;
         }
-        let phase = self.window.phase_of(now);
+        let phase = self.clock.phase_at(now.since(self.window.start));
         let room = (self.job.pipeline - conn.in_flight()).min(self.batch.most);
-        let allowed = match phase {
-            Phase::Warmup => u64::MAX,
-            Phase::Measured => self.quota,
-        };
+        let allowed = if phase == PhaseIndex::WARMUP { u64::MAX } else { self.quota };
         let allowed = allowed.min(self.job.requests_per_connection - conn.taken);
         let count = u32::try_from(allowed).map_or(room, |allowed| allowed.min(room));
         if count == 0 {
@@ -38,25 +40,40 @@ impl Worker {
         conn.sending = confirm;
         conn.taken += u64::from(count);
         self.count_taken(now, phase, count);
+        if self.job.logs_requests {
+            self.number_flights(index, first, count, phase);
+        }
         self.actions.push(Action::Send { conn: id, count, first, confirm });
     }
 
     #[inline]
-    fn count_taken(&mut self, now: Nanos, phase: Phase, count: u32) {
+    fn count_taken(&mut self, now: Nanos, phase: PhaseIndex, count: u32) {
         let count = u64::from(count);
         self.in_flight += count;
-        if phase == Phase::Measured {
+        if phase != PhaseIndex::WARMUP {
             self.quota -= count.min(self.quota);
         }
         let record = self.record.phase_mut(phase);
         record.counts.scheduled += count;
         record.counts.sent += count;
+        record.sent_in_window += count;
         if !self.batch.confirm {
             record.bytes_sent += count * self.batch.request_bytes;
         }
         self.interval.scheduled += count;
         self.interval.sent += count;
         self.sweep_by(now.plus(self.job.timeouts.request_ns));
+    }
+
+    #[cold]
+    fn number_flights(&mut self, index: u32, first: u32, count: u32, phase: PhaseIndex) {
+        let (workers, worker) = (u64::from(self.job.workers), u64::from(self.job.worker));
+        for place in first..first + count {
+            let number = self.numbered * workers + worker;
+            self.numbered += 1;
+            let detail = Detail { number, pool_ns: 0, phase };
+            self.flights.describe(index, place % self.job.pipeline, detail);
+        }
     }
 
     /// Bytes came on an open connection.
@@ -73,7 +90,12 @@ impl Worker {
                 self.close(now, index);
                 return;
             }
-            match conn.reader.advance(rest, &mut self.framer) {
+            let advanced = conn.reader.advance(rest, &mut self.framer);
+            if self.job.logs_requests {
+                self.note_server_stamps(index, rest, &advanced);
+            }
+            let conn = &mut self.conns[index as usize];
+            match advanced {
                 Ok(Progressed::Whole { consumed, response }) => {
                     rest = &rest[consumed..];
                     if !self.complete(now, index, &response, rest) {
@@ -125,7 +147,8 @@ impl Worker {
     #[inline]
     fn count_bytes(&mut self, now: Nanos, length: u64) {
         let in_window = now < self.window.stop;
-        let record = self.record.phase_mut(self.window.phase_of(now));
+        let phase = self.phase_at(now);
+        let record = self.record.phase_mut(phase);
         record.bytes_received += length;
         record.bytes_in_window += if in_window { length } else { 0 };
         self.interval.bytes_received += length;
@@ -135,6 +158,7 @@ impl Worker {
     #[inline]
     fn complete(&mut self, now: Nanos, index: u32, response: &Response, rest: &[u8]) -> bool {
         let conn = &mut self.conns[index as usize];
+        let detail = self.flights.oldest_detail(conn, index);
         let Some(flight) = self.flights.end_oldest(conn, index) else {
             debug_assert!(false, "only what was taken is answered");
             return true;
@@ -151,14 +175,8 @@ impl Worker {
         if goes_on && !(self.job.may_discard && response.body_bytes >= DISCARD_FROM_BYTES) {
             conn.receiving = Receiving::Many;
         }
-        let completion = Completion {
-            status: response.status,
-            outcome: self.judge(response),
-            service_ns: now.since(flight.sent),
-            first_byte_ns: first_byte.map(|first_byte| first_byte.since(flight.sent)),
-            drained: now >= self.window.stop,
-        };
-        self.count_completion(now, self.window.phase_of(flight.taken), &completion);
+        let outcome = self.judge(response);
+        self.count_completion(now, index, (response.status, outcome), (flight, detail), first_byte);
         if !goes_on {
             self.close_answered(now, index, rest);
         }
@@ -167,18 +185,114 @@ impl Worker {
     }
 
     #[inline]
-    fn count_completion(&mut self, now: Nanos, phase: Phase, completion: &Completion) {
+    fn count_completion(
+        &mut self,
+        now: Nanos,
+        index: u32,
+        (status, outcome): (u16, Outcome),
+        (flight, detail): (Flight, Detail),
+        first_byte: Option<Nanos>,
+    ) {
         self.in_flight -= 1;
         self.last_end = now;
-        self.record.phase_mut(phase).complete(completion);
-        if !completion.drained {
-            self.record.phase_mut(self.window.phase_of(now)).complete_in_window(completion.outcome);
+        let drained = now >= self.window.stop;
+        let seen = self.seen_at(now, &flight);
+        let service_ns = seen.since(flight.sent);
+        let first_byte_ns = first_byte.map(|first_byte| first_byte.min(seen).since(flight.sent));
+        let completion = Completion { status, outcome, service_ns, first_byte_ns, drained };
+        let mut latency_ns = service_ns;
+        let phase = self.phase_of(&flight, &detail);
+        let record = self.record.phase_mut(phase);
+        record.complete(&completion);
+        if self.open_loop.is_some() {
+            latency_ns = now.since(flight.intended);
+            record.respond(latency_ns);
+            record.lag(lag_of(&flight, &detail, now.since(seen)));
+            self.room_changed(now);
         }
-        let good = completion.outcome == Outcome::Ok;
+        if !drained {
+            let phase = self.phase_at(now);
+            self.record.phase_mut(phase).complete_in_window(outcome);
+        }
+        if self.job.logs_requests {
+            let row = self.row(now, index, (flight, detail), Fate::Ended(outcome));
+            let server = std::mem::take(&mut self.server_stamps[index as usize]);
+            self.log.push(RequestRow {
+                status,
+                first_byte: Some(first_byte.unwrap_or(seen)),
+                server,
+                ..row
+            });
+        }
+        let good = outcome == Outcome::Ok;
         self.interval.completed += 1;
         self.interval.ok += u64::from(good);
         self.interval.errors += u64::from(!good);
-        self.interval.latency.record(completion.service_ns);
+        self.interval.latency.record(latency_ns);
+    }
+
+    /// When an answer that is looked at now was there. What the client did not look at is not the server's doing; but it
+    /// will have taken no less than the quickest answer so far.
+    #[inline]
+    fn seen_at(&mut self, now: Nanos, flight: &Flight) -> Nanos {
+        let service_ns = now.since(flight.sent);
+        if self.looked_late_ns == 0 {
+            self.shortest_service_ns = self.shortest_service_ns.min(service_ns);
+            return now;
+        }
+        let least_ns = service_ns.saturating_sub(self.looked_late_ns);
+        flight.sent.plus(least_ns.max(self.shortest_service_ns.min(service_ns)))
+    }
+
+    /// The phase that a request belongs to.
+    #[inline]
+    fn phase_of(&mut self, flight: &Flight, detail: &Detail) -> PhaseIndex {
+        if self.open_loop.is_some() { detail.phase } else { self.phase_at(flight.intended) }
+    }
+
+    fn row(
+        &self,
+        now: Nanos,
+        index: u32,
+        (flight, detail): (Flight, Detail),
+        fate: Fate,
+    ) -> RequestRow {
+        RequestRow {
+            number: detail.number,
+            phase: detail.phase,
+            fate,
+            status: 0,
+            connection: index,
+            intended: flight.intended,
+            sent: Some(flight.sent),
+            first_byte: None,
+            ended: now,
+            pool_ns: detail.pool_ns,
+            server: ServerStamps::default(),
+        }
+    }
+
+    /// Keeps what the head in `bytes` tells of the target's side, if it begins there.
+    #[cold]
+    fn note_server_stamps(
+        &mut self,
+        index: u32,
+        bytes: &[u8],
+        advanced: &Result<Progressed, Kind>,
+    ) {
+        let bytes = match advanced {
+            Ok(Progressed::Whole { consumed, .. }) => &bytes[..*consumed],
+            Ok(Progressed::NeedMore) => bytes,
+            Err(_) => return,
+        };
+        let known = &mut self.server_stamps[index as usize];
+        for line in http1::stamp_lines(bytes) {
+            match line {
+                http1::Stamp::Number(number) => known.number = Some(number),
+                http1::Stamp::Received(at_ns) => known.received = Some(Nanos(at_ns)),
+                http1::Stamp::Sent(at_ns) => known.sent = Some(Nanos(at_ns)),
+            }
+        }
     }
 
     #[inline]
@@ -237,27 +351,56 @@ impl Worker {
     /// Ends the oldest request without an answer; false when there is none.
     fn fail_oldest(&mut self, now: Nanos, index: u32, outcome: Outcome) -> bool {
         let conn = &mut self.conns[index as usize];
+        let detail = self.flights.oldest_detail(conn, index);
         let Some(flight) = self.flights.end_oldest(conn, index) else {
             return false;
         };
         self.in_flight -= 1;
         self.last_end = now;
-        let phase = self.window.phase_of(flight.taken);
-        self.record.phase_mut(phase).fail(outcome, now.since(flight.sent));
+        let (age_ns, waited_ns) = (now.since(flight.sent), now.since(flight.intended));
+        let phase = self.phase_of(&flight, &detail);
+        let record = self.record.phase_mut(phase);
+        record.fail(outcome, age_ns, waited_ns);
+        if self.open_loop.is_some() {
+            record.lag(lag_of(&flight, &detail, 0));
+            self.room_changed(now);
+            // Something that waits for a place among those in flight may go now.
+            self.wake_at = self.wake_at.min(now);
+        }
         self.interval.errors += 1;
+        if self.job.logs_requests {
+            let row = self.row(now, index, (flight, detail), Fate::Ended(outcome));
+            self.log.push(row);
+        }
         true
     }
 
     /// Ages whatever is still in flight at the very end.
     pub(super) fn abandon_all(&mut self, now: Nanos) {
         for index in 0..self.job.connections {
-            let conn = &mut self.conns[index as usize];
-            while let Some(flight) = self.flights.end_oldest(conn, index) {
-                let phase = self.window.phase_of(flight.taken);
-                self.record.phase_mut(phase).abandon(now.since(flight.taken));
+            loop {
+                let conn = &mut self.conns[index as usize];
+                let detail = self.flights.oldest_detail(conn, index);
+                let Some(flight) = self.flights.end_oldest(conn, index) else { break };
+                let phase = self.phase_of(&flight, &detail);
+                let record = self.record.phase_mut(phase);
+                record.abandon(now.since(flight.intended));
+                record.lag(lag_of(&flight, &detail, 0));
                 self.last_end = now;
+                if self.job.logs_requests {
+                    let row = self.row(now, index, (flight, detail), Fate::InFlightAtEnd);
+                    self.log.push(row);
+                }
             }
         }
         self.in_flight = 0;
     }
+}
+
+/// Why a request was late, `late_ns` of it for want of a look at its answer.
+#[inline]
+fn lag_of(flight: &Flight, detail: &Detail, late_ns: u64) -> Lag {
+    let send_ns = flight.sent.since(flight.intended);
+    let pool_ns = detail.pool_ns.min(send_ns);
+    Lag { send_ns, pool_ns, client_ns: send_ns - pool_ns + late_ns }
 }

@@ -7,6 +7,7 @@ use crate::engine::sim::{self, Deed, Outcome, Server};
 use crate::failure::Kind;
 use crate::plan::{Expect, Timeouts};
 use crate::request::RequestImage;
+use crate::schedule::Timeline;
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
@@ -29,7 +30,19 @@ fn job() -> Job {
         expect: Expect::default(),
         may_discard: true,
         seed: 1,
+        worker: 0,
+        workers: 1,
+        timeline: Timeline::plain(0, u64::MAX),
+        slice_ns: SECOND,
+        open: None,
+        logs_requests: false,
     }
+}
+
+/// A job whose warm-up is that of its timeline, too.
+fn warmed_up(warmup_ns: u64, job: Job) -> Job {
+    let length_ns = job.duration_ns.unwrap_or(u64::MAX);
+    Job { warmup_ns, timeline: Timeline::plain(warmup_ns, length_ns), ..job }
 }
 
 fn piped(depth: u32) -> Job {
@@ -63,7 +76,7 @@ fn run(job: Job, server: &Server) -> Outcome {
     let outcome = sim::run(job, server);
     outcome.record.conserved().unwrap();
     let sum = |of: fn(&crate::record::Counts) -> u64| {
-        of(&outcome.record.warmup.counts) + of(&outcome.record.measured.counts)
+        of(&outcome.record.warmup().counts) + of(&outcome.record.measured().counts)
     };
     assert_eq!(sum(|counts| counts.sent), outcome.server.requests);
     let in_intervals: u64 = outcome.intervals.iter().map(|interval| interval.completed).sum();
@@ -78,17 +91,17 @@ fn kinds(outcome: &Outcome) -> Vec<(Kind, u64)> {
 #[test]
 fn a_closed_loop_keeps_one_request_in_flight_on_each_connection() {
     let outcome = run(job(), &server());
-    let counts = outcome.record.measured.counts;
+    let counts = outcome.record.measured().counts;
     assert_eq!(counts.ok, counts.sent);
     assert_eq!(counts.ok, 4 * 1000);
-    assert_eq!(outcome.record.measured.service().quantile_ns(0.99), Some(MILLISECOND));
+    assert_eq!(outcome.record.measured().service().quantile_ns(0.99), Some(MILLISECOND));
 }
 
 #[test]
 fn a_count_is_obeyed_to_the_request() {
     for requests in [1, 3, 4, 5, 1001] {
         let outcome = run(counted(requests), &server());
-        assert_eq!(outcome.record.measured.counts.ok, requests);
+        assert_eq!(outcome.record.measured().counts.ok, requests);
     }
 }
 
@@ -100,14 +113,14 @@ fn a_count_is_obeyed_when_connections_die() {
         Job { pipeline: 4, image: RequestImage::new(b"x", 4, false), ..counted(1000) },
         &server,
     );
-    assert_eq!(outcome.record.measured.counts.sent, 1000);
+    assert_eq!(outcome.record.measured().counts.sent, 1000);
 }
 
 #[test]
 fn requests_of_the_warmup_are_listed_and_not_counted() {
-    let outcome = run(Job { warmup_ns: 500 * MILLISECOND, ..job() }, &server());
-    assert_eq!(outcome.record.warmup.counts.ok, 4 * 500);
-    assert_eq!(outcome.record.measured.counts.ok, 4 * 1000);
+    let outcome = run(warmed_up(500 * MILLISECOND, job()), &server());
+    assert_eq!(outcome.record.warmup().counts.ok, 4 * 500);
+    assert_eq!(outcome.record.measured().counts.ok, 4 * 1000);
     assert_eq!(outcome.intervals.first().map(|interval| interval.index), Some(-1));
 }
 
@@ -115,7 +128,7 @@ fn requests_of_the_warmup_are_listed_and_not_counted() {
 fn pipelined_requests_are_answered_in_order_and_refilled_together() {
     let job = Job { duration_ns: Some(10 * MILLISECOND), ..piped(16) };
     let outcome = run(job, &Server { delay_ns: 20_000, ..server() });
-    let counts = outcome.record.measured.counts;
+    let counts = outcome.record.measured().counts;
     assert_eq!(counts.ok, counts.sent);
     assert!(counts.ok > 4 * 16 * 400);
 }
@@ -123,11 +136,11 @@ fn pipelined_requests_are_answered_in_order_and_refilled_together() {
 #[test]
 fn a_server_that_never_answers_is_timed_out_and_aged() {
     let outcome = run(job(), &only(Deed::Ignore));
-    let counts = outcome.record.measured.counts;
+    let counts = outcome.record.measured().counts;
     assert_eq!(counts.timeout, counts.sent);
     assert!(counts.timeout >= 4 * 6);
     assert_eq!(kinds(&outcome), [(Kind::ResponseTimeout, counts.timeout)]);
-    assert!(outcome.record.measured.service().min_ns() >= Some(100 * MILLISECOND));
+    assert!(outcome.record.measured().service().min_ns() >= Some(100 * MILLISECOND));
 }
 
 #[test]
@@ -135,8 +148,8 @@ fn what_is_unanswered_when_the_drain_ends_is_censored() {
     let mut job = job();
     job.timeouts.request_ns = 10 * SECOND;
     let outcome = run(job, &only(Deed::Ignore));
-    assert_eq!(outcome.record.measured.counts.in_flight_at_end, 4);
-    assert_eq!(outcome.record.measured.censored.min_ns(), Some(2 * SECOND));
+    assert_eq!(outcome.record.measured().counts.in_flight_at_end, 4);
+    assert_eq!(outcome.record.measured().censored.min_ns(), Some(2 * SECOND));
 }
 
 #[test]
@@ -148,7 +161,7 @@ fn every_way_to_fail_has_its_own_class_and_kind() {
         (Deed::Reset, Kind::Reset),
     ] {
         let outcome = run(job(), &only(deed));
-        let counts = outcome.record.measured.counts;
+        let counts = outcome.record.measured().counts;
         let class = match deed {
             Deed::Garbage => counts.protocol_error,
             Deed::Reset => counts.reset,
@@ -171,7 +184,7 @@ fn a_kept_connection_that_is_closed_under_a_request_is_the_keep_alive_race() {
 fn requests_behind_a_lost_one_are_lost_in_the_pipeline() {
     let server = Server { deeds: vec![(Deed::Answer, 30), (Deed::Cut, 1)], ..server() };
     let outcome = run(piped(8), &server);
-    let counts = outcome.record.measured.counts;
+    let counts = outcome.record.measured().counts;
     let lost: u64 = kinds(&outcome)
         .iter()
         .filter(|(kind, _)| *kind == Kind::LostInPipeline)
@@ -187,7 +200,7 @@ fn requests_behind_a_lost_one_are_lost_in_the_pipeline() {
 #[test]
 fn refused_connections_are_tried_again_with_patience() {
     let outcome = run(job(), &Server { refused_percent: 100, ..server() });
-    assert_eq!(outcome.record.measured.counts.sent, 0);
+    assert_eq!(outcome.record.measured().counts.sent, 0);
     let failed = outcome.record.connections.failed;
     assert!((4..=100).contains(&failed), "{failed} attempts in a second");
     assert_eq!(kinds(&outcome)[0].0, Kind::Refused);
@@ -196,7 +209,7 @@ fn refused_connections_are_tried_again_with_patience() {
 #[test]
 fn connections_are_replaced_after_their_share_of_requests() {
     let outcome = run(Job { requests_per_connection: 3, ..counted(30) }, &server());
-    assert_eq!(outcome.record.measured.counts.ok, 30);
+    assert_eq!(outcome.record.measured().counts.ok, 30);
     assert_eq!(outcome.server.opened, outcome.record.connections.reconnects + 4);
     assert!(outcome.server.opened >= 10);
 }
@@ -205,7 +218,7 @@ fn connections_are_replaced_after_their_share_of_requests() {
 fn a_server_that_closes_after_each_response_loses_nothing_but_time() {
     let response = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx".to_vec();
     let outcome = run(counted(50), &Server { response, ..server() });
-    assert_eq!(outcome.record.measured.counts.ok, 50);
+    assert_eq!(outcome.record.measured().counts.ok, 50);
     assert!(kinds(&outcome).is_empty());
 }
 
@@ -213,7 +226,7 @@ fn a_server_that_closes_after_each_response_loses_nothing_but_time() {
 fn bytes_after_the_announced_end_close_the_connection_and_are_an_error() {
     let response = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxyz".to_vec();
     let outcome = run(counted(20), &Server { response, ..server() });
-    assert_eq!(outcome.record.measured.counts.ok, 20);
+    assert_eq!(outcome.record.measured().counts.ok, 20);
     assert_eq!(kinds(&outcome), [(Kind::ExtraData, 20)]);
 }
 
@@ -225,10 +238,10 @@ fn large_bodies_are_discarded_and_counted_to_the_byte() {
     let whole = response.len() as u64;
     let server = Server { response, piece_bytes: 5_000, ..server() };
     let outcome = run(counted(25), &server);
-    assert_eq!(outcome.record.measured.counts.ok, 25);
-    assert_eq!(outcome.record.measured.bytes_received, 25 * whole);
+    assert_eq!(outcome.record.measured().counts.ok, 25);
+    assert_eq!(outcome.record.measured().bytes_received, 25 * whole);
     let read = run(Job { may_discard: false, ..counted(25) }, &server);
-    assert_eq!(read.record.measured.bytes_received, 25 * whole);
+    assert_eq!(read.record.measured().bytes_received, 25 * whole);
 }
 
 #[test]
@@ -244,22 +257,22 @@ fn the_expectation_decides_what_is_good() {
         let expect = Expect::parse(clauses.iter().copied()).unwrap();
         let may_discard = !expect.reads_body();
         let outcome = run(Job { expect, may_discard, ..counted(40) }, &server());
-        let counts = outcome.record.measured.counts;
+        let counts = outcome.record.measured().counts;
         assert_eq!([counts.ok, counts.unexpected, counts.http_error], expected, "{clauses:?}");
     }
     let outcome = run(counted(40), &only(Deed::Refuse));
-    assert_eq!(outcome.record.measured.counts.http_error, 40);
+    assert_eq!(outcome.record.measured().counts.http_error, 40);
     let accepted = Expect::parse(["status=503"]).unwrap();
     let outcome = run(Job { expect: accepted, ..counted(40) }, &only(Deed::Refuse));
-    assert_eq!(outcome.record.measured.counts.ok, 40);
+    assert_eq!(outcome.record.measured().counts.ok, 40);
 }
 
 #[test]
 fn large_requests_wait_for_their_own_end_before_the_next_is_sent() {
     let image = RequestImage::new(&[b'x'; 300_000], 4, false);
     let outcome = run(Job { image, pipeline: 4, ..counted(100) }, &server());
-    assert_eq!(outcome.record.measured.counts.ok, 100);
-    assert_eq!(outcome.record.measured.bytes_sent, 100 * 300_000);
+    assert_eq!(outcome.record.measured().counts.ok, 100);
+    assert_eq!(outcome.record.measured().bytes_sent, 100 * 300_000);
 }
 
 #[test]
@@ -277,7 +290,7 @@ fn the_same_seed_gives_the_same_run() {
         ..server()
     };
     let (first, second) = (run(job(), &server), run(job(), &server));
-    assert_eq!(first.record.measured.counts, second.record.measured.counts);
+    assert_eq!(first.record.measured().counts, second.record.measured().counts);
     assert_eq!(first.server, second.server);
 }
 
@@ -304,13 +317,13 @@ proptest! {
         let job = Job {
             requests,
             seed,
-            warmup_ns: 100 * MILLISECOND,
             requests_per_connection: requests_per_connection.unwrap_or(u64::MAX),
             ..piped(depth)
         };
+        let job = warmed_up(100 * MILLISECOND, job);
         let outcome = run(job, &server);
         let both = |of: fn(&crate::record::Counts) -> u64| {
-            of(&outcome.record.warmup.counts) + of(&outcome.record.measured.counts)
+            of(&outcome.record.warmup().counts) + of(&outcome.record.measured().counts)
         };
         // What the server answered whole can still be lost on the way, behind a fault on the same connection.
         prop_assert!(both(|counts| counts.ok) <= outcome.server.answered);
@@ -322,10 +335,10 @@ proptest! {
 #[test]
 fn the_rate_counts_what_arrives_in_the_window_whenever_it_was_taken() {
     let slow = Server { delay_ns: 400 * MILLISECOND, ..server() };
-    let mut job = Job { warmup_ns: SECOND, ..job() };
+    let mut job = warmed_up(SECOND, job());
     job.timeouts.request_ns = 10 * SECOND;
     let outcome = run(job, &slow);
-    let measured = &outcome.record.measured;
+    let measured = outcome.record.measured();
     // Waves come in at 0.2 and 0.6 s of the window, of which the first was taken in the warm-up, and one in the drain.
     assert_eq!(measured.completed_in_window, 2 * 4);
     assert_eq!(measured.counts.ok, 2 * 4);
@@ -335,7 +348,7 @@ fn the_rate_counts_what_arrives_in_the_window_whenever_it_was_taken() {
 #[test]
 fn pipelined_requests_that_waited_as_long_time_out_together() {
     let outcome = run(Job { ..piped(8) }, &only(Deed::Ignore));
-    let counts = outcome.record.measured.counts;
+    let counts = outcome.record.measured().counts;
     assert_eq!(counts.timeout, counts.sent);
     assert!(counts.sent >= 4 * 8 * 6);
 }

@@ -34,7 +34,7 @@ fn a_percentile_file_has_the_layout_of_hdrhistogram() {
 
 #[test]
 fn rows_of_a_percentile_file_rise_to_the_count() {
-    let text = hgrm(&normal().latencies.response);
+    let text = hgrm(&normal().latencies.response.all);
     let rows: Vec<Vec<f64>> = text
         .lines()
         .skip(2)

@@ -8,13 +8,16 @@ mod text;
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use crate::analysis::series::Series;
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
 use crate::plan::{Expect, Idle, Load, Output, Plan, Timeouts};
+use crate::pressure::Pressure;
 use crate::record::latency::HIGHEST_NS;
 use crate::record::{ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record};
 use crate::report::Style;
 use crate::request::RequestImage;
-use crate::summary::{Client, End, Host, IntervalRow, Latencies, Summary, Window};
+use crate::schedule::Timeline;
+use crate::summary::{Client, End, Host, IntervalRow, Latencies, PhaseSummary, Summary, Window};
 use crate::target::Target;
 use crate::time::Nanos;
 use crate::verdict::{Code, Level, Reason, Verdict};
@@ -35,8 +38,13 @@ fn plan() -> Plan {
             duration_ns: Some(10 * SECOND),
             requests: None,
             warmup_ns: SECOND,
+            auto_warmup: false,
             requests_per_connection: None,
+            pacing: None,
         },
+        schedule: None,
+        timeline: Timeline::plain(SECOND, 10 * SECOND),
+        slice_ns: SECOND / 10,
         timeouts: Timeouts {
             request_ns: 10 * SECOND,
             connect_ns: 5 * SECOND,
@@ -44,11 +52,14 @@ fn plan() -> Plan {
             give_up_ns: 10 * SECOND,
         },
         expect: Expect::default(),
+        slo: Vec::new(),
+        strict: false,
         body_check: false,
         idle: Idle::Auto,
         cores: vec![0],
         threads_reason: Some("half of the 2 cores, the target is on this host".to_owned()),
         seed: 42,
+        calibration: None,
         output: Output::default(),
     }
 }
@@ -62,12 +73,18 @@ fn summary(record: Record) -> Summary {
         end: End::Finished,
         window: Window { warmup_ns: SECOND, measured_ns: 10 * SECOND, drain_ns: 0 },
         origin: Nanos(100 * SECOND),
-        latencies: Latencies::of(&record.measured),
+        latencies: Latencies::of(&record.measured(), &[]),
+        measured: record.measured(),
+        phases: phases(&record),
+        series: Series::new(SECOND / 10),
+        gates: Vec::new(),
+        pressure: Pressure::default(),
         record,
         intervals: vec![interval(0.0), interval(1.0)],
         client: Client {
             cpu_ns: 9 * SECOND,
             peak_rss_bytes: 12 << 20,
+            clock_read_ns: 25,
             workers: vec![ClientTally {
                 cpu_ns: 6 * SECOND,
                 wall_ns: 10 * SECOND,
@@ -97,6 +114,22 @@ fn summary(record: Record) -> Summary {
     }
 }
 
+fn phases(record: &Record) -> Vec<PhaseSummary> {
+    let spans = [("warmup", -1.0, 0.0), ("measured", 0.0, 10.0)];
+    let phase =
+        |(&(name, start_s, end_s), record): (&(&str, f64, f64), &PhaseRecord)| PhaseSummary {
+            name: name.to_owned(),
+            start_s,
+            end_s,
+            length_ns: Nanos::from_seconds(end_s - start_s).0,
+            record: record.clone(),
+            latencies: Latencies::of(record, &[]),
+            disturbances: Vec::new(),
+            over_limit: None,
+        };
+    spans.iter().zip(&record.phases).map(phase).collect()
+}
+
 fn interval(end_s: f64) -> IntervalRow {
     IntervalRow {
         end_s,
@@ -118,6 +151,7 @@ fn interval(end_s: f64) -> IntervalRow {
 fn complete(phase: &mut PhaseRecord, status: u16, service_ns: u64, first_byte_ns: Option<u64>) {
     phase.counts.scheduled += 1;
     phase.counts.sent += 1;
+    phase.sent_in_window += 1;
     phase.bytes_sent += 43;
     phase.bytes_received += 200;
     phase.bytes_in_window += 200;
@@ -138,7 +172,8 @@ fn fail(phase: &mut PhaseRecord, outcome: Outcome, age_ns: u64) {
     phase.counts.scheduled += 1;
     phase.counts.sent += 1;
     phase.bytes_sent += 43;
-    phase.fail(outcome, age_ns);
+    phase.sent_in_window += 1;
+    phase.fail(outcome, age_ns, age_ns);
 }
 
 fn abandon(phase: &mut PhaseRecord, age_ns: u64) {
@@ -153,10 +188,10 @@ fn normal_record() -> Record {
     let mut record = Record::default();
     for index in 0..20_000 {
         let service_ns = 1_000_000 + index * 1000;
-        complete(&mut record.measured, 200, service_ns, Some(service_ns / 2));
+        complete(&mut record.phases[1], 200, service_ns, Some(service_ns / 2));
     }
     for _ in 0..500 {
-        complete(&mut record.warmup, 200, 5_000_000, None);
+        complete(&mut record.phases[0], 200, 5_000_000, None);
     }
     record.connections = ConnectionTally {
         asked: 64,
@@ -190,6 +225,7 @@ fn empty() -> Summary {
     let mut summary = summary(record);
     summary.end = End::GaveUp;
     summary.window.warmup_ns = 0;
+    summary.phases.remove(0);
     summary.intervals.clear();
     summary.client = Client::default();
     summary.host = Host::default();
@@ -206,7 +242,7 @@ fn empty() -> Summary {
 fn interrupted() -> Summary {
     let mut record = normal_record();
     for _ in 0..64 {
-        abandon(&mut record.measured, 2_000_000);
+        abandon(&mut record.phases[1], 2_000_000);
     }
     let mut summary = summary(record);
     summary.end = End::Interrupted(libc::SIGINT);
@@ -218,7 +254,7 @@ fn interrupted() -> Summary {
 /// A run with failures of every sort and bytes that a terminal must never see.
 fn hostile() -> Summary {
     let mut record = normal_record();
-    let measured = &mut record.measured;
+    let measured = &mut record.phases[1];
     for _ in 0..7 {
         complete(measured, 503, 900_000, None);
     }
@@ -227,8 +263,11 @@ fn hostile() -> Summary {
     fail(measured, Outcome::Reset, 3_000_000);
     fail(measured, Outcome::Truncated, 3_000_000);
     fail(measured, Outcome::Timeout, 10 * SECOND);
-    measured.counts.scheduled += 3;
-    measured.counts.unsent += 3;
+    for _ in 0..3 {
+        measured.counts.scheduled += 1;
+        measured.unsent.left += 1;
+        measured.drop_unsent(2_000_000_000);
+    }
     let errors = &mut record.errors;
     let at = |ms: u64| Nanos(100 * SECOND + ms * 1_000_000);
     let bad_head = Failure::new(FailurePhase::Parse, Kind::BadHead);
@@ -250,7 +289,7 @@ fn hostile() -> Summary {
 fn clamped() -> Summary {
     let mut record = normal_record();
     for _ in 0..2 {
-        complete(&mut record.measured, 200, HIGHEST_NS * 3, None);
+        complete(&mut record.phases[1], 200, HIGHEST_NS * 3, None);
     }
     summary(record)
 }

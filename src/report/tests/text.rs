@@ -34,8 +34,8 @@ Verdict       server_limited: The workers waited for the server for 30 % of the
 Throughput          per second             total
   achieved            2,000.00            20,000  responses
   goodput             2,000.00            20,000  of them good
-  received          390.62 KiB          3.81 MiB
-  sent               83.98 KiB        839.84 KiB
+  bytes in          390.62 KiB          3.81 MiB
+  bytes out          83.98 KiB        839.84 KiB
 
 Requests      20,000 sent, all ok
 
@@ -177,7 +177,7 @@ fn requests_that_were_not_awaited_make_bounds_of_the_response() {
 fn too_few_samples_make_a_bound() {
     let mut record = Record::default();
     for index in 0..100 {
-        complete(&mut record.measured, 200, 1_000_000 + index * 1000, None);
+        complete(&mut record.phases[1], 200, 1_000_000 + index * 1000, None);
     }
     let report = report(&summary(record));
     assert_lines(
@@ -303,8 +303,8 @@ fn a_run_by_number_and_churn_are_described() {
     plan.same_host = false;
     let mut summary = normal();
     summary.window.measured_ns = 1_234_000_000;
-    summary.record.measured.completed_in_window -= 1;
-    summary.record.measured.drained += 1;
+    summary.measured.completed_in_window -= 1;
+    summary.measured.drained += 1;
     let both = text(&plan, &summary, PLAIN);
     assert_lines(
         &both,

@@ -1,11 +1,17 @@
 //! A finished run: the merged record with its times, its host and its verdict. Reports are written from this alone.
 
+mod distribution;
+
 use std::time::SystemTime;
 
-use crate::record::latency::HIGHEST_NS;
-use crate::record::{ClientTally, Counts, Interval, LatencyHistogram, PhaseRecord, Record};
+use crate::analysis::recovery::Recovery;
+use crate::analysis::series::Series;
+use crate::analysis::slo::Clause;
+use crate::pressure::Pressure;
+use crate::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 use crate::verdict::Verdict;
+pub use distribution::{Distribution, Lags, Latencies, Quantile, fewest_samples};
 
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,6 +22,8 @@ pub enum End {
     Interrupted(i32),
     /// No connection could be had for `--give-up`.
     GaveUp,
+    /// A due request found no connection, which `--on-overload abort` does not suffer.
+    Overloaded,
 }
 
 /// Lengths of the parts of a run, in nanoseconds.
@@ -51,6 +59,8 @@ pub struct Client {
     pub cpu_ns: u64,
     /// Largest resident set, in bytes.
     pub peak_rss_bytes: u64,
+    /// What one look at the clock takes, in nanoseconds.
+    pub clock_read_ns: u64,
     /// One a worker.
     pub workers: Vec<ClientTally>,
 }
@@ -60,7 +70,7 @@ pub struct Client {
 pub struct IntervalRow {
     /// End of the interval on the run's clock, in seconds; the measured window starts at 0.
     pub end_s: f64,
-    /// Requests that came into being.
+    /// Requests that came into being, by when they were due.
     pub scheduled: u64,
     /// Requests sent.
     pub sent: u64,
@@ -109,7 +119,7 @@ impl From<&Interval> for IntervalRow {
 pub struct Rates {
     /// Requests that came into being.
     pub offered_rps: f64,
-    /// Requests sent.
+    /// Requests sent while the phase lasted.
     pub sent_rps: f64,
     /// Whole responses that came within the window.
     pub achieved_rps: f64,
@@ -128,83 +138,10 @@ impl Rates {
         let per_second = |count: u64| count as f64 * NANOS_PER_SECOND as f64 / length_ns as f64;
         Self {
             offered_rps: per_second(phase.counts.scheduled),
-            sent_rps: per_second(phase.counts.sent),
+            sent_rps: per_second(phase.sent_in_window),
             achieved_rps: per_second(phase.completed_in_window),
             goodput_rps: per_second(phase.ok_in_window),
         }
-    }
-}
-
-/// The three latencies that reports show side by side, and the rest of them.
-#[derive(Clone, Debug)]
-pub struct Latencies {
-    /// What a user waited, censored ones included.
-    pub response: LatencyHistogram,
-    /// From the send to the last byte, and timeouts when they were given up.
-    pub service: LatencyHistogram,
-    /// From the send to the last byte, of whole responses alone.
-    pub answered: LatencyHistogram,
-    /// From the send to the first byte.
-    pub first_byte: LatencyHistogram,
-    /// Ages of failed requests.
-    pub failed: LatencyHistogram,
-    /// How many of `response` were still unanswered when the drain ended.
-    pub censored: u64,
-}
-
-impl Latencies {
-    /// Puts the histograms of a phase together.
-    #[must_use]
-    pub fn of(phase: &PhaseRecord) -> Self {
-        Self {
-            response: phase.response(),
-            service: phase.service(),
-            answered: phase.answered(),
-            first_byte: phase.first_byte(),
-            failed: phase.failed.clone(),
-            censored: phase.censored.count(),
-        }
-    }
-}
-
-/// A quantile, and how far it can be relied on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Quantile {
-    /// The value in nanoseconds.
-    pub value_ns: u64,
-    /// The true value may be larger: there are too few values, or those that were given up unanswered or clamped may
-    /// belong below it.
-    pub lower_bound: bool,
-}
-
-impl Quantile {
-    /// The value of `all` at `quantile`; `answered` is `all` without its right-censored values, or the same. `None` when
-    /// it is empty.
-    #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        clippy::cast_sign_loss,
-        reason = "a rank is a positive number below 2^53"
-    )]
-    pub fn of(all: &LatencyHistogram, answered: &LatencyHistogram, quantile: f64) -> Option<Self> {
-        let value_ns = all.quantile_ns(quantile)?;
-        let count = all.count();
-        let rank = ((quantile * count as f64).ceil() as u64).clamp(1, count);
-        // Had the censored values been awaited, they might all have been the largest. Where even that would not change
-        // the quantile, it is certain. Half a rank keeps rounding out of the look-up.
-        let censored = count > answered.count() && {
-            let rank_answered = (rank as f64 - 0.5) / answered.count() as f64;
-            rank > answered.count()
-                || answered.buckets().value_at_quantile(rank_answered)
-                    != all.buckets().value_at_quantile(quantile)
-        };
-        let clamped = rank > count - all.clamped();
-        Some(Self {
-            // The bucket of the clamped ones ends a little above the hour that they are known to exceed.
-            value_ns: if clamped { value_ns.min(HIGHEST_NS) } else { value_ns },
-            lower_bound: censored || clamped || count < fewest_samples(quantile),
-        })
     }
 }
 
@@ -262,6 +199,49 @@ pub fn spin_share(worker: &ClientTally) -> f64 {
     (seconds(worker.spin_ns) / seconds(worker.wall_ns)).clamp(0.0, 1.0)
 }
 
+/// One phase of a run.
+#[derive(Clone, Debug)]
+pub struct PhaseSummary {
+    /// Its name: the stage as the user wrote it, or what it is.
+    pub name: String,
+    /// Its start on the run's clock, in seconds; the measured window starts at 0.
+    pub start_s: f64,
+    /// Its end.
+    pub end_s: f64,
+    /// Its length, in nanoseconds.
+    pub length_ns: u64,
+    /// What became of its requests.
+    pub record: PhaseRecord,
+    /// Their latencies.
+    pub latencies: Latencies,
+    /// What it did to the server: one for a stage of a higher rate than the one before, one a burst.
+    pub disturbances: Vec<Disturbance>,
+    /// Requests that took longer than the first latency gate allows, or never got an answer; `None` without a gate.
+    pub over_limit: Option<u64>,
+}
+
+/// A spike or a burst, and what it did.
+#[derive(Clone, Debug)]
+pub struct Disturbance {
+    /// When it began on the run's clock, in seconds.
+    pub start_s: f64,
+    /// When it ended.
+    pub end_s: f64,
+    /// What it did.
+    pub recovery: Recovery,
+}
+
+/// A gate, and what was found.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// What was demanded.
+    pub clause: Clause,
+    /// The value that was found, in nanoseconds or as a share; `None` without a single value.
+    pub value: Option<f64>,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
 /// Everything that reports are written from.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -277,8 +257,18 @@ pub struct Summary {
     pub origin: Nanos,
     /// The records of all workers, merged and checked.
     pub record: Record,
+    /// All of its measured phases together.
+    pub measured: PhaseRecord,
     /// Latencies of the measured window.
     pub latencies: Latencies,
+    /// The warm-up, where there is one, and the measured phases.
+    pub phases: Vec<PhaseSummary>,
+    /// What the measured window and the drain looked like, slice by slice.
+    pub series: Series,
+    /// Which gates held.
+    pub gates: Vec<Gate>,
+    /// What else the machine did to the client.
+    pub pressure: Pressure,
     /// One a second, warm-up and drain included.
     pub intervals: Vec<IntervalRow>,
     /// What the client used.
@@ -293,13 +283,13 @@ impl Summary {
     /// Counts of the measured window.
     #[must_use]
     pub fn counts(&self) -> &Counts {
-        &self.record.measured.counts
+        &self.measured.counts
     }
 
     /// Rates of the measured window.
     #[must_use]
     pub fn rates(&self) -> Rates {
-        Rates::of(&self.record.measured, self.window.measured_ns)
+        Rates::of(&self.measured, self.window.measured_ns)
     }
 
     /// Bytes a second over the measured window; 0 when it did not last.
@@ -317,72 +307,16 @@ impl Summary {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a mean is shown with few digits")]
     pub fn cpu_ns_per_response(&self) -> Option<f64> {
-        let responses =
-            self.record.warmup.counts.completed() + self.record.measured.counts.completed();
+        let responses = self.record.warmup().counts.completed() + self.measured.counts.completed();
         let spin_ns = self.client.together().spin_ns;
         (responses > 0)
             .then(|| self.client.cpu_ns.saturating_sub(spin_ns) as f64 / responses as f64)
     }
 }
 
-/// Fewest values for which a quantile has a two-sided 95 % interval by order statistics.
-///
-/// The upper rank `n*q + 1.96*sqrt(n*q*(1-q))` must exist.
-#[must_use]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "small positive numbers"
-)]
-pub fn fewest_samples(quantile: f64) -> u64 {
-    (1.96 * 1.96 * quantile / (1.0 - quantile)).ceil() as u64
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Quantile, Spread, fewest_samples};
-    use crate::record::latency::{HIGHEST_NS, LatencyHistogram};
-
-    #[test]
-    fn quantiles_need_the_published_number_of_samples() {
-        let needed = [0.9, 0.95, 0.99, 0.999, 0.9999].map(fewest_samples);
-        assert_eq!(needed, [35, 73, 381, 3838, 38413]);
-    }
-    fn histogram(values: impl IntoIterator<Item = u64>) -> LatencyHistogram {
-        let mut histogram = LatencyHistogram::new();
-        values.into_iter().for_each(|value| histogram.record(value));
-        histogram
-    }
-
-    #[test]
-    fn a_quantile_is_a_bound_only_where_the_unanswered_could_move_it() {
-        let answered = histogram((1..=10_000).map(|i| 1_000_000 + i * 10));
-        // Ten requests were given up at once: ten ranks stay within a bucket, but beyond p99.9 there is none left.
-        let mut all = answered.clone();
-        all.add(&histogram([50_000; 10]));
-        let bound = |q| Quantile::of(&all, &answered, q).unwrap().lower_bound;
-        assert!(!bound(0.5) && !bound(0.9));
-        assert!(bound(0.9995));
-        // Ten that were as old as anything: what is below them is certain.
-        let mut all = answered.clone();
-        all.add(&histogram([900_000_000; 10]));
-        let bound = |q| Quantile::of(&all, &answered, q).unwrap().lower_bound;
-        assert!(!bound(0.5) && !bound(0.99));
-        assert!(bound(0.9995));
-    }
-
-    #[test]
-    fn a_quantile_of_too_few_or_clamped_values_is_a_bound() {
-        let few = histogram([1000; 380]);
-        let enough = histogram([1000; 381]);
-        let mut clamped = enough.clone();
-        clamped.add(&histogram([HIGHEST_NS * 2; 40]));
-        let bound = |all, q| Quantile::of(all, all, q).unwrap().lower_bound;
-        assert!(bound(&few, 0.99) && !bound(&few, 0.95));
-        assert!(!bound(&enough, 0.99));
-        assert!(bound(&clamped, 0.95) && !bound(&clamped, 0.5));
-        assert_eq!(Quantile::of(&histogram([]), &histogram([]), 0.5), None);
-    }
+    use super::Spread;
 
     #[test]
     fn a_spread_is_taken_from_any_order() {

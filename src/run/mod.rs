@@ -1,9 +1,11 @@
 //! Carries out a plan: one pinned thread a core, a common start, a watchful eye, a join, a merge.
 
-use std::collections::BTreeMap;
+mod merge;
+mod observer;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +13,16 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::engine::{Control, Gauges, Link, Settings, Stop, Unsupported, ring, uring};
 use crate::exit::Refusal;
-use crate::host;
 use crate::plan::Plan;
-use crate::record::{ClientTally, Interval, Record};
-use crate::summary::{Client, End, IntervalRow, Latencies, Summary, Window};
+use crate::pressure::Sample;
+use crate::record::buckets::IntervalBuckets;
+use crate::record::{Interval, Record, RequestRow};
+use crate::summary::{End, IntervalRow, Summary};
 use crate::sys;
 use crate::time::{Nanos, monotonic};
-use crate::verdict;
 use crate::worker::{Job, Span};
+use merge::Finished;
+use observer::Observer;
 
 /// How often the control plane looks at its workers.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
@@ -28,6 +32,8 @@ const OPENING_EVERY: Duration = Duration::from_millis(1);
 const START_AHEAD_NS: u64 = 2_000_000;
 /// Descriptors that a process needs beside its connections: standard streams, files, a ring a worker.
 const OTHER_DESCRIPTORS: u64 = 32;
+/// Batches of logged requests that may wait to be written.
+const LOG_BATCHES: usize = 256;
 
 /// Signals that end a run: the first asks for a partial report, a second one for it at once.
 #[derive(Debug)]
@@ -65,8 +71,16 @@ impl Interrupts {
 pub enum Progress<'a> {
     /// Connections are being opened: so many of so many.
     Opening(u64, u64),
-    /// A second has passed.
-    Interval(&'a IntervalRow),
+    /// A second has passed; with it the latencies of what was answered in it.
+    Interval(&'a IntervalRow, &'a IntervalBuckets),
+    /// Requests have ended that are to be logged.
+    Requests(&'a [RequestRow]),
+}
+
+/// What comes from the workers while they run.
+struct News {
+    intervals: Receiver<(usize, Interval)>,
+    requests: Receiver<Vec<RequestRow>>,
 }
 
 /// Carries out `plan`. `watch` is called from this thread while the run goes on.
@@ -83,34 +97,38 @@ pub fn run(
     ring::probe().map_err(|Unsupported(cause)| Refusal::environment(cause))?;
     let control = Control::default();
     let gauges: Vec<Gauges> = plan.cores.iter().map(|_| Gauges::default()).collect();
-    let (sender, receiver) = mpsc::channel();
+    let (sender, intervals) = mpsc::channel();
+    let (log_sender, requests) = mpsc::sync_channel(LOG_BATCHES);
+    let news = News { intervals, requests };
     let started_at = SystemTime::now();
-    let mut observer = Observer::new(plan.threads());
+    let before = Sample::take();
+    let mut observer = Observer::new(plan.threads(), plan.slice_ns);
     let (joined, end) = thread::scope(|scope| {
         let workers: Vec<_> = (0..plan.threads())
             .map(|index| {
                 let intervals = sender.clone();
-                let link = Link { control: &control, gauges: &gauges[index], index, intervals };
+                let requests = log_sender.clone();
+                let gauges = &gauges[index];
+                let link = Link { control: &control, gauges, index, intervals, requests };
                 scope.spawn(move || work(plan, index, &link))
             })
             .collect();
-        drop(sender);
+        drop((sender, log_sender));
         let watched = Watch { plan, control: &control, gauges: &gauges, interrupts };
-        let end = watched.until_over(&receiver, &mut observer, &mut watch);
+        let end = watched.until_over(&news, &mut observer, &mut watch);
         let joined: Vec<_> = workers
             .into_iter()
             .map(|worker| worker.join().expect("a worker that panics aborts the process"))
             .collect();
         (joined, end)
     });
-    observer.drain(&receiver, &mut watch);
+    observer.drain(&news, &mut watch);
     let workers = joined
         .into_iter()
         .collect::<Result<Vec<_>, Unsupported>>()
         .map_err(|Unsupported(cause)| Refusal::environment(cause))?;
-    let mut summary = merge(plan, workers, end, started_at);
-    summary.intervals = observer.rows;
-    Ok(summary)
+    let pressure = before.until(&Sample::take());
+    Ok(merge::merge(plan, Finished { workers, end, started_at, observer, pressure }))
 }
 
 /// Raises the soft limit of open descriptors as far as `wanted` and what a process needs beside, for `connections` of -c.
@@ -159,7 +177,7 @@ impl Watch<'_> {
     /// Starts the run once everybody is ready, and ends it early when it must.
     fn until_over(
         &self,
-        intervals: &Receiver<(usize, Interval)>,
+        news: &News,
         observer: &mut Observer,
         watch: &mut impl FnMut(Progress<'_>),
     ) -> End {
@@ -169,7 +187,8 @@ impl Watch<'_> {
             let started = self.control.start().is_some();
             let done = self.count(|gauges| gauges.done.load(Ordering::Acquire));
             if done == self.gauges.len() {
-                return end;
+                let overloaded = self.count(|gauges| gauges.overloaded.load(Ordering::Relaxed)) > 0;
+                return if overloaded && end == End::Finished { End::Overloaded } else { end };
             }
             if !started && done > 0 {
                 // A worker that could not be set up: the others would wait for it for ever.
@@ -184,6 +203,12 @@ impl Watch<'_> {
                 end = End::Interrupted(signal);
                 self.control.stop(if again { Stop::Now } else { Stop::Soon });
             }
+            if self.count(|gauges| gauges.overloaded.load(Ordering::Relaxed)) > 0
+                && end == End::Finished
+            {
+                end = End::Overloaded;
+                self.control.stop(Stop::Now);
+            }
             let (open, opened) = self.connections();
             let now = monotonic();
             lifeline.see(now, open, opened);
@@ -193,7 +218,7 @@ impl Watch<'_> {
                 self.control.stop(Stop::Now);
             }
             if started {
-                observer.listen(intervals, self.gauges, watch);
+                observer.listen(news, self.gauges, watch);
             } else {
                 thread::sleep(OPENING_EVERY);
                 watch(Progress::Opening(open, u64::from(self.plan.load.connections)));
@@ -227,174 +252,5 @@ impl Lifeline {
             self.alive_at = now;
         }
         self.opened = opened;
-    }
-}
-
-/// Puts the intervals of several workers together, second by second.
-struct Observer {
-    /// The last interval that each worker has delivered.
-    latest: Vec<Option<i64>>,
-    pending: BTreeMap<i64, Interval>,
-    rows: Vec<IntervalRow>,
-}
-
-impl Observer {
-    fn new(workers: usize) -> Self {
-        Self { latest: vec![None; workers], pending: BTreeMap::new(), rows: Vec::new() }
-    }
-
-    /// Waits a moment for intervals, and tells of those that every worker has delivered or will not deliver any more.
-    fn listen(
-        &mut self,
-        intervals: &Receiver<(usize, Interval)>,
-        gauges: &[Gauges],
-        watch: &mut impl FnMut(Progress<'_>),
-    ) {
-        // Who is done has delivered everything: that must be known before the last look into the channel.
-        let done: Vec<bool> =
-            gauges.iter().map(|gauges| gauges.done.load(Ordering::Acquire)).collect();
-        match intervals.recv_timeout(WATCH_EVERY) {
-            Ok((worker, interval)) => self.add(worker, interval),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => thread::sleep(OPENING_EVERY),
-        }
-        while let Ok((worker, interval)) = intervals.try_recv() {
-            self.add(worker, interval);
-        }
-        let awaited = self.latest.iter().zip(done).filter(|(_, done)| !done);
-        // `None` is below every index: a worker that has delivered nothing holds back everything.
-        let complete = awaited.map(|(latest, _)| *latest).min().unwrap_or(Some(i64::MAX));
-        self.release(complete, watch);
-    }
-
-    /// After the join: everything that is still there.
-    fn drain(
-        &mut self,
-        intervals: &Receiver<(usize, Interval)>,
-        watch: &mut impl FnMut(Progress<'_>),
-    ) {
-        while let Ok((worker, interval)) = intervals.try_recv() {
-            self.add(worker, interval);
-        }
-        self.release(Some(i64::MAX), watch);
-    }
-
-    fn add(&mut self, worker: usize, interval: Interval) {
-        self.latest[worker] = Some(interval.index);
-        match self.pending.get_mut(&interval.index) {
-            Some(sum) => sum.add(&interval),
-            None => {
-                self.pending.insert(interval.index, interval);
-            }
-        }
-    }
-
-    fn release(&mut self, complete: Option<i64>, watch: &mut impl FnMut(Progress<'_>)) {
-        while let Some(entry) = self.pending.first_entry() {
-            if Some(*entry.key()) > complete {
-                break;
-            }
-            let row = IntervalRow::from(&entry.remove());
-            watch(Progress::Interval(&row));
-            self.rows.push(row);
-        }
-    }
-}
-
-/// One record out of several, checked: a request that was lost or counted twice is a bug, and no report is worth
-/// printing then.
-fn merge(plan: &Plan, workers: Vec<(Record, Span)>, end: End, started_at: SystemTime) -> Summary {
-    let mut record = Record::default();
-    let mut clients = Vec::new();
-    let mut spans = Vec::new();
-    for (worker_record, span) in workers {
-        record.add(&worker_record);
-        clients.push(worker_record.client);
-        spans.push(span);
-    }
-    record.conserved().expect("every request that was taken ends in exactly one outcome");
-    let (window, origin) = measure(&spans, plan.load.requests.is_some(), end);
-    let latencies = Latencies::of(&record.measured);
-    let cpu_ns = clients.iter().map(|client: &ClientTally| client.cpu_ns).sum();
-    let client = Client { cpu_ns, peak_rss_bytes: sys::peak_rss_bytes(), workers: clients };
-    let verdict = verdict::judge(plan, &record, &client, &latencies);
-    Summary {
-        started_at,
-        engine: "uring",
-        end,
-        window,
-        origin,
-        record,
-        latencies,
-        intervals: Vec::new(),
-        client,
-        host: host::describe(),
-        verdict,
-    }
-}
-
-/// How long the parts of the run really lasted.
-fn measure(spans: &[Span], counted: bool, end: End) -> (Window, Nanos) {
-    let latest = |of: fn(&Span) -> Nanos| spans.iter().map(of).max().unwrap_or_default();
-    let start = spans.iter().map(|span| span.window.start).min().unwrap_or_default();
-    let origin = latest(|span| span.window.origin);
-    let finished = latest(|span| span.finished);
-    // A worker that reached its count was never stopped.
-    let stop = latest(|span| match span.window.stop {
-        Nanos::NEVER => span.finished,
-        stop => stop,
-    });
-    // A count that was reached ends the window with its last request. One that was not is no reason to forget the time
-    // in which nothing came any more.
-    let stop = if counted && end == End::Finished { stop.min(finished).max(origin) } else { stop };
-    let window = Window {
-        warmup_ns: origin.since(start),
-        measured_ns: stop.since(origin),
-        drain_ns: finished.since(stop),
-    };
-    (window, origin)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::measure;
-    use crate::schedule::Window;
-    use crate::summary::End;
-    use crate::time::Nanos;
-    use crate::worker::Span;
-
-    fn span(stop: Nanos, finished: u64) -> Span {
-        Span {
-            window: Window { start: Nanos(10), origin: Nanos(20), stop },
-            finished: Nanos(finished),
-        }
-    }
-
-    fn lengths(spans: &[Span], counted: bool, end: End) -> (u64, u64, u64) {
-        let (window, origin) = measure(spans, counted, end);
-        assert_eq!(origin, Nanos(20));
-        (window.warmup_ns, window.measured_ns, window.drain_ns)
-    }
-
-    #[test]
-    fn a_timed_run_is_as_long_as_planned_and_its_drain_comes_after() {
-        let spans = [span(Nanos(120), 125), span(Nanos(120), 123)];
-        assert_eq!(lengths(&spans, false, End::Finished), (10, 100, 5));
-    }
-
-    #[test]
-    fn a_count_that_was_reached_ends_with_its_last_request() {
-        let spans = [span(Nanos::NEVER, 90), span(Nanos::NEVER, 70)];
-        assert_eq!(lengths(&spans, true, End::Finished), (10, 70, 0));
-        let spans = [span(Nanos(1000), 90), span(Nanos(1000), 70)];
-        assert_eq!(lengths(&spans, true, End::Finished), (10, 70, 0));
-    }
-
-    #[test]
-    fn a_count_that_was_not_reached_includes_the_time_in_which_nothing_came() {
-        let spans = [span(Nanos::NEVER, 30), span(Nanos(500), 40)];
-        assert_eq!(lengths(&spans, true, End::GaveUp), (10, 480, 0));
-        let spans = [span(Nanos(500), 40), span(Nanos(500), 60)];
-        assert_eq!(lengths(&spans, true, End::Interrupted(2)), (10, 480, 0));
     }
 }

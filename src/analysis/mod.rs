@@ -1,0 +1,46 @@
+//! The statistics that say how far the numbers of a run can be believed.
+//!
+//! Pure functions over plain numbers: they must not know plans, records or reports, and read no clock.
+
+pub mod effective;
+pub mod recovery;
+pub mod series;
+pub mod slo;
+pub mod trend;
+pub mod warmup;
+
+/// Generators and queues whose statistics are known, for tests.
+#[cfg(test)]
+pub(crate) mod known {
+    /// SplitMix64 with the draws that simulations need.
+    pub(crate) struct Draws(pub(crate) u64);
+
+    impl Draws {
+        /// Above 0, at most 1.
+        pub(crate) fn uniform(&mut self) -> f64 {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (((mixed ^ (mixed >> 31)) >> 11) + 1) as f64 / (1_u64 << 53) as f64
+        }
+
+        pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
+            -self.uniform().ln() * mean
+        }
+    }
+
+    /// Arrivals and response times of an M/M/1 queue, in seconds.
+    pub(crate) fn queue(seed: u64, rate: f64, load: f64, seconds: f64) -> Vec<(f64, f64)> {
+        let mut draws = Draws(seed);
+        let (mut now, mut free_at) = (0.0_f64, 0.0_f64);
+        let mut answers = Vec::new();
+        loop {
+            now += draws.exponential(1.0 / rate);
+            if now >= seconds {
+                return answers;
+            }
+            free_at = free_at.max(now) + draws.exponential(load / rate);
+            answers.push((now, free_at - now));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What a spike or a burst did to the answers, and how long it took until it was over.
+
+use super::series::{Series, Slice};
+
+/// Undisturbed slices in a row that are taken for the end.
+const CALM_SLICES: usize = 5;
+
+/// What a disturbance did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Recovery {
+    /// The longest latency of what was answered from its start to its end or to the recovery.
+    pub peak_latency_ns: u64,
+    /// Most requests that were due and unanswered at the end of a slice.
+    pub peak_outstanding: u64,
+    /// From the end of the disturbance to the first of several slices in which latencies were again as before; `None`
+    /// when that never came.
+    pub recovered_after_ns: Option<u64>,
+}
+
+/// Looks at the slices from the disturbance's start to `until_ns`, in nanoseconds since the start of the measured
+/// window. Latencies are as before when not significantly more than one in a hundred is above `base_p99_ns`.
+#[must_use]
+pub fn recovery(
+    series: &Series,
+    (from_ns, end_ns): (u64, u64),
+    until_ns: u64,
+    base_p99_ns: u64,
+) -> Recovery {
+    let slice_ns = series.slice_ns();
+    let from = slice_at(series, from_ns);
+    // A burst has no length: what it did is in the slice in which it came, too.
+    let end = slice_at(series, end_ns);
+    let until = slice_at(series, until_ns).max(end);
+    let after = &series.slices()[end..until];
+    let calm = |window: &[Slice]| window.iter().all(|slice| !is_disturbed(slice, base_p99_ns));
+    let enough = CALM_SLICES.min(after.len());
+    let recovered = (0..after.len().saturating_sub(1))
+        .find(|&first| calm(&after[first..(first + enough).min(after.len())]));
+    let over = recovered.map_or(until, |first| end + first + 1).max(end).min(until);
+    let touched = &series.slices()[from.min(over)..over];
+    Recovery {
+        peak_latency_ns: touched.iter().map(|slice| slice.max_ns).max().unwrap_or(0),
+        peak_outstanding: touched.iter().map(|slice| slice.outstanding).max().unwrap_or(0),
+        recovered_after_ns: recovered
+            .map(|first| ((end + first) as u64 * slice_ns).saturating_sub(end_ns)),
+    }
+}
+
+fn slice_at(series: &Series, at_ns: u64) -> usize {
+    let last = series.slices().len();
+    usize::try_from(at_ns / series.slice_ns()).map_or(last, |slice| slice.min(last))
+}
+
+/// Significantly more than one in a hundred answers took longer than before, or nothing was answered at all.
+#[expect(clippy::cast_precision_loss, reason = "statistics need few digits")]
+fn is_disturbed(slice: &Slice, base_p99_ns: u64) -> bool {
+    let expected = slice.count() as f64 / 100.0;
+    let above = slice.above(base_p99_ns) as f64;
+    above > expected + 3.0 * expected.sqrt() + 1.0
+        || (slice.completed == 0 && slice.outstanding > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::recovery;
+    use crate::analysis::series::{Series, Slice};
+
+    const MILLISECOND: u64 = 1_000_000;
+    const SLICE: u64 = 100 * MILLISECOND;
+
+    /// One server of 1000 a second; 500 a second, and 2000 in the second from 5 s on. Every `slow`th request takes
+    /// 20 ms more.
+    fn spiked(slow: u64) -> Series {
+        let mut answers = Vec::new();
+        let mut free_at = 0;
+        let mut at = 0;
+        let mut number = 0;
+        while at < 20_000 * MILLISECOND {
+            free_at = free_at.max(at) + MILLISECOND;
+            let extra = if number % slow == 0 { 20 * MILLISECOND } else { 0 };
+            answers.push((at, free_at + extra));
+            let spike = (5_000..6_000).contains(&(at / MILLISECOND));
+            at += if spike { MILLISECOND / 2 } else { 2 * MILLISECOND };
+            number += 1;
+        }
+        let mut series = Series::new(SLICE);
+        for slice in 0..200 {
+            let range = slice * SLICE..(slice + 1) * SLICE;
+            let inside: Vec<u64> = answers
+                .iter()
+                .filter(|(_, done)| range.contains(done))
+                .map(|(at, done)| done - at)
+                .collect();
+            let open = answers.iter().filter(|(at, done)| *at < range.end && *done >= range.end);
+            let mut latency: Vec<(u64, u64)> = Vec::new();
+            let mut sorted = inside.clone();
+            sorted.sort_unstable();
+            for value in sorted {
+                match latency.last_mut() {
+                    Some(last) if last.0 == value => last.1 += 1,
+                    _ => latency.push((value, 1)),
+                }
+            }
+            series.push(Slice {
+                completed: inside.len() as u64,
+                outstanding: open.count() as u64,
+                max_ns: inside.iter().copied().max().unwrap_or(0),
+                latency,
+                ..Slice::default()
+            });
+        }
+        series
+    }
+
+    #[test]
+    fn a_spike_has_the_peak_and_the_recovery_of_the_closed_form() {
+        let second = 1_000 * MILLISECOND;
+        let found = recovery(&spiked(u64::MAX), (5 * second, 6 * second), u64::MAX, MILLISECOND);
+        assert!(found.peak_latency_ns.abs_diff(second) < 3 * MILLISECOND, "{found:?}");
+        assert!(found.peak_outstanding.abs_diff(1000) <= 100, "{found:?}");
+        let recovered = found.recovered_after_ns.unwrap();
+        assert!(recovered.abs_diff(2 * second) <= SLICE, "{found:?}");
+    }
+
+    #[test]
+    fn slow_requests_that_were_there_before_do_not_prevent_recovery() {
+        let second = 1_000 * MILLISECOND;
+        let found = recovery(&spiked(100), (5 * second, 6 * second), u64::MAX, 20 * MILLISECOND);
+        let recovered = found.recovered_after_ns.unwrap();
+        assert!(recovered.abs_diff(2 * second) <= SLICE, "{found:?}");
+    }
+
+    #[test]
+    fn what_never_gets_better_has_not_recovered() {
+        let second = 1_000 * MILLISECOND;
+        let found = recovery(&spiked(u64::MAX), (5 * second, 6 * second), 7 * second, MILLISECOND);
+        assert_eq!(found.recovered_after_ns, None);
+    }
+}

@@ -1,0 +1,205 @@
+//! What a run looked like slice by slice, in bounded memory.
+
+/// More slices than this are merged in pairs.
+const MOST_SLICES: usize = 2048;
+
+/// What happened in one slice of time, and how long the answers took that came in it.
+#[derive(Clone, Debug, Default)]
+pub struct Slice {
+    /// Requests that came due.
+    pub scheduled: u64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Whole responses.
+    pub completed: u64,
+    /// Requests that ended otherwise than well.
+    pub errors: u64,
+    /// Requests due and unanswered at its end.
+    pub outstanding: u64,
+    /// Those of them that were not sent.
+    pub backlog: u64,
+    /// Sum of the latencies, in nanoseconds.
+    pub sum_ns: u128,
+    /// The largest.
+    pub max_ns: u64,
+    /// Latencies by bucket: its largest value in nanoseconds, and how many are in it; ascending.
+    pub latency: Vec<(u64, u64)>,
+}
+
+impl Slice {
+    /// Latencies in it.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.latency.iter().map(|&(_, count)| count).sum()
+    }
+
+    /// The largest value of the bucket that `quantile` (0.0 to 1.0) falls in; `None` when it is empty.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a rank is a positive number below 2^53"
+    )]
+    pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
+        let rank = ((self.count() as f64 * quantile).ceil() as u64).max(1);
+        let mut seen = 0;
+        self.latency.iter().find_map(|&(highest_ns, count)| {
+            seen += count;
+            (seen >= rank).then_some(highest_ns.min(self.max_ns))
+        })
+    }
+
+    /// Latencies in buckets that lie wholly above `limit_ns`' own.
+    #[must_use]
+    pub fn above(&self, limit_ns: u64) -> u64 {
+        // The bucket that holds the limit is the first whose largest value reaches it.
+        let beyond = self.latency.partition_point(|&(highest_ns, _)| highest_ns < limit_ns);
+        let own = self
+            .latency
+            .get(beyond)
+            .filter(|(highest_ns, _)| is_same_bucket(*highest_ns, limit_ns));
+        let first = beyond + usize::from(own.is_some());
+        self.latency[first..].iter().map(|&(_, count)| count).sum()
+    }
+
+    /// Adds the slice that follows.
+    pub fn extend(&mut self, later: &Self) {
+        self.scheduled += later.scheduled;
+        self.sent += later.sent;
+        self.completed += later.completed;
+        self.errors += later.errors;
+        self.outstanding = later.outstanding;
+        self.backlog = later.backlog;
+        self.sum_ns += later.sum_ns;
+        self.max_ns = self.max_ns.max(later.max_ns);
+        self.latency.extend_from_slice(&later.latency);
+        self.latency.sort_unstable_by_key(|&(highest_ns, _)| highest_ns);
+        self.latency.dedup_by(|from, into| {
+            let same = from.0 == into.0;
+            if same {
+                into.1 += from.1;
+            }
+            same
+        });
+    }
+}
+
+/// Buckets are at most a 64th of their value wide: whether both values may be in one.
+fn is_same_bucket(highest_ns: u64, value_ns: u64) -> bool {
+    highest_ns - value_ns <= value_ns / 64
+}
+
+/// Slices of equal length, from the start of the measured window on.
+#[derive(Clone, Debug)]
+pub struct Series {
+    slice_ns: u64,
+    slices: Vec<Slice>,
+    /// Slices of the original length in one of now, and in the last so far.
+    merged: u64,
+    in_last: u64,
+}
+
+impl Series {
+    /// An empty one with slices of this length.
+    #[must_use]
+    pub fn new(slice_ns: u64) -> Self {
+        Self { slice_ns, slices: Vec::new(), merged: 1, in_last: 1 }
+    }
+
+    /// Adds the next slice, of the length that the series was made with.
+    pub fn push(&mut self, slice: Slice) {
+        if self.in_last < self.merged
+            && let Some(last) = self.slices.last_mut()
+        {
+            last.extend(&slice);
+            self.in_last += 1;
+            return;
+        }
+        if self.slices.len() == MOST_SLICES {
+            self.merge_pairs();
+        }
+        self.slices.push(slice);
+        self.in_last = 1;
+    }
+
+    fn merge_pairs(&mut self) {
+        let pairs = std::mem::take(&mut self.slices);
+        for pair in pairs.chunks(2) {
+            let mut merged = pair[0].clone();
+            pair[1..].iter().for_each(|later| merged.extend(later));
+            self.slices.push(merged);
+        }
+        self.slice_ns *= 2;
+        self.merged *= 2;
+    }
+
+    /// Length of a slice, in nanoseconds.
+    #[must_use]
+    pub fn slice_ns(&self) -> u64 {
+        self.slice_ns
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn slices(&self) -> &[Slice] {
+        &self.slices
+    }
+
+    /// Those that lie wholly between two instants, in nanoseconds since the first one's start.
+    #[must_use]
+    pub fn between(&self, from_ns: u64, to_ns: u64) -> &[Slice] {
+        let bound = |number: u64| {
+            usize::try_from(number).map_or(self.slices.len(), |n| n.min(self.slices.len()))
+        };
+        let first = bound(from_ns.div_ceil(self.slice_ns));
+        let end = bound(to_ns / self.slice_ns).max(first);
+        &self.slices[first..end]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_SLICES, Series, Slice};
+
+    fn slice(value: u64) -> Slice {
+        Slice { completed: 1, outstanding: value, latency: vec![(value, 1)], ..Slice::default() }
+    }
+
+    #[test]
+    fn a_long_series_is_merged_in_pairs_and_loses_nothing() {
+        let mut series = Series::new(10);
+        let pushed = 5 * MOST_SLICES as u64 + 3;
+        for value in 0..pushed {
+            series.push(slice(1000 + value % 7));
+        }
+        assert!(series.slices().len() <= MOST_SLICES);
+        assert_eq!(series.slice_ns(), 10 * 8);
+        assert_eq!(series.slices().iter().map(|slice| slice.completed).sum::<u64>(), pushed);
+        assert_eq!(series.slices().iter().map(Slice::count).sum::<u64>(), pushed);
+        assert_eq!(series.slices()[0].outstanding, 1000);
+    }
+
+    #[test]
+    fn only_whole_slices_are_between_two_instants() {
+        let mut series = Series::new(10);
+        (0..10).for_each(|value| series.push(slice(value)));
+        let between = |from, to| series.between(from, to).len();
+        assert_eq!(
+            (between(0, 100), between(5, 35), between(0, 9), between(90, 1000)),
+            (10, 2, 0, 1)
+        );
+        assert_eq!(between(50, 20), 0);
+    }
+
+    #[test]
+    fn what_shares_a_bucket_with_the_limit_is_not_above_it() {
+        let slice = Slice {
+            latency: vec![(999_423, 5), (1_007_615, 3), (2_000_000, 2)],
+            ..Slice::default()
+        };
+        assert_eq!(slice.above(1_000_500), 2);
+        assert_eq!(slice.above(999_423), 5);
+        assert_eq!((slice.above(0), slice.above(3_000_000)), (10, 0));
+    }
+}

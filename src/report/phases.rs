@@ -1,0 +1,121 @@
+//! The phases of a run in the text report, and what spikes and bursts did.
+
+use crate::plan::{OnOverload, Pacing, Plan};
+use crate::report::format::{self, count, duration, float, length};
+use crate::report::page::Page;
+use crate::summary::{Disturbance, PhaseSummary, Rates, Summary};
+use crate::time::seconds;
+
+/// More bursts than this are summed up.
+const MOST_BURSTS: usize = 8;
+
+/// How requests come, in a few words.
+pub(super) fn pattern(pacing: Option<&Pacing>) -> String {
+    let Some(pacing) = pacing else { return "closed loop".to_owned() };
+    let mut parts = Vec::new();
+    if let Some(rate) = pacing.rate {
+        parts.push(format!("{} requests a second", short_rate(rate.per_second())));
+    }
+    if let Some(stages) = &pacing.stages_text {
+        parts.push(stages.clone());
+    }
+    if !parts.is_empty() {
+        parts.push(pacing.arrivals.name().to_owned());
+    }
+    if let Some(bursts) = pacing.bursts {
+        parts.push(format!("{} at once every {}", count(bursts.size), length(bursts.every_ns)));
+    }
+    let policy = match pacing.on_overload {
+        OnOverload::Queue => String::new(),
+        other => format!(", {} on overload", other.name()),
+    };
+    format!("open loop, {}{policy}", parts.join(", "))
+}
+
+/// A rate without zeros that say nothing: `1,000`, `0.5`.
+fn short_rate(per_second: f64) -> String {
+    let text = format::rate(per_second);
+    text.strip_suffix(".00").map_or(text.clone(), str::to_owned)
+}
+
+/// One row a phase, and what happened in those of a higher rate; nothing when there is only one.
+pub(super) fn table(page: &mut Page, plan: &Plan, summary: &Summary) {
+    let measured = summary.phases.iter().filter(|phase| phase.name != "warmup");
+    let phases: Vec<&PhaseSummary> =
+        measured.filter(|phase| phase.record.counts.scheduled > 0).collect();
+    if phases.len() < 2 && phases.iter().all(|phase| phase.disturbances.is_empty()) {
+        return;
+    }
+    page.gap();
+    let over = if plan.slo.is_empty() { "" } else { "over SLO" };
+    page.head(&format!(
+        "{:<20}{:>11}{:>11}{:>11}{:>11}{:>11}{over:>10}",
+        "Phases", "offered/s", "answered/s", "p50", "p99", "max"
+    ));
+    for phase in &phases {
+        row(page, phase);
+    }
+    page.note("response times of the requests that were due in each phase");
+    for phase in &phases {
+        disturbances(page, phase);
+    }
+}
+
+fn row(page: &mut Page, phase: &PhaseSummary) {
+    let rates = Rates::of(&phase.record, phase.length_ns);
+    let response = &phase.latencies.response;
+    let cell = |quantile: f64| match response.quantile(quantile) {
+        None => "-".to_owned(),
+        Some(value) if value.lower_bound => format!(">={}", duration(float(value.value_ns))),
+        Some(value) => duration(float(value.value_ns)),
+    };
+    let max = response.all.max_ns().map_or("-".to_owned(), |max| duration(float(max)));
+    let over = phase.over_limit.map_or(String::new(), count);
+    let answered =
+        if phase.name == "bursts" { "-".to_owned() } else { format!("{:.1}", rates.achieved_rps) };
+    page.line(&format!(
+        "  {:<18}{:>11}{answered:>11}{:>11}{:>11}{max:>11}{over:>10}",
+        phase.name,
+        format!("{:.1}", rates.offered_rps),
+        cell(0.5),
+        cell(0.99),
+    ));
+}
+
+/// What the spike of a phase did, or each burst.
+fn disturbances(page: &mut Page, phase: &PhaseSummary) {
+    let is_burst = phase.name == "bursts";
+    for disturbance in phase.disturbances.iter().take(MOST_BURSTS) {
+        let what = if is_burst {
+            format!("burst at {:.1} s", disturbance.start_s)
+        } else {
+            format!("{} at {:.1} s", phase.name, disturbance.start_s)
+        };
+        page.fact(&what, &effect(phase, disturbance, is_burst));
+    }
+    let rest = phase.disturbances.len().saturating_sub(MOST_BURSTS);
+    if rest > 0 {
+        let of = |disturbance: &Disturbance| disturbance.recovery.recovered_after_ns;
+        let worst = phase.disturbances.iter().filter_map(of).max();
+        let worst = worst.map_or("none recovered".to_owned(), |ns| {
+            format!("the slowest recovery took {:.2} s", seconds(ns))
+        });
+        page.note(&format!("{rest} more bursts, see --json; {worst}"));
+    }
+}
+
+fn effect(phase: &PhaseSummary, disturbance: &Disturbance, is_burst: bool) -> String {
+    let recovery = &disturbance.recovery;
+    let peak = duration(float(recovery.peak_latency_ns));
+    // The exact peak is known of a phase as a whole; of one burst among many, that at the end of a slice.
+    let outstanding = if is_burst {
+        recovery.peak_outstanding
+    } else {
+        recovery.peak_outstanding.max(phase.record.most_outstanding)
+    };
+    let recovered = match recovery.recovered_after_ns {
+        Some(ns) => format!("back to the p99 from before after {:.2} s", seconds(ns)),
+        None => "not back to the p99 from before".to_owned(),
+    };
+    format!("peak latency {peak}, {} outstanding at most, {recovered}", count(outstanding))
+}

@@ -1,0 +1,163 @@
+//! Every request of a run, one by one: `--log-requests`.
+//!
+//! Times are nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine share, so that a target's own stamps can
+//! be compared with them. JSON lines are for scripts. The binary form has a header of 16 bytes (`MAXQREQ1`, the length of
+//! a row and a zero as 32-bit numbers), then rows of 88 bytes, all little-endian: nine 64-bit numbers (number, intended,
+//! sent, first byte, ended, pool wait, the target's number, received, sent; 2^64-1 where there is none), the connection
+//! (32 bits), status and phase (16 bits each), the outcome (8 bits: the place of its name among ok, unexpected,
+//! http_error, protocol_error, truncated, reset, timeout, in_flight_at_end, unsent), seven zeros.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::record::{Fate, RequestRow};
+use crate::time::Nanos;
+
+const ROW_BYTES: u32 = 88;
+
+/// How requests are written down.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RequestFormat {
+    /// Rows of fixed length.
+    Binary,
+    /// One JSON object a line.
+    Lines,
+}
+
+impl RequestFormat {
+    /// The format that a file's name asks for.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        let lines = path.extension().is_some_and(|name| name == "jsonl" || name == "ndjson");
+        if lines { Self::Lines } else { Self::Binary }
+    }
+}
+
+/// What comes before the first request.
+#[must_use]
+pub fn request_header(format: RequestFormat) -> Vec<u8> {
+    match format {
+        RequestFormat::Lines => Vec::new(),
+        RequestFormat::Binary => {
+            let mut header = b"MAXQREQ1".to_vec();
+            header.extend_from_slice(&ROW_BYTES.to_le_bytes());
+            header.extend_from_slice(&0_u32.to_le_bytes());
+            header
+        }
+    }
+}
+
+/// Requests as they are written; `phases` are the names of all phases.
+#[must_use]
+pub fn request_rows(rows: &[RequestRow], format: RequestFormat, phases: &[String]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for row in rows {
+        match format {
+            RequestFormat::Lines => line(&mut bytes, row, phases),
+            RequestFormat::Binary => binary(&mut bytes, row),
+        }
+    }
+    bytes
+}
+
+fn line(bytes: &mut Vec<u8>, row: &RequestRow, phases: &[String]) {
+    let at = |instant: Option<Nanos>| instant.map(|instant| instant.0);
+    let text = json!({
+        "number": row.number,
+        "phase": phases.get(usize::from(row.phase.0)),
+        "outcome": row.fate.name(),
+        "status": (row.status > 0).then_some(row.status),
+        "connection": (row.connection < u32::MAX).then_some(row.connection),
+        "intended_ns": row.intended.0,
+        "sent_ns": at(row.sent),
+        "first_byte_ns": at(row.first_byte),
+        "ended_ns": row.ended.0,
+        "pool_wait_ns": row.pool_ns,
+        "server_number": row.server.number,
+        "server_received_ns": at(row.server.received),
+        "server_sent_ns": at(row.server.sent),
+    });
+    bytes.extend_from_slice(text.to_string().as_bytes());
+    bytes.push(b'\n');
+}
+
+fn binary(bytes: &mut Vec<u8>, row: &RequestRow) {
+    let at = |instant: Option<Nanos>| instant.map_or(u64::MAX, |instant| instant.0);
+    let outcome = Fate::ALL.iter().position(|fate| *fate == row.fate).unwrap_or(0);
+    for number in [
+        row.number,
+        row.intended.0,
+        at(row.sent),
+        at(row.first_byte),
+        row.ended.0,
+        row.pool_ns,
+        row.server.number.unwrap_or(u64::MAX),
+        at(row.server.received),
+        at(row.server.sent),
+    ] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(&row.connection.to_le_bytes());
+    bytes.extend_from_slice(&row.status.to_le_bytes());
+    bytes.extend_from_slice(&row.phase.0.to_le_bytes());
+    bytes.push(u8::try_from(outcome).unwrap_or(u8::MAX));
+    bytes.extend_from_slice(&[0; 7]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROW_BYTES, RequestFormat, request_header, request_rows};
+    use crate::record::{Fate, RequestRow, ServerStamps};
+    use crate::schedule::PhaseIndex;
+    use crate::time::Nanos;
+    use std::path::Path;
+
+    fn row() -> RequestRow {
+        RequestRow {
+            number: 7,
+            phase: PhaseIndex(1),
+            fate: Fate::Unsent,
+            status: 0,
+            connection: u32::MAX,
+            intended: Nanos(1_000),
+            sent: None,
+            first_byte: None,
+            ended: Nanos(9_000),
+            pool_ns: 8_000,
+            server: ServerStamps { number: Some(3), ..ServerStamps::default() },
+        }
+    }
+
+    #[test]
+    fn a_name_chooses_the_format() {
+        assert_eq!(RequestFormat::of(Path::new("a.jsonl")), RequestFormat::Lines);
+        assert_eq!(RequestFormat::of(Path::new("a.ndjson")), RequestFormat::Lines);
+        assert_eq!(RequestFormat::of(Path::new("a.bin")), RequestFormat::Binary);
+    }
+
+    #[test]
+    fn a_binary_row_has_its_length_and_its_numbers_in_place() {
+        let bytes = request_rows(&[row(), row()], RequestFormat::Binary, &[]);
+        assert_eq!(bytes.len(), 2 * ROW_BYTES as usize);
+        let number = |at: usize| u64::from_le_bytes(bytes[at * 8..at * 8 + 8].try_into().unwrap());
+        assert_eq!(
+            [number(0), number(1), number(2), number(4), number(6)],
+            [7, 1000, u64::MAX, 9000, 3]
+        );
+        assert_eq!((bytes[76], bytes[78], bytes[80]), (0, 1, 8));
+        assert_eq!(request_header(RequestFormat::Binary).len(), 16);
+    }
+
+    #[test]
+    fn a_line_is_one_json_object_with_null_for_what_did_not_happen() {
+        let phases = ["warmup".to_owned(), "measured".to_owned()];
+        let text =
+            String::from_utf8(request_rows(&[row()], RequestFormat::Lines, &phases)).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["phase"], "measured");
+        assert_eq!(value["outcome"], "unsent");
+        assert!(value["sent_ns"].is_null() && value["connection"].is_null());
+        assert!(text.ends_with('\n') && text.lines().count() == 1);
+    }
+}

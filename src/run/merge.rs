@@ -1,0 +1,325 @@
+//! One summary out of what the workers of a run bring home.
+//!
+//! Pure: everything has been measured when this begins. It must not know threads or engines.
+
+use std::time::SystemTime;
+
+use super::observer::Observer;
+use crate::analysis::recovery::recovery;
+use crate::analysis::series::Slice;
+use crate::analysis::slo::Metric;
+use crate::analysis::warmup::{Steady, mser5};
+use crate::host;
+use crate::plan::Plan;
+use crate::pressure::Pressure;
+use crate::record::{ClientTally, PhaseRecord, Record};
+use crate::schedule::{PhaseIndex, PhaseSpan};
+use crate::summary::{Client, Disturbance, End, Gate, Latencies, PhaseSummary, Summary, Window};
+use crate::sys;
+use crate::time::{Nanos, monotonic, seconds};
+use crate::verdict::{self, Evidence};
+use crate::worker::Span;
+
+/// Bursts that are told apart; further ones are only counted.
+const MOST_DISTURBANCES: usize = 256;
+
+/// What is there when all workers have been joined.
+pub(super) struct Finished {
+    pub(super) workers: Vec<(Record, Span)>,
+    pub(super) end: End,
+    pub(super) started_at: SystemTime,
+    pub(super) observer: Observer,
+    pub(super) pressure: Pressure,
+}
+
+/// One record out of several, checked: a request that was lost or counted twice is a bug, and no report is worth
+/// printing then.
+pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
+    let Finished { workers, end, started_at, observer, pressure } = finished;
+    let mut record = Record::new(plan.timeline.phases().len(), plan.schedule.is_some());
+    let mut clients = Vec::new();
+    let mut spans = Vec::new();
+    for (worker_record, span) in workers {
+        record.add(&worker_record);
+        clients.push(worker_record.client);
+        spans.push(span);
+    }
+    record.conserved().expect("every request that was taken ends in exactly one outcome");
+    let counted = plan.load.requests.is_some() && plan.load.pacing.is_none();
+    let (mut window, origin) = measure(&spans, counted, end);
+    let planned = plan.timeline.phases();
+    let (steady, phases) = if plan.load.auto_warmup {
+        let (steady, cut) = steady_from(&record);
+        record.cut_warmup(cut);
+        let phases = cut_phases(planned, cut);
+        let cut_ns = phases[1].start_ns - planned[1].start_ns;
+        window.warmup_ns += cut_ns;
+        window.measured_ns = window.measured_ns.saturating_sub(cut_ns);
+        (steady, phases)
+    } else {
+        (true, planned.to_vec())
+    };
+    let measured = record.measured();
+    let cut_ns = window.warmup_ns.saturating_sub(planned[0].end_ns);
+    let slices = observer.series.between(cut_ns, cut_ns + window.measured_ns);
+    let latencies = Latencies::of(&measured, slices);
+    let phases = summarise(plan, &record, &phases, &window, &observer);
+    let cpu_ns = clients.iter().map(|client: &ClientTally| client.cpu_ns).sum();
+    let client = Client {
+        cpu_ns,
+        peak_rss_bytes: sys::peak_rss_bytes(),
+        clock_read_ns: clock_read_ns(),
+        workers: clients,
+    };
+    let host = host::describe();
+    let evidence = Evidence {
+        plan,
+        record: &record,
+        measured: &measured,
+        latencies: &latencies,
+        client: &client,
+        pressure: &pressure,
+        host: &host,
+        calibration: plan.calibration.as_ref(),
+        slices,
+        slice_ns: observer.series.slice_ns(),
+        origin,
+        steady,
+        end,
+        measured_ns: window.measured_ns,
+    };
+    let verdict = verdict::judge(&evidence);
+    let gates = gates(plan, &measured, &latencies);
+    Summary {
+        started_at,
+        engine: "uring",
+        end,
+        window,
+        origin,
+        record,
+        measured,
+        latencies,
+        phases,
+        series: observer.series,
+        intervals: observer.rows,
+        gates,
+        client,
+        pressure,
+        host,
+        verdict,
+    }
+}
+
+/// From which slice on nothing changes any more, and how many of them are to be cut.
+fn steady_from(record: &Record) -> (bool, usize) {
+    let means: Vec<f64> =
+        record.phases[1..].iter().filter_map(|phase| phase.responded().mean_ns()).collect();
+    match mser5(&means) {
+        Some(Steady::From(cut)) => (true, cut),
+        Some(Steady::Never) => (false, 0),
+        None => (true, 0),
+    }
+}
+
+/// The warm-up and the rest after cutting some of the measured phases.
+fn cut_phases(planned: &[PhaseSpan], cut: usize) -> Vec<PhaseSpan> {
+    let last = planned.len() - 1;
+    let start_ns = planned.get(1 + cut).map_or(planned[last].end_ns, |phase| phase.start_ns);
+    let (warmup, end_ns) = (&planned[0], planned[last].end_ns);
+    vec![
+        PhaseSpan { name: warmup.name.clone(), start_ns: warmup.start_ns, end_ns: start_ns },
+        PhaseSpan { name: "measured".to_owned(), start_ns, end_ns },
+    ]
+}
+
+/// Each phase by itself, as far as the run came.
+fn summarise(
+    plan: &Plan,
+    record: &Record,
+    phases: &[PhaseSpan],
+    window: &Window,
+    observer: &Observer,
+) -> Vec<PhaseSummary> {
+    let origin_ns = plan.timeline.phases()[0].end_ns;
+    let cut_ns = window.warmup_ns.saturating_sub(origin_ns);
+    let over_ns = origin_ns + cut_ns + window.measured_ns;
+    let limit_ns = plan.slo.iter().find_map(|clause| clause.latency_limit_ns());
+    let mut summaries: Vec<PhaseSummary> = Vec::new();
+    for (phase, record) in phases.iter().zip(&record.phases) {
+        let (start_ns, end_ns) = (phase.start_ns.min(over_ns), phase.end_ns.min(over_ns));
+        let offset = |at_ns: u64| Nanos(at_ns).seconds_from(Nanos(origin_ns));
+        let range = |at_ns: u64| at_ns.saturating_sub(origin_ns);
+        let slices: &[Slice] = if end_ns > origin_ns {
+            observer.series.between(range(start_ns), range(end_ns))
+        } else {
+            &[]
+        };
+        let latencies = Latencies::of(record, slices);
+        summaries.push(PhaseSummary {
+            name: phase.name.clone(),
+            start_s: offset(start_ns),
+            end_s: offset(end_ns),
+            length_ns: end_ns - start_ns,
+            over_limit: limit_ns.map(|limit_ns| over_limit(record, &latencies, limit_ns)),
+            record: record.clone(),
+            latencies,
+            disturbances: Vec::new(),
+        });
+    }
+    find_disturbances(plan, &mut summaries, observer);
+    // A warm-up that did not last is no phase.
+    if summaries.first().is_some_and(|warmup| warmup.length_ns == 0) {
+        summaries.remove(0);
+    }
+    summaries
+}
+
+/// Requests that took longer than a gate allows, or never got an answer.
+fn over_limit(record: &PhaseRecord, latencies: &Latencies, limit_ns: u64) -> u64 {
+    let answered = &latencies.response.answered;
+    let within =
+        if answered.count() == 0 { 0 } else { answered.buckets().count_between(0, limit_ns) };
+    record.counts.scheduled - within.min(record.counts.scheduled)
+}
+
+/// What stages of a higher rate than the one before, and bursts, did to the latency, and for how long.
+fn find_disturbances(plan: &Plan, phases: &mut [PhaseSummary], observer: &Observer) {
+    let Some(pacing) = &plan.load.pacing else { return };
+    let series = &observer.series;
+    let p99 = |phase: &PhaseSummary| phase.latencies.response.all.quantile_ns(0.99);
+    let at_ns = |at_s: f64| Nanos::from_seconds(at_s).0;
+    for stage in 1..pacing.stages.len() {
+        let (before, spike) = (&pacing.stages[stage - 1], &pacing.stages[stage]);
+        let rises = spike.from.per_second().max(spike.to.per_second()) > before.to.per_second();
+        // Phase 0 is the warm-up, so that stage `i` is phase `i + 1`.
+        let (Some(base), true) = (phases.get(stage).and_then(p99), rises) else { continue };
+        let Some(phase) = phases.get(stage + 1) else { continue };
+        let (start_s, end_s) = (phase.start_s, phase.end_s);
+        if end_s <= start_s {
+            continue;
+        }
+        let until_s = phases.get(stage + 2).map_or(end_s, |next| next.end_s.max(end_s));
+        let is_last = stage + 1 == pacing.stages.len();
+        let until_ns = if is_last { u64::MAX } else { at_ns(until_s) };
+        let found = recovery(series, (at_ns(start_s), at_ns(end_s)), until_ns, base);
+        phases[stage + 1].disturbances.push(Disturbance { start_s, end_s, recovery: found });
+    }
+    if let (Some(bursts), Some(PhaseIndex(index))) = (pacing.bursts, plan.timeline.bursts()) {
+        let between = phases.get(1).and_then(p99).unwrap_or(0);
+        let phase = &mut phases[usize::from(index)];
+        let end_ns = at_ns(phase.end_s);
+        for burst in (0..).map(|burst| burst * bursts.every_ns).take_while(|&at| at < end_ns) {
+            if phase.disturbances.len() == MOST_DISTURBANCES {
+                break;
+            }
+            let next = burst + bursts.every_ns;
+            let until_ns = if next < end_ns { next } else { u64::MAX };
+            let found = recovery(series, (burst, burst), until_ns, between);
+            let at_s = seconds(burst);
+            phase.disturbances.push(Disturbance { start_s: at_s, end_s: at_s, recovery: found });
+        }
+    }
+}
+
+/// Which gates hold over the measured window.
+fn gates(plan: &Plan, measured: &PhaseRecord, latencies: &Latencies) -> Vec<Gate> {
+    let gate = |clause: &crate::analysis::slo::Clause| {
+        let response = &latencies.response;
+        let float = |value_ns: u64| seconds(value_ns) * 1e9;
+        let value = match clause.metric {
+            Metric::Quantile(quantile) => response.all.quantile_ns(quantile).map(float),
+            Metric::Max => response.all.max_ns().map(float),
+            Metric::Mean => response.all.mean_ns(),
+            Metric::Errors => error_share(measured),
+        };
+        let holds = value.is_some_and(|value| clause.holds(value));
+        Gate { clause: clause.clone(), value, holds }
+    };
+    plan.slo.iter().map(gate).collect()
+}
+
+/// What one look at the clock takes, in nanoseconds: the shortest of a few tries.
+fn clock_read_ns() -> u64 {
+    const READS: u64 = 100;
+    let tries = (0..10).map(|_| {
+        let begun = monotonic();
+        for _ in 0..READS {
+            std::hint::black_box(monotonic());
+        }
+        monotonic().since(begun) / (READS + 1)
+    });
+    tries.min().unwrap_or(0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a share is shown with few digits")]
+fn error_share(measured: &PhaseRecord) -> Option<f64> {
+    let scheduled = measured.counts.scheduled;
+    let bad = scheduled - measured.counts.ok;
+    (scheduled > 0).then(|| bad as f64 / scheduled as f64)
+}
+
+/// How long the parts of the run really lasted.
+fn measure(spans: &[Span], counted: bool, end: End) -> (Window, Nanos) {
+    let latest = |of: fn(&Span) -> Nanos| spans.iter().map(of).max().unwrap_or_default();
+    let start = spans.iter().map(|span| span.window.start).min().unwrap_or_default();
+    let origin = latest(|span| span.window.origin);
+    let finished = latest(|span| span.finished);
+    // A worker that reached its count was never stopped.
+    let stop = latest(|span| match span.window.stop {
+        Nanos::NEVER => span.finished,
+        stop => stop,
+    });
+    // A count that was reached ends the window with its last request. One that was not is no reason to forget the time
+    // in which nothing came any more.
+    let stop = if counted && end == End::Finished { stop.min(finished).max(origin) } else { stop };
+    let window = Window {
+        warmup_ns: origin.since(start),
+        measured_ns: stop.since(origin),
+        drain_ns: finished.since(stop),
+    };
+    (window, origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::measure;
+    use crate::schedule::Window;
+    use crate::summary::End;
+    use crate::time::Nanos;
+    use crate::worker::Span;
+
+    fn span(stop: Nanos, finished: u64) -> Span {
+        Span {
+            window: Window { start: Nanos(10), origin: Nanos(20), stop, interval_ns: 1 },
+            finished: Nanos(finished),
+        }
+    }
+
+    fn lengths(spans: &[Span], counted: bool, end: End) -> (u64, u64, u64) {
+        let (window, origin) = measure(spans, counted, end);
+        assert_eq!(origin, Nanos(20));
+        (window.warmup_ns, window.measured_ns, window.drain_ns)
+    }
+
+    #[test]
+    fn a_timed_run_is_as_long_as_planned_and_its_drain_comes_after() {
+        let spans = [span(Nanos(120), 125), span(Nanos(120), 123)];
+        assert_eq!(lengths(&spans, false, End::Finished), (10, 100, 5));
+    }
+
+    #[test]
+    fn a_count_that_was_reached_ends_with_its_last_request() {
+        let spans = [span(Nanos::NEVER, 90), span(Nanos::NEVER, 70)];
+        assert_eq!(lengths(&spans, true, End::Finished), (10, 70, 0));
+        let spans = [span(Nanos(1000), 90), span(Nanos(1000), 70)];
+        assert_eq!(lengths(&spans, true, End::Finished), (10, 70, 0));
+    }
+
+    #[test]
+    fn a_count_that_was_not_reached_includes_the_time_in_which_nothing_came() {
+        let spans = [span(Nanos::NEVER, 30), span(Nanos(500), 40)];
+        assert_eq!(lengths(&spans, true, End::GaveUp), (10, 480, 0));
+        let spans = [span(Nanos(500), 40), span(Nanos(500), 60)];
+        assert_eq!(lengths(&spans, true, End::Interrupted(2)), (10, 480, 0));
+    }
+}

@@ -1,0 +1,136 @@
+//! Watches the workers of a run: their intervals become rows a second and slices for statistics, and what is logged goes
+//! to whoever writes it.
+//!
+//! Owned by the thread that waits for the workers. It must not slow them down: they only ever put something into a
+//! channel.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
+use std::thread;
+
+use super::{News, OPENING_EVERY, Progress, WATCH_EVERY};
+use crate::analysis::series::{Series, Slice};
+use crate::engine::Gauges;
+use crate::record::Interval;
+use crate::summary::IntervalRow;
+use crate::time::NANOS_PER_SECOND;
+
+/// Puts the intervals of several workers together, slice by slice and second by second.
+pub(super) struct Observer {
+    /// The last interval that each worker has delivered.
+    latest: Vec<Option<i64>>,
+    pending: BTreeMap<i64, Interval>,
+    /// Slices of a second.
+    slices_per_second: i64,
+    /// The second that is being put together.
+    second: Option<Interval>,
+    pub(super) rows: Vec<IntervalRow>,
+    pub(super) series: Series,
+}
+
+impl Observer {
+    pub(super) fn new(workers: usize, slice_ns: u64) -> Self {
+        Self {
+            latest: vec![None; workers],
+            pending: BTreeMap::new(),
+            slices_per_second: i64::try_from(NANOS_PER_SECOND / slice_ns).unwrap_or(1).max(1),
+            second: None,
+            rows: Vec::new(),
+            series: Series::new(slice_ns),
+        }
+    }
+
+    /// Waits a moment for intervals, and tells of those that every worker has delivered or will not deliver any more.
+    pub(super) fn listen(
+        &mut self,
+        news: &News,
+        gauges: &[Gauges],
+        watch: &mut impl FnMut(Progress<'_>),
+    ) {
+        // Who is done has delivered everything: that must be known before the last look into the channel.
+        let done: Vec<bool> =
+            gauges.iter().map(|gauges| gauges.done.load(Ordering::Acquire)).collect();
+        match news.intervals.recv_timeout(WATCH_EVERY) {
+            Ok((worker, interval)) => self.add(worker, interval),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(OPENING_EVERY),
+        }
+        self.take(news, watch);
+        let awaited = self.latest.iter().zip(done).filter(|(_, done)| !done);
+        // `None` is below every index: a worker that has delivered nothing holds back everything.
+        let complete = awaited.map(|(latest, _)| *latest).min().unwrap_or(Some(i64::MAX));
+        self.release(complete, watch);
+    }
+
+    /// After the join: everything that is still there.
+    pub(super) fn drain(&mut self, news: &News, watch: &mut impl FnMut(Progress<'_>)) {
+        self.take(news, watch);
+        self.release(Some(i64::MAX), watch);
+        self.end_second(watch);
+    }
+
+    /// Takes what has come without waiting for more.
+    fn take(&mut self, news: &News, watch: &mut impl FnMut(Progress<'_>)) {
+        while let Ok((worker, interval)) = news.intervals.try_recv() {
+            self.add(worker, interval);
+        }
+        while let Ok(rows) = news.requests.try_recv() {
+            watch(Progress::Requests(&rows));
+        }
+    }
+
+    fn add(&mut self, worker: usize, interval: Interval) {
+        self.latest[worker] = Some(interval.index);
+        match self.pending.get_mut(&interval.index) {
+            Some(sum) => sum.add(&interval),
+            None => {
+                self.pending.insert(interval.index, interval);
+            }
+        }
+    }
+
+    fn release(&mut self, complete: Option<i64>, watch: &mut impl FnMut(Progress<'_>)) {
+        while let Some(entry) = self.pending.first_entry() {
+            if Some(*entry.key()) > complete {
+                break;
+            }
+            let slice = entry.remove();
+            if slice.index >= 0 {
+                self.series.push(slice_of(&slice));
+            }
+            let second = slice.index.div_euclid(self.slices_per_second);
+            let is_last = (slice.index + 1).rem_euclid(self.slices_per_second) == 0;
+            match &mut self.second {
+                Some(sum) => sum.extend(&slice),
+                None => self.second = Some(Interval { index: second, ..slice }),
+            }
+            if is_last {
+                self.end_second(watch);
+            }
+        }
+    }
+
+    fn end_second(&mut self, watch: &mut impl FnMut(Progress<'_>)) {
+        if let Some(second) = self.second.take() {
+            let row = IntervalRow::from(&second);
+            watch(Progress::Interval(&row, &second.latency));
+            self.rows.push(row);
+        }
+    }
+}
+
+/// What statistics need of a slice, in as little memory as its answers took different times.
+fn slice_of(interval: &Interval) -> Slice {
+    Slice {
+        scheduled: interval.scheduled,
+        sent: interval.sent,
+        completed: interval.completed,
+        errors: interval.errors,
+        outstanding: interval.in_flight + interval.backlog,
+        backlog: interval.backlog,
+        sum_ns: interval.latency.sum_ns(),
+        max_ns: interval.latency.max_ns().unwrap_or(0),
+        latency: interval.latency.occupied().collect(),
+    }
+}

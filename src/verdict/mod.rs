@@ -1,0 +1,281 @@
+//! Is this measurement valid, and who was the bottleneck? Pure over what is known of a finished run.
+//!
+//! `rules` looks at one thing each and says what it found; this file draws the conclusion.
+
+mod rules;
+
+use crate::analysis::series::Slice;
+use crate::analysis::trend::growth;
+use crate::calibration::Calibration;
+use crate::plan::{Plan, pacing};
+use crate::pressure::Pressure;
+use crate::record::{PhaseRecord, Record};
+use crate::summary::{Client, End, Host, Latencies, Rates, fewest_samples, work_share};
+use crate::time::{Nanos, seconds};
+
+/// The answer, in the order in which the first that holds is taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Code {
+    /// The workers had no time left: the server may do more.
+    ClientLimited,
+    /// Too few connections were open to offer what was asked.
+    ConnectionLimited,
+    /// Too few responses for the quantiles asked of them.
+    InsufficientSamples,
+    /// The run had not settled down when it ended.
+    NotSteady,
+    /// The workers waited for the server.
+    ServerLimited,
+    /// More came in than went out: latencies depend on how long the run is.
+    Unstable,
+    /// Nothing speaks against it.
+    Valid,
+}
+
+impl Code {
+    /// The stable name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClientLimited => "client_limited",
+            Self::ConnectionLimited => "connection_limited",
+            Self::InsufficientSamples => "insufficient_samples",
+            Self::NotSteady => "not_steady",
+            Self::ServerLimited => "server_limited",
+            Self::Unstable => "unstable",
+            Self::Valid => "valid",
+        }
+    }
+}
+
+/// How much a reason weighs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Level {
+    /// Worth knowing.
+    Info,
+    /// Look twice.
+    Warn,
+    /// The numbers do not mean what they seem to.
+    Invalid,
+}
+
+impl Level {
+    /// The stable name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// One rule that fired, with its evidence.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reason {
+    /// Stable short name of the rule.
+    pub rule: &'static str,
+    /// How much it weighs.
+    pub level: Level,
+    /// The evidence in a sentence.
+    pub text: String,
+}
+
+/// The verdict on a run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Verdict {
+    /// The first code that holds.
+    pub code: Code,
+    /// Whether the numbers mean what they seem to.
+    pub valid: bool,
+    /// One sentence for people.
+    pub sentence: String,
+    /// All rules that fired.
+    pub reasons: Vec<Reason>,
+}
+
+/// All that a verdict is drawn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// What was asked for.
+    pub plan: &'a Plan,
+    /// What all workers saw.
+    pub record: &'a Record,
+    /// The measured phases together.
+    pub measured: &'a PhaseRecord,
+    /// Their latencies.
+    pub latencies: &'a Latencies,
+    /// What the client used.
+    pub client: &'a Client,
+    /// What the machine did meanwhile.
+    pub pressure: &'a Pressure,
+    /// The machine.
+    pub host: &'a Host,
+    /// What this client can do on this machine, where that was measured.
+    pub calibration: Option<&'a Calibration>,
+    /// The measured window, slice by slice.
+    pub slices: &'a [Slice],
+    /// Length of a slice, in nanoseconds.
+    pub slice_ns: u64,
+    /// Zero of the run's clock.
+    pub origin: Nanos,
+    /// An automatic warm-up found an end.
+    pub steady: bool,
+    /// How the run ended.
+    pub end: End,
+    /// Length of the measured window, in nanoseconds.
+    pub measured_ns: u64,
+}
+
+impl Evidence<'_> {
+    /// Whether requests came by a schedule.
+    fn is_open(&self) -> bool {
+        self.plan.load.pacing.is_some()
+    }
+
+    /// Whether the load was the same all the time.
+    fn is_constant(&self) -> bool {
+        pacing::is_constant(self.plan.load.pacing.as_ref())
+    }
+
+    /// The share of time for which the busiest worker had work.
+    fn busiest(&self) -> f64 {
+        self.client.workers.iter().map(work_share).fold(0.0, f64::max)
+    }
+
+    fn rates(&self) -> Rates {
+        Rates::of(self.measured, self.measured_ns)
+    }
+
+    /// Requests that were due and unanswered at the end of each slice, with its time in seconds.
+    #[expect(clippy::cast_precision_loss, reason = "statistics need few digits")]
+    fn outstanding(&self) -> Vec<(f64, f64)> {
+        let at_s = |index: usize| seconds(self.slice_ns) * (index + 1) as f64;
+        let outstanding = |(index, slice): (usize, &Slice)| (at_s(index), slice.outstanding as f64);
+        self.slices.iter().enumerate().map(outstanding).collect()
+    }
+}
+
+/// From this share of its time on, a worker counts as saturated.
+const SATURATED_SHARE: f64 = 0.95;
+
+/// Judges a run.
+#[must_use]
+pub fn judge(evidence: &Evidence<'_>) -> Verdict {
+    let reasons = rules::all(evidence);
+    let invalid = |rules: &[&str]| {
+        reasons.iter().find(|reason| reason.level == Level::Invalid && rules.contains(&reason.rule))
+    };
+    let has = |rule: &str| reasons.iter().find(|reason| reason.rule == rule);
+    let (code, sentence) = if evidence.end == End::Overloaded {
+        (Code::ConnectionLimited, overloaded(evidence))
+    } else if let Some(found) = client_limited(evidence, invalid(&["C1", "C2", "C3", "C5"])) {
+        (Code::ClientLimited, found)
+    } else if let Some(slope) = unstable(evidence) {
+        let rate = evidence.rates().offered_rps;
+        (
+            Code::Unstable,
+            format!(
+                "what waited for an answer grew by {slope:.0} a second at {rate:.0} requests a second: latencies depend on how long the run is"
+            ),
+        )
+    } else if let Some(reason) = has("C7") {
+        (Code::ConnectionLimited, reason.text.clone())
+    } else if evidence.record.connections.opened < evidence.record.connections.asked {
+        let connections = &evidence.record.connections;
+        let (opened, asked) = (connections.opened, connections.asked);
+        (Code::ConnectionLimited, format!("only {opened} of {asked} connections could be opened"))
+    } else if let Some(reason) = has("W1") {
+        (Code::NotSteady, reason.text.clone())
+    } else if let Some(sentence) = too_few(evidence) {
+        (Code::InsufficientSamples, sentence)
+    } else {
+        fine(evidence)
+    };
+    // A saturated worker is no fault in a closed loop: it is what the load was limited by.
+    let harmless = match code {
+        Code::Valid | Code::ServerLimited => true,
+        Code::ClientLimited => !evidence.is_open(),
+        Code::ConnectionLimited => has("C7").is_some() && evidence.end != End::Overloaded,
+        Code::InsufficientSamples | Code::NotSteady | Code::Unstable => false,
+    };
+    let valid = harmless && reasons.iter().all(|reason| reason.level != Level::Invalid);
+    Verdict { code, valid, sentence, reasons }
+}
+
+fn client_limited(evidence: &Evidence<'_>, invalid: Option<&Reason>) -> Option<String> {
+    let busiest = evidence.busiest();
+    match invalid {
+        Some(reason) if evidence.is_open() => Some(reason.text.clone()),
+        _ if busiest >= SATURATED_SHARE && !evidence.is_open() => Some(format!(
+            "the busiest worker worked {} of the time: the server may do more than this",
+            percent(busiest)
+        )),
+        _ => None,
+    }
+}
+
+fn overloaded(evidence: &Evidence<'_>) -> String {
+    let most = evidence.plan.load.pacing.as_ref().map_or(0, |pacing| pacing.max_in_flight);
+    format!(
+        "a request was due while {most} were in flight, and --on-overload abort ends the run then"
+    )
+}
+
+/// The growth of what is unanswered over the second half of a constant load, in requests a second.
+fn unstable(evidence: &Evidence<'_>) -> Option<f64> {
+    if !evidence.is_open() || !evidence.is_constant() {
+        return None;
+    }
+    growth(&evidence.outstanding(), evidence.rates().offered_rps)
+}
+
+fn too_few(evidence: &Evidence<'_>) -> Option<String> {
+    let response = &evidence.latencies.response;
+    let (count, needed) = (response.all.count(), fewest_samples(0.99));
+    let effective = response.effective_count(0.99).unwrap_or(count);
+    if effective >= needed {
+        return None;
+    }
+    Some(if effective < count && count >= needed {
+        format!(
+            "{count} responses that depend on one another tell as much as {effective}, too few for a p99, which needs {needed}: run longer"
+        )
+    } else {
+        format!("{count} responses are too few for a p99, which needs {needed}")
+    })
+}
+
+fn fine(evidence: &Evidence<'_>) -> (Code, String) {
+    if !evidence.is_open() {
+        let share = percent(1.0 - evidence.busiest());
+        return (
+            Code::ServerLimited,
+            format!("the workers waited for the server {share} of the time"),
+        );
+    }
+    let rates = evidence.rates();
+    let counts = &evidence.measured.counts;
+    let kept = counts.ok + counts.unexpected + counts.http_error;
+    if counts.scheduled > 0 && kept * 100 < counts.scheduled * 99 {
+        let missing = counts.scheduled - kept;
+        let scheduled = counts.scheduled;
+        return (
+            Code::ServerLimited,
+            format!("{missing} of {scheduled} requests got no whole answer"),
+        );
+    }
+    let sentence = format!(
+        "{:.1} requests a second were offered and {:.1} answered; the client kept its schedule",
+        rates.offered_rps, rates.achieved_rps
+    );
+    (Code::Valid, sentence)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests;

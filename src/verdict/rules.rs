@@ -1,0 +1,370 @@
+//! The rules: each looks at one sign and says what it found, with its numbers.
+//!
+//! `C` rules are about the client and its machine, `W` about the run itself, `S` about the server and the network, `E`
+//! about errors. Thresholds were set against clients that were starved on purpose: a CPU quota, a competitor on the same
+//! core, a stopped process; see `tests/accuracy`.
+
+use super::{Evidence, Level, Reason, SATURATED_SHARE, percent};
+use crate::analysis::trend::drifts;
+use crate::failure::Phase;
+use crate::time::seconds;
+
+/// Client lag above this is worth a warning.
+const LAG_WARN_NS: u64 = 100_000;
+/// A single lag above this is.
+const LONGEST_LAG_WARN_NS: u64 = 10_000_000;
+/// Client lag below this never makes a run invalid: a sleeping core takes as long to wake up.
+const LAG_INVALID_NS: u64 = 1_000_000;
+/// A turn of the loop above this is slow.
+const TURN_WARN_NS: u64 = 1_000_000;
+/// Reading the clock above this is slow.
+const CLOCK_WARN_NS: u64 = 200;
+
+/// Everything that fired.
+pub(super) fn all(evidence: &Evidence<'_>) -> Vec<Reason> {
+    [
+        client_lag,
+        behind_schedule,
+        saturated,
+        slow_turns,
+        taken_away,
+        late_looks,
+        connections,
+        refused,
+        same_host,
+        clock,
+        near_ceiling,
+        not_steady,
+        network,
+        bad_responses,
+    ]
+    .into_iter()
+    .flat_map(|rule| rule(evidence))
+    .collect()
+}
+
+fn found(rule: &'static str, level: Level, text: String) -> Vec<Reason> {
+    vec![Reason { rule, level, text }]
+}
+
+/// C1: the client sent late or looked late.
+fn client_lag(evidence: &Evidence<'_>) -> Vec<Reason> {
+    let Some(lags) = &evidence.latencies.lags else { return Vec::new() };
+    let p99 = lags.client.all.quantile_ns(0.99).unwrap_or(0);
+    let longest = lags.client.all.max_ns().unwrap_or(0);
+    let response = evidence.latencies.response.all.quantile_ns(0.99).unwrap_or(0);
+    let (lag, whole) = (milliseconds(p99), milliseconds(response));
+    let stalled = evidence.client.together().late_ns;
+    let at_s = evidence.client.together().late_at.seconds_from(evidence.origin);
+    if p99 > LAG_INVALID_NS.max(response / 5) {
+        return found(
+            "C1",
+            Level::Invalid,
+            format!(
+                "the client was late itself: its p99 lag is {lag} of a p99 response of {whole}"
+            ),
+        );
+    }
+    if longest > LONGEST_LAG_WARN_NS && longest > share_of_longest(evidence) {
+        let longest = milliseconds(longest);
+        let text = format!(
+            "the client itself was up to {longest} late; it was away for {} at {at_s:.2} s of the run",
+            milliseconds(stalled)
+        );
+        return found("C1", Level::Invalid, text);
+    }
+    if p99 > LAG_WARN_NS.max(response / 20) || longest > LONGEST_LAG_WARN_NS {
+        let text = format!(
+            "client lag is {lag} at p99 of a p99 response of {whole}, and {} at most",
+            milliseconds(longest)
+        );
+        return found("C1", Level::Warn, text);
+    }
+    Vec::new()
+}
+
+/// A lag that is a fifth of the longest response makes that response the client's own.
+fn share_of_longest(evidence: &Evidence<'_>) -> u64 {
+    evidence.latencies.response.all.max_ns().unwrap_or(0) / 5
+}
+
+/// C2: requests were not sent in time although connections were free.
+#[expect(clippy::cast_precision_loss, reason = "shares are shown with few digits")]
+fn behind_schedule(evidence: &Evidence<'_>) -> Vec<Reason> {
+    let Some(lags) = &evidence.latencies.lags else { return Vec::new() };
+    let (scheduled, sent) = (evidence.measured.counts.scheduled, evidence.measured.sent_in_window);
+    // A few that were due at the very end do not count.
+    let short = scheduled.saturating_sub(sent);
+    if short * 1000 <= scheduled || short < 10 || evidence.end != crate::summary::End::Finished {
+        return Vec::new();
+    }
+    let mean = |lag: &crate::summary::Distribution| lag.all.mean_ns().unwrap_or(0.0);
+    if mean(&lags.client) < mean(&lags.pool) && evidence.busiest() < SATURATED_SHARE {
+        return Vec::new();
+    }
+    let share = sent as f64 / scheduled as f64;
+    found(
+        "C2",
+        Level::Invalid,
+        format!("the client could send only {:.1} % of what was due in time", share * 100.0),
+    )
+}
+
+/// C3: the workers had no time left.
+fn saturated(evidence: &Evidence<'_>) -> Vec<Reason> {
+    const BUSY_SHARE: f64 = 0.8;
+    let busiest = evidence.busiest();
+    let remedy = if evidence.plan.same_host {
+        "a target on another host leaves it more cores"
+    } else {
+        "more threads (-t) can do more"
+    };
+    if busiest >= SATURATED_SHARE && evidence.is_open() {
+        let text = format!(
+            "the busiest worker worked {} of the time and could not keep the schedule; {remedy}",
+            percent(busiest)
+        );
+        return found("C3", Level::Invalid, text);
+    }
+    if busiest >= SATURATED_SHARE {
+        return found("C3", Level::Warn, format!("the client is the limit; {remedy}"));
+    }
+    if busiest >= BUSY_SHARE && evidence.is_open() {
+        let text = format!("the busiest worker worked {} of the time; {remedy}", percent(busiest));
+        return found("C3", Level::Warn, text);
+    }
+    Vec::new()
+}
+
+/// C4: the loop was slow, or the kernel lost completions.
+fn slow_turns(evidence: &Evidence<'_>) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let slow = evidence.record.turns.quantile_ns(0.999).filter(|&ns| ns > TURN_WARN_NS);
+    if let Some(slow) = slow.filter(|_| evidence.is_open()) {
+        let text =
+            format!("one in a thousand turns of the client's loop took {}", milliseconds(slow));
+        reasons.extend(found("C4", Level::Warn, text));
+    }
+    let lost = evidence.record.client.completions_lost;
+    if lost > 0 {
+        let text = format!("the kernel lost {lost} completions for want of memory");
+        reasons.extend(found("C4", Level::Invalid, text));
+    }
+    let overflowed = evidence.record.client.completions_overflowed;
+    if overflowed > 0 {
+        let text = format!("the completion queue overflowed in {overflowed} turns");
+        reasons.extend(found("C4", Level::Warn, text));
+    }
+    reasons
+}
+
+/// C5: somebody else had the client's cores.
+#[expect(clippy::cast_precision_loss, reason = "rates are shown with few digits")]
+fn taken_away(evidence: &Evidence<'_>) -> Vec<Reason> {
+    const SWITCHES_PER_SECOND: f64 = 50.0;
+    const STOLEN_SHARE: f64 = 0.01;
+    const WAITING_SHARE: f64 = 0.5;
+    let mut reasons = Vec::new();
+    let pressure = evidence.pressure;
+    if let Some(periods) = pressure.throttled_periods.filter(|&periods| periods > 0) {
+        let text = format!(
+            "the CPU quota of this process's control group was used up in {periods} periods: raise it, or offer less"
+        );
+        let level = if evidence.is_open() { Level::Invalid } else { Level::Warn };
+        reasons.extend(found("C5", level, text));
+    }
+    if let Some(share) = pressure.stolen_share.filter(|&share| share > STOLEN_SHARE) {
+        let text = format!("the hypervisor took {:.1} % of the time of the cores", share * 100.0);
+        reasons.extend(found("C5", Level::Warn, text));
+    }
+    let switches = |worker: &crate::record::ClientTally| {
+        worker.involuntary_switches as f64 / seconds(worker.wall_ns).max(1e-9)
+    };
+    let most = evidence.client.workers.iter().map(switches).fold(0.0, f64::max);
+    let delayed = evidence
+        .client
+        .workers
+        .iter()
+        .map(|worker| worker.delayed_ns as f64 / worker.wall_ns.max(1) as f64)
+        .fold(0.0, f64::max);
+    // Threads of the kernel come and go without taking much.
+    if most > SWITCHES_PER_SECOND && delayed > 0.01 {
+        let text = format!(
+            "a worker was taken from its core {most:.0} times a second and waited {:.1} % of the time for it",
+            delayed * 100.0
+        );
+        reasons.extend(found("C5", Level::Warn, text));
+    }
+    if let Some(share) = pressure.waiting_share.filter(|&share| share > WAITING_SHARE) {
+        let text = format!("something waited for a core {:.0} % of the last 10 s", share * 100.0);
+        reasons.extend(found("C5", Level::Info, text));
+    }
+    reasons
+}
+
+/// C6: the client looked at its ring much later than it wanted to.
+fn late_looks(evidence: &Evidence<'_>) -> Vec<Reason> {
+    const HICCUP_NS: u64 = 2_000_000;
+    let together = evidence.client.together();
+    if together.late_ns <= HICCUP_NS || !evidence.is_open() {
+        return Vec::new();
+    }
+    let at_s = together.late_at.seconds_from(evidence.origin);
+    let text = format!(
+        "the client came {} late at {at_s:.2} s of the run: latencies of that moment are its own",
+        milliseconds(together.late_ns)
+    );
+    found("C6", Level::Warn, text)
+}
+
+/// C7: requests waited for a connection.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of connections"
+)]
+fn connections(evidence: &Evidence<'_>) -> Vec<Reason> {
+    let Some(lags) = &evidence.latencies.lags else { return Vec::new() };
+    let response = evidence.latencies.response.all.quantile_ns(0.99).unwrap_or(0);
+    let waited = lags.pool.all.quantile_ns(0.99).unwrap_or(0);
+    let unsent = evidence.measured.counts.unsent;
+    if waited <= response / 20 && unsent == 0 {
+        return Vec::new();
+    }
+    let service = evidence.latencies.service.all.quantile_ns(0.99).unwrap_or(0);
+    let needed = (evidence.rates().offered_rps * seconds(service)).ceil() as u64;
+    let asked = evidence.plan.load.connections;
+    let waited = milliseconds(waited);
+    let mut text = format!(
+        "p99 of the wait for a free connection is {waited}, of a p99 response of {}",
+        milliseconds(response)
+    );
+    if needed > u64::from(asked) {
+        text += &format!(
+            "; about {needed} connections (-c) keep this rate at the present service time"
+        );
+    }
+    if unsent > 0 {
+        text += &format!("; {unsent} requests found none and were never sent");
+    }
+    found("C7", Level::Warn, text)
+}
+
+/// C8: this machine refused operations.
+fn refused(evidence: &Evidence<'_>) -> Vec<Reason> {
+    let rows = evidence.record.errors.rows().iter();
+    let refused: u64 =
+        rows.filter(|row| row.failure.phase == Phase::Environment).map(|row| row.count).sum();
+    if refused == 0 {
+        return Vec::new();
+    }
+    let text =
+        format!("this machine refused {refused} operations (see errors): not the server's doing");
+    found("C8", Level::Invalid, text)
+}
+
+/// C9: client and target share a host.
+fn same_host(evidence: &Evidence<'_>) -> Vec<Reason> {
+    if !evidence.plan.same_host {
+        return Vec::new();
+    }
+    let text = "the target runs on this host and shares its cores and caches".to_owned();
+    found("C9", Level::Info, text)
+}
+
+/// C10: the clock is slow.
+fn clock(evidence: &Evidence<'_>) -> Vec<Reason> {
+    let slow = evidence.client.clock_read_ns;
+    if slow <= CLOCK_WARN_NS {
+        return Vec::new();
+    }
+    let source = evidence.host.clocksource.as_deref().unwrap_or("unknown");
+    let text = format!("reading the clock takes {slow} ns (clock source {source})");
+    found("C10", Level::Warn, text)
+}
+
+/// C11: the offered rate is close to what this client can do here.
+#[expect(clippy::cast_precision_loss, reason = "a number of threads")]
+fn near_ceiling(evidence: &Evidence<'_>) -> Vec<Reason> {
+    const SAFE_SHARE: f64 = 0.7;
+    let Some(calibration) = evidence.calibration.filter(|_| evidence.is_open()) else {
+        return Vec::new();
+    };
+    let ceiling = calibration.ceiling_rps * evidence.plan.threads() as f64;
+    let offered = evidence.rates().offered_rps;
+    if offered <= SAFE_SHARE * ceiling {
+        return Vec::new();
+    }
+    let text = format!(
+        "{offered:.0} requests a second are more than 70 % of the {ceiling:.0} that this client reached here against an empty server (maxq calibrate)"
+    );
+    found("C11", Level::Warn, text)
+}
+
+/// W1: the run had not settled down.
+fn not_steady(evidence: &Evidence<'_>) -> Vec<Reason> {
+    const SECOND_NS: u64 = 1_000_000_000;
+    if !evidence.steady {
+        let text = "no time was found from which on nothing changed: run longer".to_owned();
+        return found("W1", Level::Warn, text);
+    }
+    if !evidence.is_constant() || !evidence.is_open() {
+        return Vec::new();
+    }
+    let per_second = usize::try_from(SECOND_NS / evidence.slice_ns.max(1)).unwrap_or(1).max(1);
+    let medians: Vec<f64> = evidence
+        .slices
+        .chunks_exact(per_second)
+        .filter_map(|second| {
+            let mut whole = second[0].clone();
+            second[1..].iter().for_each(|later| whole.extend(later));
+            whole.quantile_ns(0.5)
+        })
+        .map(|ns| seconds(ns) * 1e3)
+        .collect();
+    if !drifts(&medians) {
+        return Vec::new();
+    }
+    let (first, last) = (medians[0], medians[medians.len() - 1]);
+    let text = format!(
+        "the median latency drifted from {first:.3} ms in the first second to {last:.3} ms in the last: a longer warm-up or run is needed"
+    );
+    found("W1", Level::Warn, text)
+}
+
+/// S1, S2: what the network and the server did.
+fn network(evidence: &Evidence<'_>) -> Vec<Reason> {
+    const OF_ALL_REQUESTS: u64 = 1000;
+    let mut reasons = Vec::new();
+    let sent = evidence.measured.counts.sent;
+    if let Some(again) =
+        evidence.pressure.retransmits.filter(|&n| n * OF_ALL_REQUESTS > sent && n > 10)
+    {
+        let text =
+            format!("this host sent {again} TCP segments again: packets were lost or held up");
+        reasons.extend(found("S1", Level::Info, text));
+    }
+    if let Some(turned) = evidence.pressure.listen_overflows.filter(|&turned| turned > 0) {
+        let text = format!("a listener of this host had no room for {turned} connections");
+        reasons.extend(found("S2", Level::Info, text));
+    }
+    reasons
+}
+
+/// E1: not everything went well.
+fn bad_responses(evidence: &Evidence<'_>) -> Vec<Reason> {
+    let counts = &evidence.measured.counts;
+    let bad = counts.sent - counts.ok;
+    if bad == 0 {
+        return Vec::new();
+    }
+    let sent = counts.sent;
+    let text = format!(
+        "{bad} of {sent} requests got no good response: rates and latencies are of errors too"
+    );
+    found("E1", Level::Warn, text)
+}
+
+fn milliseconds(length_ns: u64) -> String {
+    format!("{:.3} ms", seconds(length_ns) * 1e3)
+}
