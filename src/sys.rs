@@ -81,6 +81,22 @@ pub fn raise_descriptor_limit(needed: u64) -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// Makes the closing of a socket reset its connection.
+pub fn reset_on_close(socket: i32) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let length = u32::try_from(size_of::<libc::linger>()).unwrap_or(0);
+    // SAFETY: `linger` is a valid struct of the given length for the whole call; a wrong descriptor is refused.
+    unsafe {
+        libc::setsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            length,
+        )
+    };
+}
+
 /// Cores that this machine has switched on, whether or not this process may use them.
 #[must_use]
 pub fn cores_online() -> usize {

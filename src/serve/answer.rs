@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 
 use super::counters::StatusClass;
+use super::law::{Decision, Deed};
 use super::request::{Persistence, Refusal, Request};
 use super::route::Target;
 
@@ -62,9 +63,13 @@ pub(super) fn answer(request: &Request) -> Answer {
         Target::Bytes(count) => counted(request, count),
         Target::Chunked(count) if request.old_version => unframed(request, count),
         Target::Chunked(count) => chunked(request, count),
-        Target::Close | Target::Counters | Target::Delay(_) | Target::Echo | Target::Root => {
-            short(request, 200, GREETING)
-        }
+        Target::NoLaw(reason) => short(request, 400, format!("{reason}\n").as_bytes()),
+        Target::Close
+        | Target::Counters
+        | Target::Delay(_)
+        | Target::Echo
+        | Target::Law(_)
+        | Target::Root => short(request, 200, GREETING),
         Target::NotFound => short(request, 404, b"404 Not Found\n"),
         Target::Status(status) => {
             short(request, status, format!("{status} {}\n", reason(status)).as_bytes())
@@ -79,6 +84,32 @@ pub(super) fn document(request: &Request, content_type: &str, body: Vec<u8>) -> 
     let mut answer = whole(200, head(200, content_type, &length, request.persistence));
     answer.closing = closing;
     answer
+}
+
+/// There are as many laws in use as the server has room for.
+pub(super) fn refused_law(request: &Request) -> Answer {
+    short(request, 503, b"too many laws are in use: restart the server\n")
+}
+
+/// What a law answers a request with; with stamps, values have the same width in every answer.
+pub(super) fn by_law(request: &Request, decision: &Decision, stamps: Option<(u64, u64)>) -> Answer {
+    let (status, body) = match decision.deed {
+        Deed::Busy => (503, &b"busy\n"[..]),
+        _ => (200, GREETING),
+    };
+    let mut opening = head(status, TEXT, &Length::Bytes(body.len() as u64), request.persistence);
+    if let Some((received_ns, sent_ns)) = stamps {
+        opening.truncate(opening.len() - 2);
+        let stamps = format!(
+            "X-Seq: {:020}\r\nX-Recv-ns: {received_ns:020}\r\nX-Send-ns: {sent_ns:020}\r\nX-Service-ns: {:020}\r\n\r\n",
+            decision.number, decision.service_ns
+        );
+        opening.extend_from_slice(stamps.as_bytes());
+    }
+    if !request.head_only {
+        opening.extend_from_slice(body);
+    }
+    whole(status, opening)
 }
 
 /// What a client is told whose request is not served.

@@ -29,6 +29,8 @@ pub(super) struct Clock {
     /// Wakes [`Clock::relay`].
     relay: Cell<Option<Waker>>,
     stopped: Cell<bool>,
+    /// Until then the thread polls, whether or not anything is due.
+    awake_until: Cell<Option<Instant>>,
 }
 
 struct Entry {
@@ -75,6 +77,22 @@ impl Clock {
         .await;
     }
 
+    /// Keeps the thread from sleeping until `until`: what comes in meanwhile is seen at once.
+    pub(super) fn stay_awake(&self, until: Instant) {
+        let asleep = self.awake_until.replace(Some(until)).is_none();
+        if asleep {
+            wake(&self.driver);
+        }
+    }
+
+    fn is_awake(&self, now: Instant) -> bool {
+        let awake = self.awake_until.get().is_some_and(|until| now < until);
+        if !awake {
+            self.awake_until.set(None);
+        }
+        awake
+    }
+
     /// Ends every delay, the driver and the relay.
     pub(super) fn stop(&self) {
         self.stopped.set(true);
@@ -87,6 +105,7 @@ impl Clock {
         while !self.stopped.get() {
             let now = Instant::now();
             match self.wake_due(now) {
+                _ if self.is_awake(now) => self.turn().await,
                 None => self.next_change(None).await,
                 Some(earliest) if earliest > now + POLL_WINDOW => {
                     self.next_change(Some(earliest - now - POLL_WINDOW)).await;

@@ -25,6 +25,7 @@ use super::known::Known;
 use super::request::{self, Persistence, Refusal, Request};
 use super::route::Target;
 use super::worker::Shared;
+use crate::time::monotonic;
 
 /// Answers are sent once this much is gathered, or when no whole request is left.
 const GATHER_BYTES: usize = 64 * 1024;
@@ -44,10 +45,10 @@ const ECHO_BYTES_MAX: usize = 16 * 1024 * 1024;
 const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub(super) struct Connection {
-    stream: TcpStream,
-    shared: Rc<Shared>,
-    input: Vec<u8>,
-    start: usize,
+    pub(super) stream: TcpStream,
+    pub(super) shared: Rc<Shared>,
+    pub(super) input: Vec<u8>,
+    pub(super) start: usize,
     /// The last read left no room: more is likely waiting.
     filled: bool,
     out: Vec<u8>,
@@ -83,7 +84,7 @@ enum Step {
 }
 
 /// Why a connection ends before its time.
-enum End {
+pub(super) enum End {
     /// The peer went away, or the server stops.
     Gone,
     Refused(Refusal),
@@ -178,6 +179,11 @@ impl Connection {
         let request = self.known.request;
         let class = self.known.class;
         self.note_purpose(class.is_some());
+        let received = monotonic();
+        let law = match request.target {
+            Target::Law(asked) => Some((asked, self.request_target(head_bytes))),
+            _ => None,
+        };
         let mut kept = match request.target {
             Target::Echo => Some(self.input[self.start..self.start + head_bytes].to_vec()),
             _ => None,
@@ -194,7 +200,8 @@ impl Connection {
             Target::Counters => {
                 // Sent before the sum is taken, so that what came earlier is in it.
                 self.flush().await?;
-                let json = self.shared.sum().to_json().into_bytes();
+                let laws = self.shared.laws.to_json();
+                let json = self.shared.sum().to_json(laws).into_bytes();
                 let answer = answer::document(&request, "application/json", json);
                 self.send(answer, false).await
             }
@@ -208,8 +215,19 @@ impl Connection {
                 let kept = kept.unwrap_or_default();
                 self.send(answer::document(&request, "text/plain", kept), true).await
             }
+            Target::Law(_) => match law {
+                Some((asked, text)) => self.obey(&request, &asked, &text, received).await,
+                None => Ok(()),
+            },
             _ => self.send(self.known.answer.clone(), true).await,
         }
+    }
+
+    /// The path and query of the request at the front of the input, as they came.
+    fn request_target(&self, head_bytes: usize) -> String {
+        let head = &self.input[self.start..self.start + head_bytes];
+        let target = head.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
+        String::from_utf8_lossy(target).into_owned()
     }
 
     /// Keeps a connection that only ever asks for the counters out of them.
@@ -268,7 +286,7 @@ impl Connection {
     }
 
     /// Gathers a short answer; writes a long one, after what was gathered.
-    async fn send(&mut self, answer: Answer, counted: bool) -> Result<(), End> {
+    pub(super) async fn send(&mut self, answer: Answer, counted: bool) -> Result<(), End> {
         let Answer { opening, filler, mut filler_bytes, closing, status } = answer;
         if counted && filler_bytes == 0 && opening.len() + closing.len() <= COPY_BYTES_MAX {
             self.out.extend_from_slice(&opening);
@@ -317,7 +335,7 @@ impl Connection {
     }
 
     /// Sends what was gathered.
-    async fn flush(&mut self) -> Result<(), End> {
+    pub(super) async fn flush(&mut self) -> Result<(), End> {
         let length = self.out.len();
         if length == 0 {
             return Ok(());
@@ -344,7 +362,7 @@ impl Connection {
     }
 
     /// Writes until all is written or the connection fails; returns how much was.
-    async fn write_all<B: IoBuf>(&mut self, buffer: B) -> (usize, B) {
+    pub(super) async fn write_all<B: IoBuf>(&mut self, buffer: B) -> (usize, B) {
         let length = buffer.bytes_init();
         let cancel = self.shared.cancel.clone();
         let (result, mut buffer) = self.stream.cancelable_write(buffer, cancel).await;
@@ -369,7 +387,7 @@ impl Connection {
     }
 
     /// Reads once; false at the end of the stream. `expected` bytes of a body are to come.
-    async fn fill(&mut self, expected: u64) -> Result<bool, End> {
+    pub(super) async fn fill(&mut self, expected: u64) -> Result<bool, End> {
         self.make_room(expected);
         loop {
             let held = self.input.len();

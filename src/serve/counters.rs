@@ -22,6 +22,8 @@ pub enum PathClass {
     Delay,
     /// `/echo`
     Echo,
+    /// `/law/...`
+    Law,
     /// Anything else, answered with 404.
     Other,
     /// `/`
@@ -32,12 +34,13 @@ pub enum PathClass {
 
 impl PathClass {
     /// Every class, in the order of the JSON document.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Bytes,
         Self::Chunked,
         Self::Close,
         Self::Delay,
         Self::Echo,
+        Self::Law,
         Self::Other,
         Self::Root,
         Self::Status,
@@ -51,6 +54,7 @@ impl PathClass {
             Self::Close => "close",
             Self::Delay => "delay",
             Self::Echo => "echo",
+            Self::Law => "law",
             Self::Other => "other",
             Self::Root => "root",
             Self::Status => "status",
@@ -137,8 +141,8 @@ impl Counters {
         self.responses.iter().sum()
     }
 
-    /// The document that `/counters` answers with.
-    pub(super) fn to_json(&self) -> String {
+    /// The document that `/counters` answers with; `laws` are the accounts of the laws in use.
+    pub(super) fn to_json(&self, laws: serde_json::Value) -> String {
         let requests: serde_json::Map<_, _> = PathClass::ALL
             .iter()
             .map(|class| (class.name().to_owned(), self.requests(*class).into()))
@@ -156,6 +160,7 @@ impl Counters {
             "malformed": self.malformed,
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
+            "laws": laws,
         });
         format!("{document}\n")
     }

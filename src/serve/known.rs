@@ -62,8 +62,10 @@ impl Known {
         }
         self.request = request;
         self.class = request.target.class();
-        self.plain = !matches!(request.target, Target::Delay(_) | Target::Echo | Target::Counters)
-            && BodyReader::new(request.framing).is_done()
+        self.plain = !matches!(
+            request.target,
+            Target::Delay(_) | Target::Echo | Target::Counters | Target::Law(_)
+        ) && BodyReader::new(request.framing).is_done()
             && answer.filler_bytes == 0
             && answer.closing.is_empty()
             && answer.opening.len() <= COPY_BYTES_MAX;

@@ -5,7 +5,23 @@
 //! the control plane: it binds, starts, counts and stops. It must not know the client, and
 //! nothing on a connection's path returns here.
 //!
-//! `/` text, `/bytes/N`, `/chunked/N`, `/delay/T`, `/status/N`, `/close`, `/echo`, `/counters`.
+//! `/` text, `/bytes/N`, `/chunked/N`, `/delay/T`, `/status/N`, `/close`, `/echo`, `/counters`, and the laws, whose
+//! latencies are known in closed form. While a law is asked for, its thread polls instead of sleeping.
+//!
+//! | law | each request is answered |
+//! |---|---|
+//! | `/law/fixed?d=1ms` | after `d`, whatever the others do |
+//! | `/law/mixture?fast=1ms&slow=100ms&every=100` | after `fast`, every so many-th after `slow` |
+//! | `/law/md1?d=1ms` | by one server, first come, first served, that takes `d` each (M/D/1, D/D/1) |
+//! | `/law/mm1?mean=1ms&seed=7` | the same with exponential service times (M/M/1) |
+//! | `/law/stall?d=1ms&stall=1s&every=10s` | after `d`, but not in the last `stall` of each period |
+//! | `/law/silent?d=1ms&every=50` | after `d`; every so many-th never |
+//! | `/law/bucket?rate=1000&burst=100` | at once, 200 while there are tokens, 503 otherwise |
+//! | `/law/script?seed=1&p503=0.1&...` | after `d`, or with a fault drawn by its number: `p503`, `preset`, `ptruncated`, `pgarbage`, `pclose`, `psilent` |
+//!
+//! `stamps=1` adds `X-Seq`, `X-Recv-ns`, `X-Send-ns` and `X-Service-ns` to answers. Requests are numbered in the order
+//! of receipt within an instance, which is the whole text of the path: another `run=N` gives a fresh one. Pipelined
+//! requests are answered in order.
 
 mod answer;
 mod body;
@@ -13,6 +29,9 @@ mod clock;
 mod connection;
 mod counters;
 mod known;
+mod law;
+mod law_table;
+mod obey;
 mod request;
 mod route;
 mod worker;
@@ -28,6 +47,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use counters::ThreadCounters;
 pub use counters::{Counters, PathClass, StatusClass};
+pub use law::service_draw_ns;
+pub use law_table::LawCounters;
+use law_table::LawTable;
 use worker::Seat;
 
 /// Connections that may wait to be accepted; the kernel cuts it to its own limit.
@@ -48,6 +70,7 @@ pub struct Options {
 pub struct Server {
     local_address: SocketAddr,
     counters: Arc<[ThreadCounters]>,
+    laws: Arc<LawTable>,
     /// Closing one tells its worker to stop.
     stops: Vec<UnixStream>,
     threads: Vec<JoinHandle<()>>,
@@ -63,6 +86,7 @@ impl Server {
         let mut server = Self {
             local_address,
             counters: (0..options.threads).map(|_| ThreadCounters::default()).collect(),
+            laws: Arc::default(),
             stops: Vec::new(),
             threads: Vec::new(),
         };
@@ -88,7 +112,8 @@ impl Server {
         let failed = |error| format!("cannot start a server thread: {error}; lower --threads");
         let (keep, give) = UnixStream::pair().map_err(failed)?;
         let index = self.threads.len();
-        let seat = Seat { listener, stop: give, counters: Arc::clone(&self.counters), index, cpu };
+        let (counters, laws) = (Arc::clone(&self.counters), Arc::clone(&self.laws));
+        let seat = Seat { listener, stop: give, counters, laws, index, cpu };
         let thread = std::thread::Builder::new()
             .name(format!("serve-{index}"))
             .spawn(move || worker::run(seat, &ready))
@@ -106,6 +131,11 @@ impl Server {
     /// The counts up to now, of all threads.
     pub fn counters(&self) -> Counters {
         counters::sum(&self.counters)
+    }
+
+    /// What the law with this path and query has done so far; `None` before its first request.
+    pub fn law_counters(&self, path_and_query: &str) -> Option<LawCounters> {
+        self.laws.counters(path_and_query)
     }
 
     /// Stops accepting, closes every connection and joins the threads.

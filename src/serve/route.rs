@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::counters::PathClass;
+use super::law::{Asked, Law};
 
 /// What to do for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(super) enum Target {
     Counters,
     Delay(Duration),
     Echo,
+    Law(Asked),
+    NoLaw(&'static str),
     NotFound,
     Root,
     Status(u16),
@@ -24,7 +27,7 @@ pub(super) enum Target {
 const DELAY_MAX: Duration = Duration::from_secs(3600);
 
 impl Target {
-    /// Reads origin-form and absolute-form; the query is ignored.
+    /// Reads origin-form and absolute-form; only laws have a query.
     pub(super) fn parse(target: &str) -> Self {
         let path = path_of(target);
         match path {
@@ -33,6 +36,12 @@ impl Target {
             "/counters" => return Self::Counters,
             "/echo" => return Self::Echo,
             _ => {}
+        }
+        if let Some(name) = path.strip_prefix("/law/") {
+            return match Law::parse(name, query_of(target)) {
+                Ok(asked) => Self::Law(asked),
+                Err(reason) => Self::NoLaw(reason),
+            };
         }
         let parsed = if let Some(count) = path.strip_prefix("/bytes/") {
             digits(count).map(Self::Bytes)
@@ -60,7 +69,8 @@ impl Target {
             Self::Counters => None,
             Self::Delay(_) => Some(PathClass::Delay),
             Self::Echo => Some(PathClass::Echo),
-            Self::NotFound => Some(PathClass::Other),
+            Self::Law(_) => Some(PathClass::Law),
+            Self::NoLaw(_) | Self::NotFound => Some(PathClass::Other),
             Self::Root => Some(PathClass::Root),
             Self::Status(_) => Some(PathClass::Status),
         }
@@ -78,13 +88,18 @@ fn path_of(target: &str) -> &str {
     if path.is_empty() { "/" } else { path }
 }
 
+fn query_of(target: &str) -> &str {
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    query.split('#').next().unwrap_or(query)
+}
+
 /// Digits only: `u64::from_str` would take a sign as well.
 pub(super) fn digits(text: &str) -> Option<u64> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// A number, whole or decimal, and its unit: `500us`, `2.5ms`, `1s`.
-fn duration(text: &str) -> Option<Duration> {
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
     let (number, unit) = text.split_at(unit_at);
     let unit_ns: u64 = match unit {
@@ -123,6 +138,10 @@ mod tests {
             ("/status/204", Target::Status(204)),
             ("/delay/500us", Target::Delay(Duration::from_micros(500))),
             ("/delay/2.5ms", Target::Delay(Duration::from_micros(2500))),
+            (
+                "/law/nothing",
+                Target::NoLaw("no such law: bucket fixed md1 mm1 mixture script silent stall"),
+            ),
             ("/delay/1s", Target::Delay(Duration::from_secs(1))),
         ];
         for (path, target) in known {

@@ -24,6 +24,7 @@ use super::answer::Cache;
 use super::clock::Clock;
 use super::connection::{BODY_READ_BYTES, Connection};
 use super::counters::{self, Counters, ThreadCounters};
+use super::law_table::LawTable;
 
 /// Submission queue entries; a larger batch costs another system call, no more.
 const RING_ENTRIES: u32 = 4096;
@@ -44,6 +45,7 @@ pub(super) struct Seat {
     /// Readable, or at its end, when the worker shall stop.
     pub(super) stop: UnixStream,
     pub(super) counters: Arc<[ThreadCounters]>,
+    pub(super) laws: Arc<LawTable>,
     pub(super) index: usize,
     pub(super) cpu: Option<usize>,
 }
@@ -53,6 +55,7 @@ pub(super) struct Shared {
     pub(super) answers: RefCell<Cache>,
     pub(super) cancel: CancelHandle,
     pub(super) clock: Clock,
+    pub(super) laws: Arc<LawTable>,
     counters: Arc<[ThreadCounters]>,
     index: usize,
     /// Tasks that must end before the runtime may be dropped.
@@ -141,6 +144,7 @@ async fn serve(seat: Seat, ready: &Sender<Result<(), String>>) -> bool {
         answers: RefCell::default(),
         cancel: canceller.handle(),
         clock: Clock::default(),
+        laws: seat.laws,
         counters: seat.counters,
         index: seat.index,
         live: Cell::new(0),
