@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
-use crate::record::{Interval, Record};
+use crate::record::{Interval, Record, RequestRow};
 use crate::time::Nanos;
 use crate::worker::{Action, Event, Job, Span, Worker};
 
@@ -46,6 +46,8 @@ pub struct Server {
     pub piece_bytes: usize,
     /// Seed of the draws.
     pub seed: u64,
+    /// The client is stopped, so long after its start and for so long, in nanoseconds, as by SIGSTOP.
+    pub client_stops: Option<(u64, u64)>,
 }
 
 /// What the server says it did.
@@ -74,6 +76,10 @@ pub struct Outcome {
     pub intervals: Vec<Interval>,
     /// What the server says it did.
     pub server: Counts,
+    /// A due request found no connection, and the policy ended the run.
+    pub overloaded: bool,
+    /// Every request, when they are logged.
+    pub log: Vec<RequestRow>,
 }
 
 /// Runs a worker to its end.
@@ -91,11 +97,15 @@ pub fn run(job: Job, server: &Server) -> Outcome {
         random: server.seed,
         counts: Counts::default(),
         intervals: Vec::new(),
+        stops: None,
+        late_ns: 0,
+        log: Vec::new(),
     };
     simulation.drive();
-    let Simulation { worker, now, counts, intervals, .. } = simulation;
+    let Simulation { worker, now, counts, intervals, log, .. } = simulation;
+    let overloaded = worker.is_overloaded();
     let (record, span) = worker.into_record(now);
-    Outcome { record, span, intervals, server: counts }
+    Outcome { record, span, intervals, server: counts, overloaded, log }
 }
 
 /// The far end of one connection.
@@ -143,6 +153,11 @@ struct Simulation<'s> {
     random: u64,
     counts: Counts,
     intervals: Vec<Interval>,
+    /// When the client is stopped, and for how long.
+    stops: Option<(Nanos, u64)>,
+    /// How much later than it could the client looks at what comes next.
+    late_ns: u64,
+    log: Vec<RequestRow>,
 }
 
 impl Simulation<'_> {
@@ -152,9 +167,13 @@ impl Simulation<'_> {
         loop {
             if !started && self.worker.is_ready() {
                 started = true;
-                self.worker.start_at(self.now.plus(WIRE_NS));
+                let start = self.now.plus(WIRE_NS);
+                self.worker.start_at(start);
+                let stops = self.server.client_stops;
+                self.stops = stops.map(|(at, length_ns)| (start.plus(at), length_ns));
             }
             self.worker.tick(self.now);
+            self.log.extend(self.worker.take_log().into_iter().flatten());
             self.intervals.extend(std::iter::from_fn(|| self.worker.take_interval()));
             if self.worker.is_finished() {
                 return;
@@ -179,8 +198,18 @@ impl Simulation<'_> {
             due.min(deadline) < Nanos::NEVER,
             "a worker that waits for nothing would wait forever"
         );
-        self.now = self.now.max(due.min(deadline));
-        self.worker.events_at(self.now, 0);
+        let planned = self.now.max(due.min(deadline));
+        self.now = planned;
+        if let Some((at, length_ns)) = self.stops
+            && planned >= at
+        {
+            self.stops = None;
+            self.now = planned.max(at.plus(length_ns));
+            self.late_ns = self.now.since(planned);
+        }
+        // Everything that came while it was stopped is seen late; what comes from here on is not.
+        let late_ns = if due < self.now { self.late_ns } else { 0 };
+        self.worker.events_at(self.now, late_ns);
         if due > deadline {
             return;
         }

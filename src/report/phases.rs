@@ -47,9 +47,9 @@ pub(super) fn table(page: &mut Page, plan: &Plan, summary: &Summary) {
         return;
     }
     page.gap();
-    let over = if plan.slo.is_empty() { "" } else { "over SLO" };
+    let over = if plan.slo.is_empty() { "" } else { "  over SLO" };
     page.head(&format!(
-        "{:<20}{:>11}{:>11}{:>11}{:>11}{:>11}{over:>10}",
+        "{:<20}{:>11}{:>11}{:>11}{:>11}{:>11}{over}",
         "Phases", "offered/s", "answered/s", "p50", "p99", "max"
     ));
     for phase in &phases {
@@ -70,11 +70,11 @@ fn row(page: &mut Page, phase: &PhaseSummary) {
         Some(value) => duration(float(value.value_ns)),
     };
     let max = response.all.max_ns().map_or("-".to_owned(), |max| duration(float(max)));
-    let over = phase.over_limit.map_or(String::new(), count);
+    let over = phase.over_limit.map_or(String::new(), |over| format!("{:>10}", count(over)));
     let answered =
         if phase.name == "bursts" { "-".to_owned() } else { format!("{:.1}", rates.achieved_rps) };
     page.line(&format!(
-        "  {:<18}{:>11}{answered:>11}{:>11}{:>11}{max:>11}{over:>10}",
+        "  {:<18}{:>11}{answered:>11}{:>11}{:>11}{max:>11}{over}",
         phase.name,
         format!("{:.1}", rates.offered_rps),
         cell(0.5),

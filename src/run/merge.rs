@@ -10,7 +10,7 @@ use crate::analysis::series::Slice;
 use crate::analysis::slo::Metric;
 use crate::analysis::warmup::{Steady, mser5};
 use crate::host;
-use crate::plan::Plan;
+use crate::plan::{Plan, pacing};
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, PhaseRecord, Record};
 use crate::schedule::{PhaseIndex, PhaseSpan};
@@ -62,7 +62,9 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let measured = record.measured();
     let cut_ns = window.warmup_ns.saturating_sub(planned[0].end_ns);
     let slices = observer.series.between(cut_ns, cut_ns + window.measured_ns);
-    let latencies = Latencies::of(&measured, slices);
+    // Where the load changes, so do latencies, and how much they depend on one another cannot be told from all of them.
+    let constant = pacing::is_constant(plan.load.pacing.as_ref());
+    let latencies = Latencies::of(&measured, if constant { slices } else { &[] });
     let phases = summarise(plan, &record, &phases, &window, &observer);
     let cpu_ns = clients.iter().map(|client: &ClientTally| client.cpu_ns).sum();
     let client = Client {

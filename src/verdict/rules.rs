@@ -93,8 +93,9 @@ fn share_of_longest(evidence: &Evidence<'_>) -> u64 {
 fn behind_schedule(evidence: &Evidence<'_>) -> Vec<Reason> {
     let Some(lags) = &evidence.latencies.lags else { return Vec::new() };
     let (scheduled, sent) = (evidence.measured.counts.scheduled, evidence.measured.sent_in_window);
-    // A few that were due at the very end do not count.
-    let short = scheduled.saturating_sub(sent);
+    // What found no connection could not be sent. A few that were due at the very end do not count.
+    let unsent = &evidence.measured.unsent;
+    let short = scheduled.saturating_sub(sent + unsent.shed + unsent.expired);
     if short * 1000 <= scheduled || short < 10 || evidence.end != crate::summary::End::Finished {
         return Vec::new();
     }

@@ -419,4 +419,6 @@ impl Worker {
 }
 
 #[cfg(test)]
+mod open_tests;
+#[cfg(test)]
 mod tests;

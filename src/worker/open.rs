@@ -182,7 +182,13 @@ impl Worker {
     /// Sends what is due over whatever connection is free, and applies the policy to what is left.
     pub(super) fn dispatch(&mut self, now: Nanos) {
         let Some(open) = &self.open_loop else { return };
-        let sends = matches!(self.stage, Stage::Running | Stage::Draining { .. }) && !open.closed;
+        let in_time = match self.stage {
+            Stage::Running => true,
+            // What is taken at the very end would be given up before it was handed over.
+            Stage::Draining { until } => now < until,
+            Stage::Opening | Stage::Ready | Stage::Finished => false,
+        };
+        let sends = in_time && !open.closed;
         if sends && open.backlog() > 0 {
             self.note_outstanding(now);
             self.expire_backlog(now);
@@ -260,6 +266,9 @@ impl Worker {
         open.free.push_back(id);
         open.free_count += 1;
         self.room_changed(now);
+        if self.stage == Stage::Running {
+            self.notice(now);
+        }
         self.dispatch(now);
     }
 
@@ -280,7 +289,13 @@ impl Worker {
         let was_empty = open.empty_until == Nanos::NEVER;
         match (was_empty, open.has_room(self.in_flight)) {
             (true, true) => open.empty_until = now,
-            (false, false) => (open.empty_from, open.empty_until) = (now, Nanos::NEVER),
+            (false, false) => {
+                // One that was free for no time at all did not end the time without any.
+                if open.empty_until != now {
+                    open.empty_from = now;
+                }
+                open.empty_until = Nanos::NEVER;
+            }
             (true, false) | (false, true) => {}
         }
     }

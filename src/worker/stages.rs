@@ -25,17 +25,17 @@ impl Worker {
         if self.stage == Stage::Running && now >= self.window.stop {
             self.begin_drain(now, self.job.timeouts.drain_ns);
         }
+        if let Stage::Draining { until } = self.stage
+            && now >= until
+        {
+            self.finish(now);
+        }
         if self.open_loop.is_some() {
             self.dispatch(now);
             self.finish_if_done(now);
         }
         if now >= self.sweep_at {
             self.sweep(now);
-        }
-        if let Stage::Draining { until } = self.stage
-            && now >= until
-        {
-            self.finish(now);
         }
         self.plan_wake();
     }

@@ -9,10 +9,10 @@ use crate::plan::{Expect, Timeouts};
 use crate::request::RequestImage;
 use crate::schedule::Timeline;
 
-const MILLISECOND: u64 = 1_000_000;
-const SECOND: u64 = 1_000 * MILLISECOND;
+pub(super) const MILLISECOND: u64 = 1_000_000;
+pub(super) const SECOND: u64 = 1_000 * MILLISECOND;
 
-fn job() -> Job {
+pub(super) fn job() -> Job {
     Job {
         image: RequestImage::new(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 1, false),
         connections: 4,
@@ -57,7 +57,7 @@ fn counted(requests: u64) -> Job {
     Job { requests: Some(requests), duration_ns: None, ..job() }
 }
 
-fn server() -> Server {
+pub(super) fn server() -> Server {
     Server {
         response: b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec(),
         delay_ns: MILLISECOND,
@@ -65,14 +65,15 @@ fn server() -> Server {
         refused_percent: 0,
         piece_bytes: 1 << 20,
         seed: 7,
+        client_stops: None,
     }
 }
 
-fn only(deed: Deed) -> Server {
+pub(super) fn only(deed: Deed) -> Server {
     Server { deeds: vec![(deed, 1)], ..server() }
 }
 
-fn run(job: Job, server: &Server) -> Outcome {
+pub(super) fn run(job: Job, server: &Server) -> Outcome {
     let outcome = sim::run(job, server);
     outcome.record.conserved().unwrap();
     let sum = |of: fn(&crate::record::Counts) -> u64| {
