@@ -49,6 +49,8 @@ pub enum Command {
     Demo(RunArgs),
     /// Fire a spike over a base rate: peak latency, backlog, time to recover.
     Spike(SpikeArgs),
+    /// Measure what this machine and this client can offer and resolve.
+    Calibrate(CalibrateArgs),
     /// Run the embedded target by itself.
     Serve(ServeArgs),
 }
@@ -282,6 +284,42 @@ pub struct Cores(pub Vec<usize>);
 
 fn parse_cores_arg(text: &str) -> Result<Cores, String> {
     parse_cores(text).map(Cores)
+}
+
+/// The flags of `calibrate`.
+#[derive(Args, Clone, Debug)]
+pub struct CalibrateArgs {
+    /// Time of each of the two throughput runs.
+    #[arg(short, long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "2s")]
+    pub duration: u64,
+    /// Print one JSON document (schema maxq.calibration/1) instead of text.
+    #[arg(long)]
+    pub json: bool,
+    /// Write the result to this file; - for standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Nothing on standard error but errors.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Do not keep the result for later runs to compare with.
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
+impl RunArgs {
+    /// The flags of a run as if they had been typed.
+    ///
+    /// # Errors
+    /// What the parser says of them.
+    pub fn from_flags(flags: &[&str]) -> Result<Self, String> {
+        #[derive(Parser)]
+        struct Typed {
+            #[command(flatten)]
+            args: RunArgs,
+        }
+        let words = std::iter::once(&"maxq").chain(flags);
+        Typed::try_parse_from(words).map(|typed| typed.args).map_err(|error| one_line(&error))
+    }
 }
 
 /// The flags of `serve`.

@@ -286,7 +286,7 @@ fn write_results(plan: &Plan, summary: &Summary, places: Places) -> Result<(), R
         return Err(refusal);
     }
     if let Some(mut hgrm) = hgrm {
-        hgrm.write(&report::hgrm(&summary.latencies.response.all))?;
+        hgrm.write(report::hgrm(&summary.latencies.response.all))?;
         hgrm.finish()?;
     }
     streams.finish()

@@ -65,6 +65,7 @@
 //! - **phase** of a request: decided by when it was taken. **Interval**: one second, by when things happened.
 
 pub mod analysis;
+pub mod calibrate;
 pub mod calibration;
 pub mod cli;
 pub mod command;

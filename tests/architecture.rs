@@ -15,32 +15,50 @@ const DATA_PATH: &[(&str, &[&str])] = &[
     ("units", &["time"]),
     ("request", &[]),
     ("http1", &["failure"]),
-    ("record", &["failure", "time"]),
-    ("schedule", &["record", "time"]),
-    ("conn", &["http1", "time"]),
+    ("schedule", &["time", "units"]),
+    ("record", &["failure", "schedule", "time"]),
+    ("conn", &["http1", "schedule", "time"]),
     ("worker", &["conn", "failure", "http1", "plan", "record", "request", "schedule", "time"]),
 ];
 
 /// What reads the results: above the data path, and knowing neither engines nor how a run is carried out.
 const RESULTS: &[(&str, &[&str])] = &[
-    ("summary", &["record", "time", "verdict"]),
-    ("verdict", &["failure", "plan", "record", "summary"]),
-    ("report", &["failure", "plan", "record", "request", "summary", "target", "time", "verdict"]),
+    ("analysis", &["units"]),
+    ("summary", &["analysis", "pressure", "record", "time", "verdict"]),
+    (
+        "verdict",
+        &["analysis", "calibration", "failure", "plan", "pressure", "record", "summary", "time"],
+    ),
+    (
+        "report",
+        &[
+            "calibration",
+            "failure",
+            "plan",
+            "pressure",
+            "record",
+            "request",
+            "summary",
+            "target",
+            "time",
+            "verdict",
+        ],
+    ),
 ];
 
 /// The only places that may name an external crate.
 const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("bytes", &["request.rs", "serve/"]),
     ("clap", &["cli.rs", "main.rs"]),
-    ("core_affinity", &["plan/cores.rs", "run.rs", "serve/"]),
+    ("core_affinity", &["calibrate.rs", "plan/cores.rs", "run/", "serve/"]),
     ("hdrhistogram", &["record/", "report/"]),
     ("httparse", &["http1/", "serve/"]),
     ("io_uring", &["engine/"]),
     ("io_uring06", &["serve/"]),
     ("libc", &["engine/", "failure.rs", "report/", "sys.rs"]),
     ("monoio", &["serve/"]),
-    ("serde_json", &["report/", "serve/"]),
-    ("signal_hook", &["run.rs", "serve/"]),
+    ("serde_json", &["calibration/", "report/", "serve/"]),
+    ("signal_hook", &["run/", "serve/"]),
     ("socket2", &["engine/", "serve/"]),
 ];
 
@@ -48,7 +66,8 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
 const UNSAFE: &[&str] = &["engine/bufring.rs", "engine/uring.rs", "sys.rs"];
 
 /// The only places that may read a clock.
-const CLOCKS: &[&str] = &["command.rs", "engine/uring.rs", "run.rs", "serve/", "sys.rs", "time.rs"];
+const CLOCKS: &[&str] =
+    &["calibrate.rs", "command.rs", "engine/uring.rs", "run/", "serve/", "sys.rs", "time.rs"];
 
 struct Source {
     /// Path below `src`, with forward slashes.

@@ -77,6 +77,7 @@ mod tests {
     use super::{design_effect, effective_count, quantile_levels};
     use crate::analysis::known::{Draws, queue};
 
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
     /// Of a hundred runs, in how many does the interval of the quantile hold the truth: with and without the effect.
     fn coverage(
         runs: impl Fn(u64) -> Vec<(f64, f64)>,

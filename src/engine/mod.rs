@@ -10,6 +10,7 @@ mod meter;
 pub mod ring;
 pub mod sim;
 pub mod uring;
+mod wait;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};

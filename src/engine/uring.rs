@@ -25,7 +25,7 @@ use super::{Link, Settings, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record, Turns};
-use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
+use crate::time::{Nanos, monotonic};
 use crate::worker::{Action, Event, Job, Span, Worker};
 
 /// Entries of the submission queue; a turn that has more to say submits several times.
@@ -34,10 +34,6 @@ const SUBMISSIONS: u32 = 1024;
 const BUFFER_BYTES: u32 = 32 * 1024;
 /// Most receive buffers of a worker; only what responses touch is resident.
 const MOST_BUFFERS: u32 = 1024;
-/// Longest sleep: how late a worker may hear that the run is to end.
-const LONGEST_SLEEP_NS: u64 = 20_000_000;
-/// Longest sleep before the common start is known.
-const START_SLEEP_NS: u64 = 200_000;
 /// After a signal, what is in flight is awaited for no longer than this.
 const STOP_DRAIN_NS: u64 = 1_000_000_000;
 /// Tells the kernel not to try a receive that cannot succeed yet.
@@ -79,26 +75,26 @@ pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Sp
     Ok(engine.drive(Worker::new(job, monotonic()), link))
 }
 
-struct Engine<'r> {
-    submitter: Submitter<'r>,
-    submissions: SubmissionQueue<'r>,
-    completions: CompletionQueue<'r>,
-    buffers: BufferRing,
-    slots: Vec<Slot>,
+pub(super) struct Engine<'r> {
+    pub(super) submitter: Submitter<'r>,
+    pub(super) submissions: SubmissionQueue<'r>,
+    pub(super) completions: CompletionQueue<'r>,
+    pub(super) buffers: BufferRing,
+    pub(super) slots: Vec<Slot>,
     /// Receives that ended without telling the worker anything and must be asked for again.
-    rearm: Vec<(ConnId, Receiving)>,
-    idler: Idler,
-    address: SockAddr,
-    domain: Domain,
-    tally: ClientTally,
-    turns: Turns,
+    pub(super) rearm: Vec<(ConnId, Receiving)>,
+    pub(super) idler: Idler,
+    pub(super) address: SockAddr,
+    pub(super) domain: Domain,
+    pub(super) tally: ClientTally,
+    pub(super) turns: Turns,
     /// Requests come by a schedule.
-    paced: bool,
+    pub(super) paced: bool,
     /// How much later than it could have the engine looks at the completions that come next.
-    late_ns: u64,
+    pub(super) late_ns: u64,
     /// When the completion queue was last looked at.
-    last_look: Nanos,
-    lost_seen: u32,
+    pub(super) last_look: Nanos,
+    pub(super) lost_seen: u32,
 }
 
 impl Engine<'_> {
@@ -332,70 +328,6 @@ impl Engine<'_> {
         let slot = &self.slots[id.index as usize];
         let socket = slot.socket.as_ref().filter(|_| slot.generation == id.generation)?;
         Some(Fd(socket.as_raw_fd()))
-    }
-
-    fn is_ready(&mut self) -> bool {
-        self.completions.sync();
-        !self.completions.is_empty()
-    }
-
-    /// Returns when there may be something to reap, or something else to do.
-    fn wait_for_completions(&mut self, worker: &Worker, started: bool) {
-        let overflowed = self.submissions.cq_overflow();
-        self.tally.completions_overflowed += u64::from(overflowed);
-        if overflowed || self.submissions.taskrun() {
-            // Completions are waiting in the kernel for this thread to come and fetch them.
-            let _ = self.submitter.submit();
-        }
-        if self.is_ready() || worker.is_finished() || !self.submissions.is_empty() {
-            return;
-        }
-        let begun = monotonic();
-        let longest_ns = if started { LONGEST_SLEEP_NS } else { START_SLEEP_NS };
-        let deadline = worker.next_deadline().min(begun.plus(longest_ns));
-        let wait = self.idler.wait(begun, deadline, worker.requests_in_flight());
-        let mut now = begun;
-        if wait.spin_ns > 0 {
-            now = self.spin(begun, deadline.min(begun.plus(wait.spin_ns)));
-            self.tally.spin_ns += now.since(begun);
-        }
-        let wake_up = Nanos(deadline.0.saturating_sub(wait.early_ns));
-        if !self.is_ready() && now < wake_up {
-            let lay_down = now;
-            self.sleep(wake_up.since(now));
-            now = monotonic();
-            self.idler.slept(now.since(lay_down));
-            self.late_ns = now.since(wake_up);
-        }
-        self.last_look = now;
-    }
-
-    /// Watches the ring from user space until there is work or `until` has come.
-    fn spin(&mut self, begun: Nanos, until: Nanos) -> Nanos {
-        const LOOKS_A_CLOCK_READ: u32 = 16;
-        let mut now = begun;
-        while now < until {
-            for _ in 0..LOOKS_A_CLOCK_READ {
-                if self.submissions.taskrun() || self.is_ready() {
-                    let found = monotonic();
-                    // Between two looks there is next to nothing, unless the core was taken away.
-                    self.late_ns = found.since(now);
-                    let _ = self.submitter.submit();
-                    return found;
-                }
-                std::hint::spin_loop();
-            }
-            now = monotonic();
-        }
-        self.late_ns = now.since(until);
-        now
-    }
-
-    fn sleep(&self, length_ns: u64) {
-        let subsecond = u32::try_from(length_ns % NANOS_PER_SECOND).unwrap_or(0);
-        let timeout = Timespec::new().sec(length_ns / NANOS_PER_SECOND).nsec(subsecond);
-        // ETIME is the deadline, EINTR a signal: either way the loop goes round.
-        let _ = self.submitter.submit_with_args(1, &SubmitArgs::new().timespec(&timeout));
     }
 
     /// Takes every completion that is there.

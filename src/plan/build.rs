@@ -10,8 +10,10 @@ use super::message::Message;
 use super::pacing::{self, Pacing};
 use super::{Expect, Idle, Load, Output, Plan, Timeouts, cores};
 use crate::analysis::slo;
+use crate::calibration::cache;
 use crate::cli::{IdleArg, RunArgs, WarmupArg};
 use crate::exit::Refusal;
+use crate::host;
 use crate::schedule::{Schedule, Stage, Timeline};
 use crate::target::Target;
 use crate::time::NANOS_PER_SECOND;
@@ -93,7 +95,7 @@ impl Plan {
             cores,
             threads_reason,
             seed,
-            calibration: None,
+            calibration: cache::read(&host::describe()),
             output,
         })
     }

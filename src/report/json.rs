@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::failure::errno_name;
 use crate::plan::Plan;
 use crate::pressure::Pressure;
-use crate::record::{Counts, ErrorRow, LatencyHistogram, PhaseRecord};
+use crate::record::{Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
 use crate::report::{base64, format};
 use crate::summary::{
@@ -289,7 +289,7 @@ fn disturbance(disturbance: &Disturbance) -> Value {
 }
 
 fn latency_of_run(summary: &Summary) -> Value {
-    let opened = summary.record.connect.clone().unwrap_or_else(LatencyHistogram::new);
+    let opened = summary.record.connect.clone().unwrap_or_default();
     let connect = distribution(&Distribution::plain(opened), Histograms::Included);
     latency(&summary.latencies, Histograms::Included, connect)
 }

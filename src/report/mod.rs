@@ -5,6 +5,7 @@
 //! The names in the JSON documents are stable, and `run.schema.json` is held to them by tests.
 
 mod base64;
+mod calibration;
 pub mod format;
 mod hgrm;
 mod hlog;
@@ -17,6 +18,7 @@ mod requests;
 mod text;
 mod timeseries;
 
+pub use calibration::{calibration_json, calibration_text};
 pub use hgrm::hgrm;
 pub use hlog::{hlog_header, hlog_line};
 pub use json::{json, json_schema};

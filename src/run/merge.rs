@@ -16,7 +16,7 @@ use crate::record::{ClientTally, PhaseRecord, Record};
 use crate::schedule::{PhaseIndex, PhaseSpan};
 use crate::summary::{Client, Disturbance, End, Gate, Latencies, PhaseSummary, Summary, Window};
 use crate::sys;
-use crate::time::{Nanos, monotonic, seconds};
+use crate::time::{Nanos, seconds};
 use crate::verdict::{self, Evidence};
 use crate::worker::Span;
 
@@ -30,12 +30,13 @@ pub(super) struct Finished {
     pub(super) started_at: SystemTime,
     pub(super) observer: Observer,
     pub(super) pressure: Pressure,
+    pub(super) clock_read_ns: u64,
 }
 
 /// One record out of several, checked: a request that was lost or counted twice is a bug, and no report is worth
 /// printing then.
 pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
-    let Finished { workers, end, started_at, observer, pressure } = finished;
+    let Finished { workers, end, started_at, observer, pressure, clock_read_ns } = finished;
     let mut record = Record::new(plan.timeline.phases().len(), plan.schedule.is_some());
     let mut clients = Vec::new();
     let mut spans = Vec::new();
@@ -67,12 +68,8 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let latencies = Latencies::of(&measured, if constant { slices } else { &[] });
     let phases = summarise(plan, &record, &phases, &window, &observer);
     let cpu_ns = clients.iter().map(|client: &ClientTally| client.cpu_ns).sum();
-    let client = Client {
-        cpu_ns,
-        peak_rss_bytes: sys::peak_rss_bytes(),
-        clock_read_ns: clock_read_ns(),
-        workers: clients,
-    };
+    let client =
+        Client { cpu_ns, peak_rss_bytes: sys::peak_rss_bytes(), clock_read_ns, workers: clients };
     let host = host::describe();
     let evidence = Evidence {
         plan,
@@ -238,19 +235,6 @@ fn gates(plan: &Plan, measured: &PhaseRecord, latencies: &Latencies) -> Vec<Gate
         Gate { clause: clause.clone(), value, holds }
     };
     plan.slo.iter().map(gate).collect()
-}
-
-/// What one look at the clock takes, in nanoseconds: the shortest of a few tries.
-fn clock_read_ns() -> u64 {
-    const READS: u64 = 100;
-    let tries = (0..10).map(|_| {
-        let begun = monotonic();
-        for _ in 0..READS {
-            std::hint::black_box(monotonic());
-        }
-        monotonic().since(begun) / (READS + 1)
-    });
-    tries.min().unwrap_or(0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share is shown with few digits")]

@@ -11,6 +11,23 @@ use crate::time::Nanos;
 /// From this many missing body bytes on, it pays to drop them in the kernel instead of copying them.
 pub(super) const DISCARD_FROM_BYTES: u64 = 32 * 1024;
 
+/// A request that has ended, one way or the other.
+#[derive(Clone, Copy, Debug)]
+struct Ended {
+    index: u32,
+    flight: Flight,
+    detail: Detail,
+}
+
+/// What it was answered with.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    status: u16,
+    outcome: Outcome,
+    /// When the first byte came, if not with the last.
+    first_byte: Option<Nanos>,
+}
+
 impl Worker {
     /// Takes as many requests as the connection has room for; in an open loop, those that are due.
     #[inline]
@@ -176,7 +193,8 @@ impl Worker {
             conn.receiving = Receiving::Many;
         }
         let outcome = self.judge(response);
-        self.count_completion(now, index, (response.status, outcome), (flight, detail), first_byte);
+        let ended = Ended { index, flight, detail };
+        self.count_completion(now, ended, Answer { status: response.status, outcome, first_byte });
         if !goes_on {
             self.close_answered(now, index, rest);
         }
@@ -185,14 +203,9 @@ impl Worker {
     }
 
     #[inline]
-    fn count_completion(
-        &mut self,
-        now: Nanos,
-        index: u32,
-        (status, outcome): (u16, Outcome),
-        (flight, detail): (Flight, Detail),
-        first_byte: Option<Nanos>,
-    ) {
+    fn count_completion(&mut self, now: Nanos, ended: Ended, answer: Answer) {
+        let Ended { index, flight, detail } = ended;
+        let Answer { status, outcome, first_byte } = answer;
         self.in_flight -= 1;
         self.last_end = now;
         let drained = now >= self.window.stop;
@@ -215,7 +228,7 @@ impl Worker {
             self.record.phase_mut(phase).complete_in_window(outcome);
         }
         if self.job.logs_requests {
-            let row = self.row(now, index, (flight, detail), Fate::Ended(outcome));
+            let row = Self::row(now, ended, Fate::Ended(outcome));
             let server = std::mem::take(&mut self.server_stamps[index as usize]);
             self.log.push(RequestRow {
                 status,
@@ -250,13 +263,8 @@ impl Worker {
         if self.open_loop.is_some() { detail.phase } else { self.phase_at(flight.intended) }
     }
 
-    fn row(
-        &self,
-        now: Nanos,
-        index: u32,
-        (flight, detail): (Flight, Detail),
-        fate: Fate,
-    ) -> RequestRow {
+    fn row(now: Nanos, ended: Ended, fate: Fate) -> RequestRow {
+        let Ended { index, flight, detail } = ended;
         RequestRow {
             number: detail.number,
             phase: detail.phase,
@@ -369,7 +377,7 @@ impl Worker {
         }
         self.interval.errors += 1;
         if self.job.logs_requests {
-            let row = self.row(now, index, (flight, detail), Fate::Ended(outcome));
+            let row = Self::row(now, Ended { index, flight, detail }, Fate::Ended(outcome));
             self.log.push(row);
         }
         true
@@ -388,7 +396,7 @@ impl Worker {
                 record.lag(lag_of(&flight, &detail, 0));
                 self.last_end = now;
                 if self.job.logs_requests {
-                    let row = self.row(now, index, (flight, detail), Fate::InFlightAtEnd);
+                    let row = Self::row(now, Ended { index, flight, detail }, Fate::InFlightAtEnd);
                     self.log.push(row);
                 }
             }
