@@ -34,6 +34,8 @@ const SUBMISSIONS: u32 = 1024;
 const BUFFER_BYTES: u32 = 32 * 1024;
 /// Most receive buffers of a worker; only what responses touch is resident.
 const MOST_BUFFERS: u32 = 1024;
+/// Sends that a paced worker submits at once: all of them are stamped with the time before.
+const PACED_SENDS: u32 = 4;
 /// After a signal, what is in flight is awaited for no longer than this.
 const STOP_DRAIN_NS: u64 = 1_000_000_000;
 /// Tells the kernel not to try a receive that cannot succeed yet.
@@ -154,7 +156,15 @@ impl Engine<'_> {
         while let Some((id, receiving)) = self.rearm.pop() {
             self.receive(id, receiving, worker);
         }
+        let mut sends = 0;
         while let Some(action) = worker.next_action() {
+            if self.paced && matches!(action, Action::Send { .. }) {
+                if sends == PACED_SENDS {
+                    self.submit(worker);
+                    sends = 0;
+                }
+                sends += 1;
+            }
             match action {
                 Action::Connect(id) => self.connect(id, worker, now),
                 Action::Send { conn, count, confirm, .. } => {

@@ -45,6 +45,10 @@ impl Engine<'_> {
             now = monotonic();
             self.idler.slept(now.since(lay_down));
             self.late_ns = now.since(wake_up);
+            if self.submissions.taskrun() {
+                // A signal ended the sleep, and what came meanwhile still waits to be fetched.
+                let _ = self.submitter.submit();
+            }
         }
         self.last_look = now;
     }

@@ -232,7 +232,7 @@ impl Worker {
             let server = std::mem::take(&mut self.server_stamps[index as usize]);
             self.log.push(RequestRow {
                 status,
-                first_byte: Some(first_byte.unwrap_or(seen)),
+                first_byte: Some(first_byte.unwrap_or(now)),
                 server,
                 ..row
             });

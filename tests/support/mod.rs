@@ -23,6 +23,8 @@ pub(crate) fn binary() -> OsString {
 pub(crate) fn maxq() -> Command {
     let mut command = Command::new(binary());
     command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env_remove("TERM");
+    // A calibration of this machine is no business of a test.
+    command.env("XDG_CACHE_HOME", "/nonexistent");
     command
 }
 
@@ -57,6 +59,11 @@ impl Running {
     /// Sends a signal by its short name, like `INT`.
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
