@@ -1,1 +1,346 @@
+//! Constructed runs, and what the verdict makes of them.
 
+use std::sync::Arc;
+
+use super::{Code, Evidence, Level, Verdict, judge};
+use crate::analysis::series::Slice;
+use crate::calibration::Calibration;
+use crate::failure::{Failure, Phase as FailurePhase};
+use crate::plan::{Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Timeouts};
+use crate::pressure::Pressure;
+use crate::record::{ClientTally, Completion, Lag, Outcome, Record};
+use crate::request::RequestImage;
+use crate::schedule::{Arrivals, Rate, Schedule, Timeline};
+use crate::summary::{Client, End, Host, Latencies};
+use crate::target::Target;
+use crate::time::Nanos;
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1000 * MS;
+/// Requests of the constructed runs: a thousand a second for ten seconds.
+const REQUESTS: u64 = 10_000;
+
+/// A run in which nothing is wrong, to be spoilt.
+struct Case {
+    plan: Plan,
+    record: Record,
+    client: ClientTally,
+    pressure: Pressure,
+    host: Host,
+    clock_read_ns: u64,
+    slices: Vec<Slice>,
+    calibration: Option<Calibration>,
+    steady: bool,
+    end: End,
+}
+
+fn plan(open: bool) -> Plan {
+    let pacing = open.then(|| Pacing {
+        rate: Some(Rate::parse("1000").unwrap()),
+        stages_text: None,
+        stages: Vec::new(),
+        bursts: None,
+        arrivals: Arrivals::Uniform,
+        max_in_flight: 64,
+        on_overload: OnOverload::Queue,
+    });
+    let load = Load {
+        connections: 64,
+        pipeline: 1,
+        duration_ns: Some(10 * SECOND),
+        requests: None,
+        warmup_ns: 0,
+        auto_warmup: false,
+        requests_per_connection: None,
+        pacing,
+    };
+    let shape = load.pacing.as_ref().map(|pacing| crate::schedule::Shape {
+        warmup_ns: 0,
+        stages: crate::schedule::parse_stages("10s@1000").unwrap(),
+        bursts: pacing.bursts,
+        length_ns: 10 * SECOND,
+        requests: None,
+        arrivals: Arrivals::Uniform,
+        seed: 1,
+    });
+    Plan {
+        target: Target::parse("http://192.0.2.1/").unwrap(),
+        address: "192.0.2.1:80".parse().unwrap(),
+        same_host: false,
+        request: RequestImage::new(b"GET / HTTP/1.1\r\n\r\n", 1, false),
+        method: "GET".to_owned(),
+        load,
+        schedule: shape.map(|shape| Arc::new(Schedule::new(shape).unwrap())),
+        timeline: Timeline::plain(0, 10 * SECOND),
+        slice_ns: SECOND / 10,
+        timeouts: Timeouts {
+            request_ns: SECOND,
+            connect_ns: SECOND,
+            drain_ns: SECOND,
+            give_up_ns: SECOND,
+        },
+        expect: Expect::default(),
+        slo: Vec::new(),
+        strict: false,
+        body_check: false,
+        idle: Idle::Auto,
+        cores: vec![0],
+        threads_reason: None,
+        seed: 1,
+        calibration: None,
+        output: Output::default(),
+    }
+}
+
+/// Each request takes a little over a millisecond, and is sent `lag` late.
+fn case(open: bool, lag: impl Fn(u64) -> Lag) -> Case {
+    let mut record = Record::new(2, open);
+    let phase = &mut record.phases[1];
+    for number in 0..REQUESTS {
+        let lag = lag(number);
+        let service_ns = MS + number % 100 * 1000;
+        phase.counts.scheduled += 1;
+        phase.counts.sent += 1;
+        phase.sent_in_window += 1;
+        phase.complete(&Completion {
+            status: 200,
+            outcome: Outcome::Ok,
+            service_ns,
+            first_byte_ns: None,
+            drained: false,
+        });
+        phase.respond(service_ns + lag.send_ns);
+        phase.lag(lag);
+        phase.complete_in_window(Outcome::Ok);
+    }
+    record.connections.asked = 64;
+    record.connections.opened = 64;
+    record.conserved().unwrap();
+    let slice = |index: u64| Slice {
+        scheduled: 100,
+        sent: 100,
+        completed: 100,
+        outstanding: 1 + index % 3,
+        max_ns: 2 * MS,
+        latency: vec![(MS, 95), (2 * MS - 1, 4 + index % 3)],
+        ..Slice::default()
+    };
+    Case {
+        plan: plan(open),
+        record,
+        client: ClientTally { cpu_ns: 3 * SECOND, wall_ns: 10 * SECOND, ..ClientTally::default() },
+        pressure: Pressure::default(),
+        host: Host::default(),
+        clock_read_ns: 25,
+        slices: (0..100).map(slice).collect(),
+        calibration: None,
+        steady: true,
+        end: End::Finished,
+    }
+}
+
+fn in_time(_: u64) -> Lag {
+    Lag { send_ns: 1000, pool_ns: 0, client_ns: 1000 }
+}
+
+fn open() -> Case {
+    case(true, in_time)
+}
+
+impl Case {
+    fn verdict(&self) -> Verdict {
+        let measured = self.record.measured();
+        let latencies = Latencies::of(&measured, &self.slices);
+        let client = Client {
+            cpu_ns: self.client.cpu_ns,
+            peak_rss_bytes: 0,
+            clock_read_ns: self.clock_read_ns,
+            workers: vec![self.client],
+        };
+        judge(&Evidence {
+            plan: &self.plan,
+            record: &self.record,
+            measured: &measured,
+            latencies: &latencies,
+            client: &client,
+            pressure: &self.pressure,
+            host: &self.host,
+            calibration: self.calibration.as_ref(),
+            slices: &self.slices,
+            slice_ns: SECOND / 10,
+            origin: Nanos(SECOND),
+            steady: self.steady,
+            end: self.end,
+            measured_ns: 10 * SECOND,
+        })
+    }
+
+    /// The rules that fired at `level`.
+    fn rules(&self, level: Level) -> Vec<&'static str> {
+        let reasons = self.verdict().reasons;
+        reasons.iter().filter(|reason| reason.level == level).map(|reason| reason.rule).collect()
+    }
+}
+
+#[test]
+fn a_run_in_which_nothing_is_wrong_is_valid_without_a_word() {
+    let verdict = open().verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::Valid, true), "{verdict:?}");
+    assert!(verdict.reasons.is_empty(), "{verdict:?}");
+    let closed = case(false, in_time).verdict();
+    assert_eq!((closed.code, closed.valid), (Code::ServerLimited, true), "{closed:?}");
+}
+
+#[test]
+fn client_lag_is_warned_of_and_then_invalid() {
+    let late =
+        |client_ns: u64| case(true, move |_| Lag { send_ns: client_ns, pool_ns: 0, client_ns });
+    assert_eq!(late(90_000).rules(Level::Warn), Vec::<&str>::new());
+    assert_eq!(late(300_000).rules(Level::Warn), ["C1"]);
+    let verdict = late(3 * MS).verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::ClientLimited, false), "{verdict:?}");
+}
+
+#[test]
+fn one_long_stop_of_the_client_makes_the_longest_latency_its_own() {
+    let stop = |number: u64| {
+        let ns = if number == 77 { 50 * MS } else { 1000 };
+        Lag { send_ns: ns, pool_ns: 0, client_ns: ns }
+    };
+    let verdict = case(true, stop).verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::ClientLimited, false), "{verdict:?}");
+}
+
+#[test]
+fn a_saturated_worker_is_a_fault_only_of_an_open_loop() {
+    let busy =
+        ClientTally { cpu_ns: 98 * SECOND / 10, wall_ns: 10 * SECOND, ..ClientTally::default() };
+    let open = Case { client: busy, ..open() }.verdict();
+    assert_eq!((open.code, open.valid), (Code::ClientLimited, false));
+    let closed = Case { client: busy, ..case(false, in_time) }.verdict();
+    assert_eq!((closed.code, closed.valid), (Code::ClientLimited, true));
+    // Spinning is no work.
+    let spinning = ClientTally { spin_ns: 9 * SECOND, ..busy };
+    let verdict = Case { client: spinning, ..self::open() }.verdict();
+    assert_eq!(verdict.code, Code::Valid, "{verdict:?}");
+}
+
+#[test]
+fn waiting_for_connections_is_named_with_how_many_are_missing() {
+    let waiting = |_| Lag { send_ns: 50 * MS, pool_ns: 50 * MS, client_ns: 0 };
+    let verdict = case(true, waiting).verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::ConnectionLimited, true), "{verdict:?}");
+    assert_eq!(verdict.reasons[0].rule, "C7");
+}
+
+#[test]
+fn a_growing_queue_is_unstable_whoever_holds_it() {
+    let mut case = open();
+    for (slice, outstanding) in case.slices.iter_mut().zip((0..).step_by(25)) {
+        slice.outstanding = outstanding;
+    }
+    let verdict = case.verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::Unstable, false), "{verdict:?}");
+    assert!(verdict.sentence.contains("250 a second"), "{}", verdict.sentence);
+}
+
+#[test]
+fn a_latency_that_drifts_is_not_steady() {
+    let mut case = open();
+    for (slice, step) in case.slices.iter_mut().zip(0..) {
+        slice.latency = vec![(MS + step * 20_000, 100)];
+        slice.max_ns = 4 * MS;
+    }
+    assert_eq!(case.verdict().code, Code::NotSteady);
+    let verdict = Case { steady: false, ..open() }.verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::NotSteady, false));
+}
+
+#[test]
+fn responses_that_depend_on_one_another_are_too_few() {
+    let mut case = open();
+    // All that is slow came in two seconds.
+    for (index, slice) in case.slices.iter_mut().enumerate() {
+        let slow = if index < 10 { 100 } else { 0 };
+        slice.latency = vec![(MS, 100 - slow), (3 * MS, slow)];
+        slice.max_ns = 3 * MS;
+    }
+    let slow = |number: u64| if number < 1000 { 2 * MS } else { 0 };
+    let spoilt = self::case(true, |number| Lag {
+        send_ns: slow(number),
+        pool_ns: slow(number),
+        client_ns: 0,
+    });
+    let case = Case { record: spoilt.record, ..case };
+    let verdict = case.verdict();
+    let found = verdict.reasons.iter().any(|reason| reason.rule == "C7")
+        || verdict.code == Code::InsufficientSamples;
+    assert!(found, "{verdict:?}");
+}
+
+#[test]
+fn what_the_machine_did_is_told() {
+    let throttled = Pressure { throttled_periods: Some(3), ..Pressure::default() };
+    let case = Case { pressure: throttled, ..open() };
+    assert_eq!(case.rules(Level::Invalid), ["C5"]);
+    assert_eq!(case.verdict().code, Code::ClientLimited);
+    let stolen = Pressure { stolen_share: Some(0.05), ..Pressure::default() };
+    assert_eq!(Case { pressure: stolen, ..open() }.rules(Level::Warn), ["C5"]);
+    assert_eq!(Case { clock_read_ns: 900, ..open() }.rules(Level::Warn), ["C10"]);
+    let late = ClientTally { late_ns: 5 * MS, late_at: Nanos(2 * SECOND), ..open().client };
+    let case = Case { client: late, ..open() };
+    assert_eq!(case.rules(Level::Warn), ["C6"]);
+    assert!(case.verdict().reasons[0].text.contains("1.00 s"));
+    let lost =
+        Pressure { retransmits: Some(5000), listen_overflows: Some(2), ..Pressure::default() };
+    assert_eq!(Case { pressure: lost, ..open() }.rules(Level::Info), ["S1", "S2"]);
+}
+
+#[test]
+fn a_rate_close_to_the_calibrated_ceiling_is_warned_of() {
+    let calibration = |ceiling_rps| Calibration {
+        ceiling_rps,
+        client_limited: true,
+        clock_read_ns: 0,
+        wake_p50_ns: 0,
+        wake_p99_ns: 0,
+        hiccup_ns: 0,
+        cpu_ns_per_request: 0.0,
+        service_p50_ns: 0,
+        stamp_skew_ns: 0,
+        send_lag_p50_ns: 0,
+        send_lag_p99_ns: 0,
+        paced_rps: 0.0,
+    };
+    let near = Case { calibration: Some(calibration(1200.0)), ..open() };
+    assert_eq!(near.rules(Level::Warn), ["C11"]);
+    let far = Case { calibration: Some(calibration(100_000.0)), ..open() };
+    assert!(far.verdict().reasons.is_empty());
+}
+
+#[test]
+fn what_this_machine_refused_and_what_got_no_answer_is_told() {
+    let mut case = open();
+    let refused = Failure::from_errno(FailurePhase::Connect, libc::EADDRNOTAVAIL);
+    case.record.errors.count(refused, Nanos(1), b"");
+    assert_eq!(case.rules(Level::Invalid), ["C8"]);
+    let mut case = open();
+    for _ in 0..500 {
+        let phase = &mut case.record.phases[1];
+        phase.counts.scheduled += 1;
+        phase.counts.sent += 1;
+        phase.sent_in_window += 1;
+        phase.fail(Outcome::Reset, MS, MS);
+        phase.lag(in_time(0));
+    }
+    let verdict = case.verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::ServerLimited, true), "{verdict:?}");
+    assert_eq!(case.rules(Level::Warn), ["E1"]);
+}
+
+#[test]
+fn an_abort_is_the_connections_and_never_valid() {
+    let verdict = Case { end: End::Overloaded, ..open() }.verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::ConnectionLimited, false));
+    assert!(verdict.sentence.contains("64"), "{}", verdict.sentence);
+}
