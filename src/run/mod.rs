@@ -33,7 +33,7 @@ const START_AHEAD_NS: u64 = 2_000_000;
 /// Descriptors that a process needs beside its connections: standard streams, files, a ring a worker.
 const OTHER_DESCRIPTORS: u64 = 32;
 /// Batches of logged requests that may wait to be written.
-const LOG_BATCHES: usize = 256;
+const LOG_BATCHES: usize = 4096;
 
 /// Signals that end a run: the first asks for a partial report, a second one for it at once.
 #[derive(Debug)]

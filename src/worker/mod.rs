@@ -348,7 +348,8 @@ impl Worker {
     /// Requests that have ended since the last call, when they are logged and there are many, or at the end.
     #[inline]
     pub fn take_log(&mut self) -> Option<Vec<RequestRow>> {
-        const BATCH: usize = 1024;
+        // Few enough that writing them down holds nobody up for long, the target least of all.
+        const BATCH: usize = 64;
         let enough = self.log.len() >= BATCH || (self.is_finished() && !self.log.is_empty());
         enough.then(|| std::mem::take(&mut self.log))
     }

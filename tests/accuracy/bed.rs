@@ -15,7 +15,7 @@ use super::support::{Ended, binary, maxq, run, signal};
 /// A disturbed run is repeated so often.
 const TRIES: u32 = 20;
 /// What a request may be late on either side without calling its run disturbed, in nanoseconds.
-const QUIET_NS: u64 = 200_000;
+pub(crate) const QUIET_NS: u64 = 200_000;
 
 /// Tests share two cores, and take turns.
 static TURN: Mutex<()> = Mutex::new(());
@@ -30,7 +30,8 @@ pub(crate) fn cores() -> (usize, usize) {
 }
 
 /// The client ahead of everything else that wants its core, where that is allowed: threads of the kernel run for
-/// milliseconds. It must sleep between requests (`--idle sleep`), since what is always ahead is held back by force.
+/// milliseconds. It must sleep between requests (`--idle sleep`), since what is always ahead is held back by force, and
+/// all of it stays on its core, since there it would hold back the target.
 pub(crate) fn undisturbable() -> Command {
     let allowed = Command::new("chrt")
         .args(["-f", "1", "true"])
@@ -40,8 +41,8 @@ pub(crate) fn undisturbable() -> Command {
     if !allowed {
         return maxq();
     }
-    let mut command = Command::new("chrt");
-    command.args(["-f", "1"]).arg(binary());
+    let mut command = Command::new("taskset");
+    command.args(["-c", &cores().0.to_string(), "chrt", "-f", "1"]).arg(binary());
     command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env_remove("TERM");
     command
 }
@@ -133,7 +134,18 @@ impl Bed {
 
     /// Repeats a run until the machine let it be: at most `share` of its requests were held up on either side.
     pub(crate) fn undisturbed(&self, law: &str, share: f64, arguments: &[&str]) -> Measured {
-        repeated(law, share, || self.measure(law, arguments))
+        repeated(law, share, || self.measure(law, arguments), Measured::disturbed)
+    }
+
+    /// The same where `disturbed` knows more of how the law was disturbed.
+    pub(crate) fn undisturbed_by(
+        &self,
+        law: &str,
+        share: f64,
+        arguments: &[&str],
+        disturbed: impl Fn(&Measured) -> f64,
+    ) -> Measured {
+        repeated(law, share, || self.measure(law, arguments), disturbed)
     }
 
     /// The same with a client as users have it, which spins shortly before it sends.
@@ -146,14 +158,19 @@ impl Bed {
         let (core, _) = cores();
         let core = core.to_string();
         let pinned = [&["-t", "1", "--cpus", &core][..], arguments].concat();
-        repeated(law, share, || self.measure_unpinned(law, &pinned))
+        repeated(law, share, || self.measure_unpinned(law, &pinned), Measured::disturbed)
     }
 }
 
-fn repeated(law: &str, share: f64, measure: impl Fn() -> Measured) -> Measured {
+fn repeated(
+    law: &str,
+    share: f64,
+    measure: impl Fn() -> Measured,
+    disturbed: impl Fn(&Measured) -> f64,
+) -> Measured {
     for attempt in 1..=TRIES {
         let measured = measure();
-        let disturbed = measured.disturbed();
+        let disturbed = disturbed(&measured);
         if disturbed <= share {
             return measured;
         }
@@ -255,7 +272,7 @@ impl Measured {
     }
 
     /// The share of requests that either side held up for longer than a measurement may be off.
-    fn disturbed(&self) -> f64 {
+    pub(crate) fn disturbed(&self) -> f64 {
         let slow_wire = |row: &Row| {
             let there = row.sent.zip(row.server_received).map_or(0, |(sent, got)| got - sent);
             let back = row.server_sent.map_or(0, |sent| row.ended.saturating_sub(sent));

@@ -3,7 +3,7 @@
 
 use maxq::serve::service_draw_ns;
 
-use super::bed::{Bed, Measured, Row, quantile};
+use super::bed::{Bed, Measured, QUIET_NS, Row, quantile};
 
 const MS: u64 = 1_000_000;
 
@@ -42,17 +42,34 @@ fn assert_twins(measured: &Measured, service_ns: impl Fn(u64) -> u64) -> f64 {
 /// Random arrivals at half of what the queue can do, until the machine was quiet enough for one in a thousand to mean
 /// something. Both draws are seeded, with a seed whose twins' mean is that of theory to a thousandth: three seconds
 /// of other seeds are off by much more.
-fn quiet(bed: &Bed, law: &str) -> Measured {
+fn quiet(bed: &Bed, law: &str, service_ns: impl Fn(u64) -> u64) -> Measured {
     let arguments =
         ["--arrivals", "poisson", "--seed", "25", "-d", "3s", "--warmup", "200ms", "-c", "256"];
-    bed.undisturbed(law, 0.0006, &[&["-R", "500"], &arguments[..]].concat())
+    let arguments = [&["-R", "500"], &arguments[..]].concat();
+    let disturbed = |measured: &Measured| measured.disturbed() + target_late(measured, &service_ns);
+    bed.undisturbed_by(law, 0.0006, &arguments, disturbed)
+}
+
+/// The share of measured requests that the target itself answered late, by its own stamps.
+fn target_late(measured: &Measured, service_ns: impl Fn(u64) -> u64) -> f64 {
+    let mut rows: Vec<&Row> =
+        measured.rows.iter().filter(|row| row.server_number.is_some()).collect();
+    rows.sort_by_key(|row| row.server_number);
+    let (mut free_at, mut late) = (0, 0);
+    for (number, row) in (0..).zip(&rows) {
+        let (received, sent) = (row.server_received.unwrap(), row.server_sent.unwrap());
+        free_at = received.max(free_at) + service_ns(number);
+        late += u64::from(row.measured && sent > free_at + QUIET_NS);
+    }
+    late as f64 / rows.len().max(1) as f64
 }
 
 #[test]
 fn every_request_of_an_mm1_queue_takes_what_its_twin_takes() {
     let bed = Bed::start();
-    let measured = quiet(&bed, "mm1?mean=1ms&seed=5");
-    let kappa = assert_twins(&measured, |number| service_draw_ns(5, number, MS));
+    let service_ns = |number| service_draw_ns(5, number, MS);
+    let measured = quiet(&bed, "mm1?mean=1ms&seed=5", service_ns);
+    let kappa = assert_twins(&measured, service_ns);
     let mean = measured.ms("response", "mean") - kappa;
     assert!((mean / 2.0 - 1.0).abs() < 0.05, "the mean is {mean} ms, 2 by theory");
 }
@@ -60,7 +77,7 @@ fn every_request_of_an_mm1_queue_takes_what_its_twin_takes() {
 #[test]
 fn every_request_of_an_md1_queue_takes_what_its_twin_takes() {
     let bed = Bed::start();
-    let measured = quiet(&bed, "md1?d=1ms");
+    let measured = quiet(&bed, "md1?d=1ms", |_| MS);
     let kappa = assert_twins(&measured, |_| MS);
     let mean = measured.ms("response", "mean") - kappa;
     assert!((mean / 1.5 - 1.0).abs() < 0.05, "the mean is {mean} ms, 1.5 by theory");
