@@ -62,8 +62,9 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<u8, Refusal> {
     .map_err(Refusal::environment)?;
     let measured = measure_client(args, &server, core, &interrupts, tell);
     server.stop();
-    let Some((ceiling, paced)) = measured? else {
-        return Ok(exit::SIGNAL + 2);
+    let (ceiling, paced) = match measured? {
+        Ok(runs) => runs,
+        Err(Stopped(signal)) => return Ok(exit::SIGNAL + u8::try_from(signal).unwrap_or(0)),
     };
     let calibration = put_together(machine, &ceiling, &paced);
     let host = host::describe();
@@ -121,14 +122,17 @@ fn watch_machine(core: usize) -> Machine {
     }
 }
 
-/// A closed loop, then a steady rate well below what it reached; `None` when the user stopped it.
+/// The signal by which the user stopped a calibration.
+struct Stopped(i32);
+
+/// A closed loop, then a steady rate well below what it reached.
 fn measure_client(
     args: &CalibrateArgs,
     server: &Server,
     core: usize,
     interrupts: &Interrupts,
     tell: impl Fn(&str),
-) -> Result<Option<(Summary, Summary)>, Refusal> {
+) -> Result<Result<(Summary, Summary), Stopped>, Refusal> {
     let url = format!("http://{}/", server.local_address());
     let length = format!("{}ns", args.duration);
     let core = core.to_string();
@@ -136,15 +140,20 @@ fn measure_client(
         let flags = [&["--cpus", &core, "-t", "1", "-c", "64", "-d", &length][..], more].concat();
         let run_args = RunArgs::from_flags(&flags).map_err(Refusal::usage)?;
         let summary = run::run(&Plan::build(&url, &run_args)?, interrupts, |_| {})?;
-        Ok((!matches!(summary.end, End::Interrupted(_))).then_some(summary))
+        Ok(match summary.end {
+            End::Interrupted(signal) => Err(Stopped(signal)),
+            _ => Ok(summary),
+        })
     };
     let shown = seconds(args.duration);
     tell(&format!("a closed loop against an empty server: {shown} s"));
-    let Some(ceiling) = measure(&[])? else { return Ok(None) };
+    let ceiling = match measure(&[])? {
+        Ok(ceiling) => ceiling,
+        Err(stopped) => return Ok(Err(stopped)),
+    };
     let rate = (ceiling.rates().achieved_rps * PACED_SHARE).clamp(1.0, MOST_PACED_RPS).floor();
     tell(&format!("a steady rate of {rate} requests a second: {shown} s"));
-    let Some(paced) = measure(&["-R", &rate.to_string()])? else { return Ok(None) };
-    Ok(Some((ceiling, paced)))
+    Ok(measure(&["-R", &rate.to_string()])?.map(|paced| (ceiling, paced)))
 }
 
 fn put_together(machine: Machine, ceiling: &Summary, paced: &Summary) -> Calibration {

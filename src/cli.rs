@@ -52,8 +52,32 @@ pub enum Command {
     /// Measure what this machine and this client can offer and resolve.
     Calibrate(CalibrateArgs),
     /// Run the embedded target by itself.
+    #[command(after_help = PATHS)]
     Serve(ServeArgs),
 }
+
+/// What the embedded target answers.
+const PATHS: &str = "\
+Paths:
+  /                 13 bytes of text
+  /bytes/N          N bytes                       /chunked/N   the same in chunks
+  /delay/T          after a time, like 5ms        /status/N    that status
+  /echo             the request, as it came       /close       then the connection is closed
+  /counters         what it counted itself, as JSON; not counted
+
+Laws, whose latencies are known beforehand; times like 500us, 1ms, 2s:
+  /law/fixed?d=T                         each answer after T
+  /law/mixture?fast=T&slow=T&every=N     each N-th is slow
+  /law/md1?d=T                           one server, first come first served, T each: M/D/1 under
+                                         --arrivals poisson; overload it with more than 1/T
+  /law/mm1?mean=T[&seed=N]               the same, exponentially distributed
+  /law/stall?d=T&stall=T&every=T         nothing is answered at the end of each period
+  /law/silent?d=T&every=N                each N-th is never answered
+  /law/bucket?rate=N&burst=N             503 where no token is left
+  /law/script?seed=N&d=T&p503=P&preset=P&ptruncated=P&pgarbage=P&pclose=P&psilent=P
+                                         faults with these probabilities, all may be left out
+  Any law: stamps=1 adds X-Seq, X-Recv-ns and X-Send-ns (monotonic clock) to its answers;
+  run=TEXT makes it start anew, with counters of its own.";
 
 /// A run against a URL.
 #[derive(Args, Clone, Debug)]

@@ -7,16 +7,18 @@
 //! ```text
 //!  argv --cli--> RunArgs --plan--> Plan -------------------------+     control plane: may fail, with a message
 //!                        | request image, address, cores,        |
-//!                        | shares, timeouts, expectation         v
+//!                        | shares, timeouts, expectation,        |
+//!                        | schedule, gates                       v
 //!         +------ run: one pinned thread a core, common start, stop flag ------+
 //!         |   schedule --due?--> worker --actions--> engine (uring | sim) --> kernel
-//!         |                        ^                    |                              data plane: a failure is
-//!         |                        +------ conn <-------+ bytes, borrowed for one call  a counted event, never
+//!         |    slots of whole      ^                    |                              data plane: a failure is
+//!         |    nanoseconds         +------ conn <-------+ bytes, borrowed for one call  a counted event, never
 //!         |                               http1 frames them                             a Result
-//!         |                               record: buckets, tallies, intervals
-//!         +---------------- join -> merge -> Summary <- verdict ---------------+
-//!                                               |
-//!                                    report (text | json | hgrm | ndjson)
+//!         |                               record: phases, tallies, histograms, intervals, lags
+//!         +---------------- join -> merge -> Summary <- verdict <- pressure, calibration
+//!                                               |         ^
+//!                                               |         +-- analysis: intervals of confidence, trends, warm-up
+//!                                    report (text | json | hgrm | hlog | ndjson)
 //! ```
 //!
 //! Workers share nothing on the hot path. Each has a core, a ring, connections, histograms and counters of its own; the
@@ -30,13 +32,16 @@
 //! | [`plan`] | flags become a validated, immutable [`plan::Plan`]: every file read, name look-up, default and conflict |
 //! | [`target`], [`units`] | URLs; lengths of time and counts as people type them |
 //! | [`request`] | the serialised request, in as many copies as one send may hold |
-//! | [`time`], [`schedule`] | nanoseconds; when a run warms up, measures and stops |
+//! | [`time`], [`schedule`] | nanoseconds; when each request is due, and which phase it belongs to |
 //! | [`http1`] | responses out of bytes: framing, and the learned head that makes it cheap |
 //! | [`conn`] | one connection's state, and the stamps of what is in flight on it |
-//! | [`worker`] | one core's brain: events and instants in, actions out |
-//! | [`record`] | what a worker remembers; merging; the conservation check |
+//! | [`worker`] | one core's brain: events and instants in, actions out; who is to blame for what is sent late |
+//! | [`record`] | what a worker remembers, phase by phase; merging; the conservation check |
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `sim` against a server in memory |
 //! | [`run`] | pins, spawns, starts, watches, stops, joins, merges |
+//! | [`pressure`] | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
+//! | [`calibrate`], [`calibration`] | what this client can do on this machine, measured once and kept |
+//! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up |
 //! | [`verdict`] | is the measurement valid, and what limited it |
 //! | [`summary`], [`report`] | a finished run, and what it looks like |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
@@ -48,21 +53,35 @@
 //!
 //! # Glossary
 //!
-//! - **taken**: a ready connection has room for a request, which comes into being. In a closed loop this is where the
-//!   request's life and its phase begin; it is sent within the same turn, and its timeout counts from there.
+//! - **open loop**: requests are due by a schedule, however slow the server is, as if users came who do not know of each
+//!   other. **Closed loop**: each connection sends its next request when an answer has come. A slow server is therefore
+//!   asked less often, and what a closed loop prints as latency is blind to the requests that were not sent meanwhile
+//!   (*coordinated omission*).
+//! - **intended time** of a request: when it is due, worked out from its place in the schedule. In a closed loop it is
+//!   when a ready connection has room for it (*taken*); it is sent within the same turn. Phase and timeout count from
+//!   here.
 //! - **sent**: the request is handed to the kernel. The sends of one submission run one after the other inside the
 //!   kernel, a few microseconds each; their stamps are interpolated between the submission's start and end, and that
-//!   length is shown as *stamp skew*.
+//!   length is shown as *stamp skew*. An open loop submits at most four at a time and stamps them with the start.
 //! - **first byte**, **done**: the completion that carried the first and the last byte of the response, stamped when
 //!   completions are reaped. How long the worker did not look is shown as *receive slack*.
-//! - **service time** is done - sent; **time to first byte** is first byte - sent. **Response time** is what a user
-//!   waits; in a closed loop, which has no schedule, it equals service time, and holds in addition the ages of requests
-//!   that were unanswered when the run ended (*right-censored*).
-//! - **closed loop**: each connection sends its next request when an answer has come. A slow server is therefore asked
-//!   less often, and what a closed loop prints as latency is blind to the requests that were not sent meanwhile.
-//! - **window**: the measured time. Requests taken before it are the warm-up: listed, not counted. Answers that come
+//! - **service time** is done - sent; **time to first byte** is first byte - sent. **Response time** is done - intended,
+//!   what a user waits; in a closed loop, which has no schedule, it equals service time. It holds in addition the ages
+//!   of requests that were unanswered when the run ended (*right-censored*: the truth is at least that).
+//! - **send lag** is sent - intended, and is split into **pool wait**, for which no connection was free (the server is
+//!   slow, or there are too few), and **client lag**, for which this client was late. When the worker was away itself,
+//!   the backlog that it finds is its own doing, and so is the waiting in it. A worker that comes ten or more
+//!   milliseconds late to look for answers takes that time out of the service times that it would have spoiled, and
+//!   charges it to client lag.
+//! - **backlog**: requests that are due and not sent; two places in the schedule, whatever its size. **Outstanding**: the
+//!   backlog and what is in flight. **Unsent**: due, and never sent, because it was *shed*, had *expired* by its
+//!   timeout, or was *left* when the run ended.
+//! - **phase**: the warm-up, each stage and each burst; a request's is decided by its intended time. **Interval**: one
+//!   second, by when things happened; **slice**: what a second is cut into for statistics.
+//! - **window**: the measured time. Requests intended before it are the warm-up: listed, not counted. Answers that come
 //!   after its end belong to the *drain*: counted, but in no rate.
-//! - **phase** of a request: decided by when it was taken. **Interval**: one second, by when things happened.
+//! - **law**: a behaviour of the embedded target whose latencies have a closed form. **Twin**: what a single request
+//!   should take by the law, worked out from its intended time alone.
 
 pub mod analysis;
 pub mod calibrate;

@@ -3,6 +3,9 @@
 //! Each test starts its own server on port 0 and speaks to it byte by byte.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
+#[path = "serve/laws.rs"]
+mod laws;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -99,6 +102,12 @@ impl Client {
         let head = self.until(b"\r\n\r\n");
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Response { head, status, body: Vec::new() }
+    }
+
+    /// How reading fails, if it does.
+    fn stream_error(&mut self) -> Option<ErrorKind> {
+        let mut piece = [0; 64];
+        self.stream.read(&mut piece).err().map(|error| error.kind())
     }
 
     /// All that comes until the server closes.

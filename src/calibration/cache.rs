@@ -1,6 +1,6 @@
 //! The last calibration of this machine, in the user's cache folder.
 //!
-//! It holds for one processor, kernel, number of cores and version of maxq. Reading never fails: what is not there or
+//! It holds for one processor, kernel, number of cores and build of maxq. Reading never fails: what is not there or
 //! not ours is no calibration.
 
 use std::fs;
@@ -61,6 +61,7 @@ fn key(host: &Host) -> Value {
         "cores_allowed": host.cores_allowed,
         "kernel": host.kernel,
         "version": env!("CARGO_PKG_VERSION"),
+        "optimized": cfg!(not(debug_assertions)),
     })
 }
 

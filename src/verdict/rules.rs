@@ -235,11 +235,14 @@ fn connections(evidence: &Evidence<'_>) -> Vec<Reason> {
     let service = evidence.latencies.service.all.quantile_ns(0.99).unwrap_or(0);
     let needed = (evidence.rates().offered_rps * seconds(service)).ceil() as u64;
     let asked = evidence.plan.load.connections;
-    let waited = milliseconds(waited);
-    let mut text = format!(
-        "p99 of the wait for a free connection is {waited}, of a p99 response of {}",
-        milliseconds(response)
-    );
+    let mut text = if waited > response / 20 {
+        let (waited, response) = (milliseconds(waited), milliseconds(response));
+        format!(
+            "p99 of the wait for a free connection is {waited}, of a p99 response of {response}"
+        )
+    } else {
+        "connections were all taken at times".to_owned()
+    };
     if needed > u64::from(asked) {
         text += &format!(
             "; about {needed} connections (-c) keep this rate at the present service time"
