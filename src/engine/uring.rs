@@ -133,7 +133,9 @@ impl Engine<'_> {
             self.turns.record(turn_ns);
             self.tally.receive_slack_ns = self.tally.receive_slack_ns.max(turn_ns);
             self.late_ns = self.late_ns.max(turn_ns);
-            self.tally.late(self.late_ns, now);
+            if now >= worker.measured_from() {
+                self.tally.late(self.late_ns, now);
+            }
             self.reap(&mut worker, now);
             self.late_ns = 0;
             if self.paced {

@@ -339,6 +339,12 @@ impl Worker {
         }
     }
 
+    /// Where the measured window begins.
+    #[must_use]
+    pub fn measured_from(&self) -> Nanos {
+        self.window.origin
+    }
+
     /// Nothing is awaited any more: the record is complete.
     #[must_use]
     pub fn is_finished(&self) -> bool {
