@@ -55,7 +55,7 @@ pub(super) fn table(page: &mut Page, plan: &Plan, summary: &Summary) {
     for phase in &phases {
         row(page, phase);
     }
-    page.note("response times of the requests that were due in each phase");
+    page.note("answers of its time; response times of the requests that were due in it");
     for phase in &phases {
         disturbances(page, phase);
     }
@@ -115,7 +115,7 @@ fn effect(phase: &PhaseSummary, disturbance: &Disturbance, is_burst: bool) -> St
     };
     let recovered = match recovery.recovered_after_ns {
         Some(ns) => format!("back to the p99 from before after {:.2} s", seconds(ns)),
-        None => "not back to the p99 from before".to_owned(),
+        None => "not back to the p99 from before by the end".to_owned(),
     };
     format!("peak latency {peak}, {} outstanding at most, {recovered}", count(outstanding))
 }

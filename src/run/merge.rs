@@ -213,7 +213,9 @@ fn find_disturbances(plan: &Plan, phases: &mut [PhaseSummary], observer: &Observ
             }
             let next = burst + bursts.every_ns;
             let until_ns = if next < end_ns { next } else { u64::MAX };
-            let found = recovery(series, (burst, burst), until_ns, between);
+            let mut found = recovery(series, (burst, burst), until_ns, between);
+            // At its instant all of it is due, however fast it is answered within a slice.
+            found.peak_outstanding = found.peak_outstanding.max(bursts.size);
             let at_s = seconds(burst);
             phase.disturbances.push(Disturbance { start_s: at_s, end_s: at_s, recovery: found });
         }

@@ -109,6 +109,22 @@ fn each_stage_is_a_phase_and_the_warmup_is_none_of_them() {
 }
 
 #[test]
+fn a_burst_is_outstanding_as_a_whole_however_fast_it_is_answered() {
+    let server = target();
+    let flags = ["--burst", "40@300ms", "-R", "50", "-d", "1s", "--warmup", "0", "-c", "4"];
+    let report = report(&run(maxq().args(flags).args(["-t", "1", "--json"]).arg(url(&server))));
+    let phases = report.json["phases"].as_array().unwrap();
+    let bursts = phases.iter().find(|phase| phase["name"] == "bursts").unwrap();
+    assert_eq!(bursts["counts"]["scheduled"], 160);
+    let each = bursts["disturbances"].as_array().unwrap();
+    assert_eq!(each.len(), 4);
+    for burst in each {
+        assert!(burst["peak_outstanding"].as_u64().unwrap() >= 40, "{burst}");
+        assert!(burst["peak_latency_us"].as_f64().unwrap() > 0.0, "{burst}");
+    }
+}
+
+#[test]
 fn an_automatic_warmup_says_what_it_cut_and_nothing_is_lost() {
     let server = target();
     for load in [&["-R", "500"][..], &[]] {
