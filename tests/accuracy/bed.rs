@@ -223,6 +223,13 @@ impl Row {
         self.ended - self.intended
     }
 
+    /// Client, wire or target held it up for longer than a measurement may be off.
+    pub(crate) fn is_held_up(&self) -> bool {
+        let there = self.sent.zip(self.server_received).map_or(0, |(sent, got)| got - sent);
+        let back = self.server_sent.map_or(0, |sent| self.ended.saturating_sub(sent));
+        self.client_late_ns().max(there).max(back) > QUIET_NS
+    }
+
     /// How late it was sent though a connection was free.
     fn client_late_ns(&self) -> u64 {
         self.sent.map_or(0, |sent| sent - self.intended).saturating_sub(self.pool_ns)
@@ -273,14 +280,8 @@ impl Measured {
 
     /// The share of requests that either side held up for longer than a measurement may be off.
     pub(crate) fn disturbed(&self) -> f64 {
-        let slow_wire = |row: &Row| {
-            let there = row.sent.zip(row.server_received).map_or(0, |(sent, got)| got - sent);
-            let back = row.server_sent.map_or(0, |sent| row.ended.saturating_sub(sent));
-            there.max(back) > QUIET_NS
-        };
-        let held_up = |row: &&Row| row.client_late_ns() > QUIET_NS || slow_wire(row);
         let measured = || self.rows.iter().filter(|row| row.measured);
-        measured().filter(held_up).count() as f64 / measured().count().max(1) as f64
+        measured().filter(|row| row.is_held_up()).count() as f64 / measured().count().max(1) as f64
     }
 
     /// Logged requests of the measured window that were answered.

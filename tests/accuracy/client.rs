@@ -36,7 +36,7 @@ impl Drop for Competitor {
 fn a_client_left_alone_keeps_its_schedule_and_is_believed() {
     let bed = Bed::start();
     let arguments = ["-R", "2000", "-d", "3s", "--warmup", "300ms", "-c", "64"];
-    let measured = bed.undisturbed("fixed?d=1ms", 0.002, &arguments);
+    let measured = bed.undisturbed("fixed?d=1ms", 0.004, &arguments);
     let report = &measured.report;
     assert_eq!(report.text("/verdict/code"), "valid", "{:#}", report.json["verdict"]);
     assert_eq!(report.json["verdict"]["valid"], true);
