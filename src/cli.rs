@@ -76,7 +76,7 @@ Laws, whose latencies are known beforehand; times like 500us, 1ms, 2s:
   /law/bucket?rate=N&burst=N             503 where no token is left
   /law/script?seed=N&d=T&p503=P&preset=P&ptruncated=P&pgarbage=P&pclose=P&psilent=P
                                          faults with these probabilities, all may be left out
-  Any law: stamps=1 adds X-Seq, X-Recv-ns and X-Send-ns (monotonic clock) to its answers;
+  Any law: stamps=1 adds X-Seq, X-Recv-ns, X-Send-ns and X-Service-ns to its answers (monotonic clock);
   run=TEXT makes it start anew, with counters of its own.";
 
 /// A run against a URL.
@@ -189,7 +189,7 @@ pub struct RunArgs {
     /// Requests in flight on each connection.
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, default_value = "1", help_heading = "Load")]
     pub pipeline: u64,
-    /// Time before the measured window, whose requests are listed, not counted; auto cuts it from -d afterwards [default: 1s, 0 with -n].
+    /// Time before the measured window, whose requests are listed, not counted; auto cuts it from -d afterwards [default: 1s, 0 with -n and with --burst alone].
     #[arg(long, value_name = "T|auto", allow_hyphen_values = true, value_parser = parse_warmup, help_heading = "Load")]
     pub warmup: Option<WarmupArg>,
     /// One request a connection: sends Connection: close and reconnects after each response.

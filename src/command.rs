@@ -174,7 +174,12 @@ impl Streams {
         if let Some(refusal) = self.failed {
             return Err(refusal);
         }
-        let places = [self.timeseries, self.hlog, self.requests.map(|(place, _)| place)];
+        let mut hlog = self.hlog;
+        if let Some(place) = hlog.as_mut().filter(|_| self.hlog_start_s.is_none()) {
+            // The run ended within its first second.
+            place.write(report::hlog_header(SystemTime::now()))?;
+        }
+        let places = [self.timeseries, hlog, self.requests.map(|(place, _)| place)];
         places.into_iter().flatten().try_for_each(Destination::finish)
     }
 
@@ -198,7 +203,10 @@ impl Places {
         if let Some((place, format)) = &mut requests {
             place.write(report::request_header(*format))?;
         }
-        let phases = plan.timeline.phases().iter().map(|phase| phase.name.clone()).collect();
+        // An automatic warm-up is found afterwards: until then all is measured.
+        let auto = plan.load.auto_warmup;
+        let name = |name: &String| if auto { "measured".to_owned() } else { name.clone() };
+        let phases = plan.timeline.phases().iter().map(|phase| name(&phase.name)).collect();
         Ok(Self {
             report: Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?,
             hgrm: open("--hgrm", &output.hgrm)?,

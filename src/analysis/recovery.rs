@@ -15,8 +15,10 @@ pub struct Recovery {
     /// Most requests that were due and unanswered at the end of a slice.
     pub peak_outstanding: u64,
     /// From the end of the disturbance to the first of several slices in which, but for one of them, latencies were again
-    /// as before; `None` when that never came.
+    /// as before; `None` when that was not seen.
     pub recovered_after_ns: Option<u64>,
+    /// The next disturbance, or the end, came too soon to see a recovery.
+    pub cut_short: bool,
 }
 
 /// Looks at the slices from the disturbance's start to `until_ns`, in nanoseconds since the start of the measured
@@ -42,13 +44,16 @@ pub fn recovery(
     let enough = CALM_SLICES.min(after.len());
     let recovered = (0..after.len().saturating_sub(1))
         .find(|&first| calm(&after[first..(first + enough).min(after.len())]));
-    let over = recovered.map_or(until, |first| end + first + 1).max(end).min(until);
+    let over = recovered.map_or(until, |first| end + first + 1).min(until);
+    // Where the next one comes within the same slice, that slice is of both.
+    let over = over.max(end + 1).min(series.slices().len());
     let touched = &series.slices()[from.min(over)..over];
     Recovery {
         peak_latency_ns: touched.iter().map(|slice| slice.max_ns).max().unwrap_or(0),
         peak_outstanding: touched.iter().map(|slice| slice.outstanding).max().unwrap_or(0),
         recovered_after_ns: recovered
             .map(|first| ((end + first) as u64 * slice_ns).saturating_sub(end_ns)),
+        cut_short: recovered.is_none() && after.len() <= 2,
     }
 }
 
@@ -148,6 +153,19 @@ mod tests {
         let found = recovery(&hiccup, (5 * second, 6 * second), u64::MAX, MILLISECOND);
         let recovered = found.recovered_after_ns.unwrap();
         assert!(recovered.abs_diff(2 * second) <= SLICE, "{found:?}");
+    }
+
+    #[test]
+    fn a_burst_with_another_close_behind_it_keeps_its_peak_and_claims_no_recovery() {
+        let second = 1_000 * MILLISECOND;
+        let series = spiked(u64::MAX);
+        for until in [5 * second + SLICE / 2, 5 * second + SLICE, 5 * second + 2 * SLICE] {
+            let found = recovery(&series, (5 * second, 5 * second), until, MILLISECOND);
+            assert!(found.peak_latency_ns > MILLISECOND, "{found:?}");
+            assert_eq!((found.recovered_after_ns, found.cut_short), (None, true));
+        }
+        let at_the_end = recovery(&series, (20 * second, 20 * second), u64::MAX, MILLISECOND);
+        assert_eq!(at_the_end.recovered_after_ns, None);
     }
 
     #[test]

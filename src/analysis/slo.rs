@@ -35,7 +35,13 @@ impl Clause {
         value < self.limit || (self.or_equal && value <= self.limit)
     }
 
-    /// The limit, when it is one of time.
+    /// Whether it looks at a time, in nanoseconds.
+    #[must_use]
+    pub fn is_of_time(&self) -> bool {
+        self.metric != Metric::Errors
+    }
+
+    /// The limit, when it is one that a single request can keep or break.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
@@ -43,7 +49,7 @@ impl Clause {
         reason = "it was a whole number of nanoseconds"
     )]
     pub fn latency_limit_ns(&self) -> Option<u64> {
-        (self.metric != Metric::Errors).then_some(self.limit as u64)
+        matches!(self.metric, Metric::Quantile(_) | Metric::Max).then_some(self.limit as u64)
     }
 }
 
@@ -99,7 +105,7 @@ mod tests {
         assert!(matches!(metrics[1], Metric::Quantile(q) if (q - 0.999).abs() < 1e-12));
         assert_eq!(metrics[2..], [Metric::Max, Metric::Mean, Metric::Errors]);
         assert_eq!(gates[0].latency_limit_ns(), Some(50_000_000));
-        assert_eq!(gates[4].latency_limit_ns(), None);
+        assert_eq!((gates[3].latency_limit_ns(), gates[4].latency_limit_ns()), (None, None));
         assert!(!gates[0].holds(50e6) && gates[1].holds(200e6) && gates[4].holds(0.0009));
     }
 

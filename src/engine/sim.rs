@@ -48,6 +48,8 @@ pub struct Server {
     pub seed: u64,
     /// The client is stopped, so long after its start and for so long, in nanoseconds, as by SIGSTOP.
     pub client_stops: Option<(u64, u64)>,
+    /// The user ends the run, so long after its start, and lets it drain for so long, in nanoseconds.
+    pub user_stops: Option<(u64, u64)>,
 }
 
 /// What the server says it did.
@@ -98,6 +100,7 @@ pub fn run(job: Job, server: &Server) -> Outcome {
         counts: Counts::default(),
         intervals: Vec::new(),
         stops: None,
+        ends: None,
         late_ns: 0,
         log: Vec::new(),
     };
@@ -155,6 +158,8 @@ struct Simulation<'s> {
     intervals: Vec<Interval>,
     /// When the client is stopped, and for how long.
     stops: Option<(Nanos, u64)>,
+    /// When the user ends the run, and how long it may drain.
+    ends: Option<(Nanos, u64)>,
     /// How much later than it could the client looks at what comes next.
     late_ns: u64,
     log: Vec<RequestRow>,
@@ -171,19 +176,25 @@ impl Simulation<'_> {
                 self.worker.start_at(start);
                 let stops = self.server.client_stops;
                 self.stops = stops.map(|(at, length_ns)| (start.plus(at), length_ns));
+                let ends = self.server.user_stops;
+                self.ends = ends.map(|(at, drain_ns)| (start.plus(at), drain_ns));
+            }
+            if let Some((_, drain_ns)) = self.ends.take_if(|(at, _)| self.now >= *at) {
+                self.worker.stop(self.now, drain_ns);
             }
             self.worker.tick(self.now);
             self.log.extend(self.worker.take_log().into_iter().flatten());
             self.intervals.extend(std::iter::from_fn(|| self.worker.take_interval()));
-            if self.worker.is_finished() {
-                return;
-            }
+            // What was taken is handed over even when the run is over by then.
             let mut acted = false;
             while let Some(action) = self.worker.next_action() {
                 acted = true;
                 self.act(action);
             }
             self.worker.submitted(self.now, self.now);
+            if self.worker.is_finished() {
+                return;
+            }
             if !acted {
                 self.advance();
             }
@@ -198,7 +209,8 @@ impl Simulation<'_> {
             due.min(deadline) < Nanos::NEVER,
             "a worker that waits for nothing would wait forever"
         );
-        let planned = self.now.max(due.min(deadline));
+        let ends = self.ends.map_or(Nanos::NEVER, |(at, _)| at);
+        let planned = self.now.max(due.min(deadline).min(ends));
         self.now = planned;
         if let Some((at, length_ns)) = self.stops
             && planned >= at
@@ -210,7 +222,7 @@ impl Simulation<'_> {
         // Everything that came while it was stopped is seen late; what comes from here on is not.
         let late_ns = if due < self.now { self.late_ns } else { 0 };
         self.worker.events_at(self.now, late_ns);
-        if due > deadline {
+        if due > deadline.min(ends) {
             return;
         }
         if let Some(Reverse((_, _, index, generation, news))) = self.events.pop() {

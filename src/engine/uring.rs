@@ -133,7 +133,7 @@ impl Engine<'_> {
             self.turns.record(turn_ns);
             self.tally.receive_slack_ns = self.tally.receive_slack_ns.max(turn_ns);
             self.late_ns = self.late_ns.max(turn_ns);
-            if now >= worker.measured_from() {
+            if now >= worker.measured_from() && !worker.is_draining() {
                 self.tally.late(self.late_ns, now);
             }
             self.reap(&mut worker, now);

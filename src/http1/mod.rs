@@ -131,6 +131,12 @@ impl ResponseReader {
         }
     }
 
+    /// What comes next belongs to a head, or begins one.
+    #[must_use]
+    pub fn is_in_head(&self) -> bool {
+        matches!(self.state, State::Head)
+    }
+
     /// Forgets a response in progress: its connection is gone.
     pub fn reset(&mut self) {
         *self = Self::new();

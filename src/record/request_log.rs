@@ -62,7 +62,7 @@ impl Fate {
 /// One request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RequestRow {
-    /// Unique within the run; in an open loop with evenly spaced arrivals the place in the schedule.
+    /// Unique within the run; in the order of the schedule on each worker.
     pub number: u64,
     /// Its phase.
     pub phase: PhaseIndex,
@@ -76,7 +76,7 @@ pub struct RequestRow {
     pub intended: Nanos,
     /// When it was handed to the kernel; `None` when it never was.
     pub sent: Option<Nanos>,
-    /// When the first byte of its response was there; `None` without any.
+    /// When the first byte of its response was there; `None` without a whole response.
     pub first_byte: Option<Nanos>,
     /// When it ended.
     pub ended: Nanos,

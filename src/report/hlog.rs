@@ -1,7 +1,8 @@
 //! HdrHistogram's interval log, version 1.2: one histogram a second, so that any part of a run can be cut out again.
 //!
-//! Times in the log are seconds since its start, which is the start of the warm-up; values are nanoseconds, and the
-//! column of largest values is in milliseconds, as the log's own readers expect. Seconds of the warm-up carry a tag.
+//! Times in the log are seconds since its start, which is the start of the second in which the warm-up began; values
+//! are nanoseconds, and the column of largest values is in milliseconds, as the log's own readers expect. Seconds of the
+//! warm-up carry a tag. It holds the response times of whole responses by when they ended, as `--timeseries` does.
 
 use std::time::SystemTime;
 

@@ -170,12 +170,13 @@ fn unsent(record: &PhaseRecord) -> Value {
 }
 
 fn gate(gate: &Gate) -> Value {
-    let of_time = gate.clause.latency_limit_ns().is_some();
+    let of_time = gate.clause.is_of_time();
     json!({
         "clause": gate.clause.text,
         "value": gate.value.map(|value| if of_time { value / 1e3 } else { value }),
         "unit": if of_time { "us" } else { "share" },
         "pass": gate.holds,
+        "known": gate.known,
     })
 }
 

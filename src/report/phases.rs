@@ -93,15 +93,20 @@ fn disturbances(page: &mut Page, phase: &PhaseSummary) {
         };
         page.fact(&what, &effect(phase, disturbance, is_burst));
     }
-    let rest = phase.disturbances.len().saturating_sub(MOST_BURSTS);
-    if rest > 0 {
-        let of = |disturbance: &Disturbance| disturbance.recovery.recovered_after_ns;
-        let worst = phase.disturbances.iter().filter_map(of).max();
-        let worst = worst.map_or("none recovered".to_owned(), |ns| {
-            format!("the slowest recovery took {:.2} s", seconds(ns))
-        });
-        page.note(&format!("{rest} more bursts, see --json; {worst}"));
+    let rest: Vec<&Disturbance> = phase.disturbances.iter().skip(MOST_BURSTS).collect();
+    if rest.is_empty() {
+        return;
     }
+    let recovered: Vec<u64> =
+        rest.iter().filter_map(|burst| burst.recovery.recovered_after_ns).collect();
+    let slowest = recovered
+        .iter()
+        .max()
+        .map_or(String::new(), |&ns| format!(", the slowest recovery took {:.2} s", seconds(ns)));
+    let (told, seen) = (count(rest.len() as u64), count(recovered.len() as u64));
+    page.note(&format!(
+        "of the next {told} bursts {seen} were seen to recover{slowest}; see --json"
+    ));
 }
 
 fn effect(phase: &PhaseSummary, disturbance: &Disturbance, is_burst: bool) -> String {
@@ -115,7 +120,8 @@ fn effect(phase: &PhaseSummary, disturbance: &Disturbance, is_burst: bool) -> St
     };
     let recovered = match recovery.recovered_after_ns {
         Some(ns) => format!("back to the p99 from before after {:.2} s", seconds(ns)),
-        None => "not back to the p99 from before by the end".to_owned(),
+        None if recovery.cut_short => "too little time to see a recovery".to_owned(),
+        None => "not seen back at the p99 from before".to_owned(),
     };
     format!("peak latency {peak}, {} outstanding at most, {recovered}", count(outstanding))
 }

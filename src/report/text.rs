@@ -265,10 +265,13 @@ fn gates(page: &mut Page, summary: &Summary) {
     page.gap();
     page.head("Gates");
     for gate in &summary.gates {
-        let found = match (gate.value, gate.clause.latency_limit_ns()) {
+        let found = match (gate.value, gate.clause.is_of_time()) {
             (None, _) => "nothing to look at".to_owned(),
-            (Some(value), Some(_)) => duration(value),
-            (Some(value), None) => format!("{:.4} %", value * 100.0),
+            (Some(value), true) if !gate.known => {
+                format!("{} or more: requests are without an answer", duration(value))
+            }
+            (Some(value), true) => duration(value),
+            (Some(value), false) => format!("{:.4} %", value * 100.0),
         };
         let paint = if gate.holds { Paint::Good } else { Paint::Bad };
         let mark = if gate.holds { "pass" } else { "FAIL" };

@@ -20,7 +20,7 @@ use crate::time::{Nanos, seconds};
 use crate::verdict::{self, Evidence};
 use crate::worker::Span;
 
-/// Bursts that are told apart; further ones are only counted.
+/// Bursts that are told one by one.
 const MOST_DISTURBANCES: usize = 256;
 
 /// What is there when all workers have been joined.
@@ -111,10 +111,12 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
 
 /// From which slice on nothing changes any more, and how many of them are to be cut.
 fn steady_from(record: &Record) -> (bool, usize) {
-    let means: Vec<f64> =
-        record.phases[1..].iter().filter_map(|phase| phase.responded().mean_ns()).collect();
+    // A slice without an answer has no mean, and still is a slice.
+    let slices = record.phases[1..].iter().enumerate();
+    let (places, means): (Vec<usize>, Vec<f64>) =
+        slices.filter_map(|(place, phase)| Some((place, phase.responded().mean_ns()?))).unzip();
     match mser5(&means) {
-        Some(Steady::From(cut)) => (true, cut),
+        Some(Steady::From(cut)) => (true, places.get(cut).copied().unwrap_or(0)),
         Some(Steady::Never) => (false, 0),
         None => (true, 0),
     }
@@ -227,14 +229,22 @@ fn gates(plan: &Plan, measured: &PhaseRecord, latencies: &Latencies) -> Vec<Gate
     let gate = |clause: &crate::analysis::slo::Clause| {
         let response = &latencies.response;
         let float = |value_ns: u64| seconds(value_ns) * 1e9;
+        // What was not seen to its end may have taken any time: a bound below the limit proves nothing.
+        let mut known = true;
         let value = match clause.metric {
-            Metric::Quantile(quantile) => response.all.quantile_ns(quantile).map(float),
-            Metric::Max => response.all.max_ns().map(float),
+            Metric::Quantile(quantile) => response.quantile(quantile).map(|found| {
+                known = !found.censored;
+                float(found.value_ns)
+            }),
+            Metric::Max => {
+                known = latencies.censored == 0;
+                response.all.max_ns().map(float)
+            }
             Metric::Mean => response.all.mean_ns(),
             Metric::Errors => error_share(measured),
         };
-        let holds = value.is_some_and(|value| clause.holds(value));
-        Gate { clause: clause.clone(), value, holds }
+        let holds = known && value.is_some_and(|value| clause.holds(value));
+        Gate { clause: clause.clone(), value, known, holds }
     };
     plan.slo.iter().map(gate).collect()
 }

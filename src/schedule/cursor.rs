@@ -2,8 +2,8 @@
 //!
 //! With evenly spaced arrivals slot `k` is due at the first whole nanosecond at which the integral of the rate has
 //! reached `k`. The integral runs through all stages, so that a fraction of a request at the end of one is carried into
-//! the next, in whole millionths. Worker `w` of `W` takes the slots `w`, `w + W`, and so on. All of it is exact: a floating-point number is
-//! at most a first guess that integers correct.
+//! the next, in whole millionths. Worker `w` of `W` takes the slots `w`, `w + W`, and so on. All of it is exact: a
+//! floating-point number is at most a first guess that integers correct.
 
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ use super::shape::{Arrivals, Bursts, Shape};
 
 /// Parts of a request that are carried from stage to stage.
 const PARTS: i128 = 1_000_000;
+/// More workers than any machine has cores.
+const MOST_WORKERS: i128 = 1 << 16;
 
 /// A request that is to be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -121,7 +123,8 @@ impl Segment {
         Some(self.before + doubled / self.per_ns.checked_mul(2)?)
     }
 
-    /// Whether every number that comes up in this segment fits: the largest ones stand at its end.
+    /// Whether every number that comes up in this segment fits: the largest ones stand at its end, or at the first slot
+    /// of a worker after it.
     fn is_exact(&self) -> bool {
         if self.length_ns == u64::MAX {
             return true;
@@ -130,7 +133,11 @@ impl Segment {
         let length_ns = i128::from(self.length_ns);
         let linear = || most.checked_mul(length_ns)?.checked_mul(4 * PARTS);
         let squared = || linear()?.checked_mul(length_ns);
-        let carried = || self.per_ns.checked_mul(self.before)?.checked_mul(4);
+        let carried = || {
+            let parts = self.before.checked_add(MOST_WORKERS * PARTS)?.checked_mul(4)?;
+            let per_ns = self.per_ns.checked_mul(if self.is_ramp() { length_ns } else { 1 })?;
+            per_ns.checked_mul(parts)
+        };
         let fits = if self.is_ramp() { squared() } else { linear() };
         fits.is_some() && carried().is_some()
     }
@@ -229,20 +236,24 @@ impl Schedule {
             }),
         };
         let (start_ns, end_ns) = self.measured_ns;
-        let burst = self.bursts.map(|bursts| BurstSlots {
+        // Without a rate beside them bursts are numbered, so that a count ends in the right one.
+        let only_bursts = self.segments.is_empty();
+        let burst = self.bursts.filter(|bursts| worker < bursts.size).map(|bursts| BurstSlots {
             at_ns: start_ns,
             end_ns,
-            every_ns: bursts.every_ns,
-            each: share(bursts.size),
-            left: share(bursts.size),
+            bursts,
+            worker,
+            workers,
+            place: worker,
+            left: self.requests.filter(|_| only_bursts).unwrap_or(u64::MAX),
         });
         let mut cursor = Cursor {
             paced,
             paced_next: None,
-            burst: burst.filter(|burst| burst.each > 0),
+            burst,
             next: None,
             taken: 0,
-            left: self.requests.filter(|_| !alone).map_or(u64::MAX, share),
+            left: self.requests.filter(|_| !alone && !only_bursts).map_or(u64::MAX, share),
         };
         cursor.paced_next = cursor.paced.enter_segment();
         cursor.choose();
@@ -334,28 +345,32 @@ impl Cursor {
     }
 }
 
-/// The bursts' share of one worker.
+/// The bursts' share of one worker: the places `worker`, `worker + workers`, and so on of each.
 #[derive(Clone, Debug)]
 struct BurstSlots {
     at_ns: u64,
     end_ns: u64,
-    every_ns: u64,
-    /// Slots of the worker in each burst, and those left of this one.
-    each: u64,
+    bursts: Bursts,
+    worker: u64,
+    workers: u64,
+    /// Of the next slot, in its burst.
+    place: u64,
+    /// Slots of all workers that may still come, from this burst's first on.
     left: u64,
 }
 
 impl BurstSlots {
     fn peek(&self) -> Option<Slot> {
         let slot = Slot { at_ns: self.at_ns, burst: true, measured: true };
-        (self.at_ns < self.end_ns).then_some(slot)
+        (self.at_ns < self.end_ns && self.place < self.left).then_some(slot)
     }
 
     fn advance(&mut self) {
-        self.left -= 1;
-        if self.left == 0 {
-            self.left = self.each;
-            self.at_ns = self.at_ns.saturating_add(self.every_ns);
+        self.place += self.workers;
+        if self.place >= self.bursts.size {
+            self.place = self.worker;
+            self.left = self.left.saturating_sub(self.bursts.size);
+            self.at_ns = self.at_ns.saturating_add(self.bursts.every_ns);
         }
     }
 }

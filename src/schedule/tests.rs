@@ -150,6 +150,46 @@ fn the_warmup_has_slots_of_its_own_and_the_measured_ones_start_at_its_end() {
 }
 
 #[test]
+fn a_count_of_bursts_alone_is_kept_by_any_number_of_workers() {
+    for (size, requests) in [(1, 100), (5, 100), (7, 33), (3, 2)] {
+        let bursts = Some(Bursts { size, every_ns: 10_000_000 });
+        let counted = Shape {
+            stages: Vec::new(),
+            bursts,
+            requests: Some(requests),
+            length_ns: u64::MAX,
+            ..shape("1s@1")
+        };
+        for workers in [1, 2, 3, 8] {
+            let slots = union(&counted, workers);
+            assert_eq!(slots.len() as u64, requests, "bursts of {size} over {workers} workers");
+            for (number, slot) in (0..).zip(&slots) {
+                assert_eq!(slot.at_ns, number / size * 10_000_000);
+            }
+        }
+    }
+}
+
+#[test]
+fn bursts_faster_than_any_machine_are_refused() {
+    for text in ["1@1ns", "10M@1ns", "11@1us", "10000001@1s"] {
+        assert!(Bursts::parse(text).is_err(), "{text}");
+    }
+    for text in ["10@1us", "10M@1s", "1@100ns"] {
+        assert!(Bursts::parse(text).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn numbers_that_do_not_fit_are_refused_and_not_wrapped() {
+    let steep = shape("1s@1k,100s@1.000000001..1,10s@1k");
+    match Schedule::new(steep.clone()) {
+        Err(refusal) => assert!(refusal.contains("too large to be exact"), "{refusal}"),
+        Ok(_) => assert_eq!(times(&steep, 1).iter().filter(|&&at| at == 101 * SECOND).count(), 1),
+    }
+}
+
+#[test]
 fn bursts_come_on_top_and_are_dealt_to_all_workers() {
     let bursts = Some(Bursts { size: 5, every_ns: SECOND });
     let with = Shape { bursts, ..shape("3s@2") };

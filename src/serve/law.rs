@@ -9,6 +9,9 @@ use super::route::{digits, duration};
 /// Parts of one, as probabilities are counted.
 const MILLION: u64 = 1_000_000;
 
+/// Longest time that a law takes, in nanoseconds.
+const MOST_TIME_NS: u64 = 3_600_000_000_000;
+
 /// One of the laws with its parameters; times in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Law {
@@ -166,7 +169,7 @@ impl LawState {
                 (deed, received_ns + delay_ns, delay_ns)
             }
             Law::Stall { delay_ns, stall_ns, every_ns } => {
-                let since_first = received_ns + delay_ns - self.first_ns;
+                let since_first = (received_ns + delay_ns).saturating_sub(self.first_ns);
                 let into = since_first % every_ns;
                 let wait_ns = if into >= every_ns - stall_ns { every_ns - into } else { 0 };
                 (Deed::Answer, received_ns + delay_ns + wait_ns, delay_ns)
@@ -181,7 +184,8 @@ impl LawState {
     }
 
     fn draw_token(&mut self, rate: u64, burst: u64, received_ns: u64) -> Deed {
-        let since_ns = u128::from(received_ns - self.first_ns);
+        // Threads may come to the table in another order than they looked at the clock.
+        let since_ns = u128::from(received_ns.saturating_sub(self.first_ns));
         let filled = u128::from(burst) + since_ns * u128::from(rate) / 1_000_000_000;
         // What overflowed the bucket is lost.
         let floor = u64::try_from(filled.saturating_sub(u128::from(burst))).unwrap_or(u64::MAX);
@@ -281,7 +285,8 @@ impl<'a> Values<'a> {
             return Ok(0);
         }
         let time = duration(text).ok_or("a time needs a number and a unit, like 500us or 2.5ms")?;
-        u64::try_from(time.as_nanos()).map_err(|_| "a time is too long")
+        let time_ns = u64::try_from(time.as_nanos()).ok();
+        time_ns.filter(|&time_ns| time_ns <= MOST_TIME_NS).ok_or("a time is at most an hour")
     }
 
     /// A positive number.
@@ -439,6 +444,17 @@ mod tests {
         state.decide(&bucket, 0);
         let later: Vec<Deed> = (0..30).map(|_| state.decide(&bucket, 60_000 * MS).deed).collect();
         assert_eq!(later.iter().filter(|deed| **deed == Deed::Answer).count(), 20);
+    }
+
+    #[test]
+    fn a_bucket_and_a_stall_bear_threads_that_come_in_another_order() {
+        for law in [law("bucket", "rate=10&burst=2"), law("stall", "d=0&stall=1ms&every=10ms")] {
+            let mut state = LawState::default();
+            state.decide(&law, 1_000_000);
+            state.decide(&law, 999_000);
+            let later = state.decide(&law, 1_000_000_000 + 999_000);
+            assert_eq!(later.deed, Deed::Answer, "{law:?}");
+        }
     }
 
     #[test]

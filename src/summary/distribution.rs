@@ -137,6 +137,7 @@ impl Distribution {
             // The bucket of the clamped ones ends a little above the hour that they are known to exceed.
             value_ns: if clamped { value_ns.min(HIGHEST_NS) } else { value_ns },
             lower_bound: censored || clamped || !enough,
+            censored: censored || clamped,
             interval_ns: interval.filter(|_| enough && !clamped),
         })
     }
@@ -150,6 +151,8 @@ pub struct Quantile {
     /// The true value may be larger: there are too few values, or those that were given up unanswered or clamped may
     /// belong below it.
     pub lower_bound: bool,
+    /// The bound is one because of values that were given up unanswered, or clamped.
+    pub censored: bool,
     /// A 95 % confidence interval; `None` where it is not known how much the values depend on one another.
     pub interval_ns: Option<(u64, u64)>,
 }

@@ -238,6 +238,8 @@ pub struct Gate {
     pub clause: Clause,
     /// The value that was found, in nanoseconds or as a share; `None` without a single value.
     pub value: Option<f64>,
+    /// Whether the value is more than a lower bound set by requests without an answer.
+    pub known: bool,
     /// Whether it holds.
     pub holds: bool,
 }

@@ -219,7 +219,7 @@ fn client_limited(evidence: &Evidence<'_>, invalid: Option<&Reason>) -> Option<S
 fn overloaded(evidence: &Evidence<'_>) -> String {
     let most = evidence.plan.load.pacing.as_ref().map_or(0, |pacing| pacing.max_in_flight);
     format!(
-        "a request was due while {most} were in flight, and --on-overload abort ends the run then"
+        "a request was due while there was no room for it, with {most} in flight at most, and --on-overload abort ends the run then"
     )
 }
 

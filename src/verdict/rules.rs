@@ -15,6 +15,8 @@ const LAG_WARN_NS: u64 = 100_000;
 const LONGEST_LAG_WARN_NS: u64 = 10_000_000;
 /// Client lag below this never makes a run invalid: a sleeping core takes as long to wake up.
 const LAG_INVALID_NS: u64 = 1_000_000;
+/// Requests that waited longer than this for a connection were really queued.
+const QUEUED_NS: u64 = 1_000_000;
 /// A turn of the loop above this is slow.
 const TURN_WARN_NS: u64 = 1_000_000;
 /// Reading the clock above this is slow.
@@ -67,10 +69,11 @@ fn client_lag(evidence: &Evidence<'_>) -> Vec<Reason> {
     }
     if longest > LONGEST_LAG_WARN_NS && longest > share_of_longest(evidence) {
         let longest = milliseconds(longest);
-        let text = format!(
-            "the client itself was up to {longest} late; it was away for {} at {at_s:.2} s of the run",
-            milliseconds(stalled)
-        );
+        let mut text = format!("the client itself was up to {longest} late");
+        if stalled > 0 {
+            text +=
+                &format!("; it was away for {} at {at_s:.2} s of the run", milliseconds(stalled));
+        }
         return found("C1", Level::Invalid, text);
     }
     if p99 > LAG_WARN_NS.max(response / 20) || longest > LONGEST_LAG_WARN_NS {
@@ -120,14 +123,19 @@ fn saturated(evidence: &Evidence<'_>) -> Vec<Reason> {
     } else {
         "more threads (-t) can do more"
     };
-    if busiest >= SATURATED_SHARE && evidence.is_open() {
+    let late = || {
+        let lags = evidence.latencies.lags.as_ref();
+        let lag = lags.and_then(|lags| lags.client.all.quantile_ns(0.99)).unwrap_or(0);
+        lag > LAG_WARN_NS || !behind_schedule(evidence).is_empty()
+    };
+    if busiest >= SATURATED_SHARE && evidence.is_open() && late() {
         let text = format!(
             "the busiest worker worked {} of the time and could not keep the schedule; {remedy}",
             percent(busiest)
         );
         return found("C3", Level::Invalid, text);
     }
-    if busiest >= SATURATED_SHARE {
+    if busiest >= SATURATED_SHARE && !evidence.is_open() {
         return found("C3", Level::Warn, format!("the client is the limit; {remedy}"));
     }
     if busiest >= BUSY_SHARE && evidence.is_open() {
@@ -228,7 +236,10 @@ fn connections(evidence: &Evidence<'_>) -> Vec<Reason> {
     let Some(lags) = &evidence.latencies.lags else { return Vec::new() };
     let response = evidence.latencies.response.all.quantile_ns(0.99).unwrap_or(0);
     let waited = lags.pool.all.quantile_ns(0.99).unwrap_or(0);
-    let unsent = evidence.measured.counts.unsent;
+    // What was only left over when the run ended early did not find the connections taken.
+    let unsent = &evidence.measured.unsent;
+    let queued = lags.pool.all.max_ns().unwrap_or(0) > QUEUED_NS;
+    let unsent = unsent.shed + unsent.expired + if queued { unsent.left } else { 0 };
     if waited <= response / 20 && unsent == 0 {
         return Vec::new();
     }

@@ -215,8 +215,12 @@ fn one_long_stop_of_the_client_makes_the_longest_latency_its_own() {
 fn a_saturated_worker_is_a_fault_only_of_an_open_loop() {
     let busy =
         ClientTally { cpu_ns: 98 * SECOND / 10, wall_ns: 10 * SECOND, ..ClientTally::default() };
-    let open = Case { client: busy, ..open() }.verdict();
+    let in_vain = |_| Lag { send_ns: 150_000, pool_ns: 0, client_ns: 150_000 };
+    let open = Case { client: busy, ..case(true, in_vain) }.verdict();
     assert_eq!((open.code, open.valid), (Code::ClientLimited, false));
+    // As long as it keeps the schedule, having no time left is only worth a warning.
+    let kept = Case { client: busy, ..self::open() };
+    assert_eq!((kept.verdict().code, kept.rules(Level::Warn)), (Code::Valid, vec!["C3"]));
     let closed = Case { client: busy, ..case(false, in_time) }.verdict();
     assert_eq!((closed.code, closed.valid), (Code::ClientLimited, true));
     // Spinning is no work.
@@ -231,6 +235,26 @@ fn waiting_for_connections_is_named_with_how_many_are_missing() {
     let verdict = case(true, waiting).verdict();
     assert_eq!((verdict.code, verdict.valid), (Code::ConnectionLimited, true), "{verdict:?}");
     assert_eq!(verdict.reasons[0].rule, "C7");
+}
+
+#[test]
+fn what_an_early_end_left_over_did_not_wait_for_connections() {
+    let unsent = |queued: bool| {
+        let pool_ns = if queued { 5 * MS } else { 0 };
+        let mut case = case(true, move |number| {
+            let pool_ns = if number < 20 { pool_ns } else { 0 };
+            Lag { send_ns: pool_ns, pool_ns, client_ns: 0 }
+        });
+        let phase = &mut case.record.phases[1];
+        phase.counts.scheduled += 3;
+        phase.drop_unsent(1000);
+        phase.drop_unsent(1000);
+        phase.drop_unsent(1000);
+        phase.unsent.left += 3;
+        case.record.conserved().unwrap();
+        case.verdict().reasons.iter().any(|reason| reason.rule == "C7")
+    };
+    assert_eq!((unsent(false), unsent(true)), (false, true));
 }
 
 #[test]

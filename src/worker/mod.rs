@@ -249,10 +249,13 @@ impl Worker {
 
     /// Ends the run early: nothing more is taken, answers are awaited for at most `drain_ns`.
     pub fn stop(&mut self, now: Nanos, drain_ns: u64) {
-        self.notice(now);
-        self.close_schedule();
         // What was taken at this very instant belongs to the part of the run that it was taken in.
-        let end = now.plus(1);
+        let kept = self.kept_until(now);
+        if kept.is_none() && self.stage == Stage::Running {
+            self.notice(now);
+        }
+        self.close_schedule();
+        let end = kept.unwrap_or(now.plus(1));
         if end < self.window.origin {
             self.window.start = self.window.start.min(now);
             self.window.origin = end;
@@ -268,6 +271,8 @@ impl Worker {
     #[inline]
     pub fn events_at(&mut self, now: Nanos, late_ns: u64) {
         self.looked_late_ns = if late_ns >= LATE_FROM_NS { late_ns } else { 0 };
+        // Whoever is given the connections that come free now has waited for this worker.
+        self.come_late(late_ns);
         if now >= self.wake_at {
             self.end_intervals(now);
         }

@@ -163,6 +163,15 @@ impl Worker {
         }
     }
 
+    /// Where an interrupted run ends for a worker that has sent everything so far: before the first slot that it has not
+    /// seen due, which would be sent in a moment. `None` when requests wait, or when there is no schedule.
+    pub(super) fn kept_until(&self, now: Nanos) -> Option<Nanos> {
+        let open = self.open_loop.as_ref()?;
+        let slot = open.due.peek().filter(|_| self.stage == Stage::Running)?;
+        let due = self.window.start.plus(slot.at_ns);
+        (open.backlog() == 0 && open.has_room(self.in_flight) && due <= now).then_some(due)
+    }
+
     /// Counts every slot that is due by `now` and before the end of the window.
     pub(super) fn notice(&mut self, now: Nanos) {
         let Some(open) = &mut self.open_loop else { return };
@@ -422,7 +431,9 @@ impl Worker {
 
     /// At the very end, what is due and was never sent.
     pub(super) fn give_up_backlog(&mut self, now: Nanos) {
-        self.notice(now);
+        if self.open_loop.as_ref().is_some_and(|open| !open.closed) {
+            self.notice(now);
+        }
         while self.backlog() > 0 {
             self.give_up_next(now, Reason::Left);
         }

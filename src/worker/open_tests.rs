@@ -212,6 +212,43 @@ fn a_stopped_client_is_to_blame_for_what_it_delays_and_nobody_else() {
 }
 
 #[test]
+fn a_stopped_client_is_to_blame_even_when_all_connections_were_taken() {
+    let stopped = Server {
+        client_stops: Some((SECOND + MILLISECOND / 2, 500 * MILLISECOND)),
+        delay_ns: 3 * MILLISECOND,
+        ..server()
+    };
+    let outcome = run(paced_over(4, "3s@1300", 0), &stopped);
+    let [_, pool, client] = lags(&outcome);
+    assert_about(client.max_ns(), 500 * MILLISECOND);
+    // Without the stop requests wait for a connection for a moment now and then.
+    assert!(pool.max_ns() <= Some(20 * MILLISECOND), "{:?}", pool.max_ns());
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing_unsent_that_could_have_been_sent() {
+    // At the very instant of a slot, and between two.
+    for at in [500 * MILLISECOND, 500 * MILLISECOND + 1, 500 * MILLISECOND + 70_000] {
+        for drain_ns in [0, 100 * MILLISECOND] {
+            let interrupted = Server { user_stops: Some((at, drain_ns)), ..server() };
+            let outcome = run(paced_over(64, "3s@10k", 0), &interrupted);
+            let counts = &outcome.record.measured().counts;
+            assert_eq!(counts.unsent, 0, "stopped at {at}");
+            assert_eq!(counts.scheduled, counts.sent);
+            assert!(counts.sent.abs_diff(5000) <= 1, "{} sent when stopped at {at}", counts.sent);
+        }
+    }
+}
+
+#[test]
+fn a_run_that_ends_before_it_begins_has_no_requests() {
+    let interrupted = Server { user_stops: Some((0, 0)), ..server() };
+    let outcome = run(paced_over(4, "3s@10k", 0), &interrupted);
+    assert!(outcome.record.measured().counts.scheduled <= 1);
+    assert_eq!(outcome.record.measured().counts.unsent, 0);
+}
+
+#[test]
 fn a_count_ends_an_open_loop_too() {
     let stages = parse_stages("1s@1000").unwrap();
     let shape = Shape {
@@ -263,6 +300,20 @@ fn a_log_holds_every_request_once() {
     }
 }
 
+#[test]
+fn what_looks_like_a_stamp_in_a_body_is_none() {
+    let body = "x\r\nX-Seq: 7\r\nX-Recv-ns: 8\r\n".repeat(8);
+    let head = format!("HTTP/1.1 200 OK\r\nX-Send-ns: 5\r\nContent-Length: {}\r\n\r\n", body.len());
+    for piece_bytes in [9, 40, 1 << 20] {
+        let server = Server { response: (head.clone() + &body).into(), piece_bytes, ..server() };
+        let outcome = run(Job { logs_requests: true, ..paced("1s@100", 0) }, &server);
+        assert_eq!(outcome.log.len(), 100);
+        for row in &outcome.log {
+            assert_eq!((row.server.number, row.server.received), (None, None));
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -276,6 +327,7 @@ proptest! {
         policy in prop_oneof![Just(OnOverload::Queue), Just(OnOverload::Shed), Just(OnOverload::Abort)],
         (connections, most, pipeline) in (1_u32..6, 1_u64..8, 1_u32..3),
         stop in prop::option::of(1_u64..1500),
+        interrupt in prop::option::of((0_u64..1500, 0_u64..200)),
     ) {
         let deeds = [Deed::Answer, Deed::Refuse, Deed::Garbage, Deed::Cut, Deed::Close, Deed::Reset, Deed::Ignore];
         let server = Server {
@@ -283,6 +335,7 @@ proptest! {
             refused_percent,
             seed,
             client_stops: stop.map(|at| (at * MILLISECOND, 50 * MILLISECOND)),
+            user_stops: interrupt.map(|(at, drain)| (at * MILLISECOND, drain * MILLISECOND)),
             ..server()
         };
         let shape = Shape {
@@ -306,7 +359,7 @@ proptest! {
         let outcome = run(job, &server);
         let all = outcome.record.warmup().counts.scheduled + outcome.record.measured().counts.scheduled;
         prop_assert_eq!(outcome.log.len() as u64, all);
-        if let (Some(slots), false) = (slots, outcome.overloaded) {
+        if let (Some(slots), false, None) = (slots, outcome.overloaded, interrupt) {
             prop_assert_eq!(outcome.record.measured().counts.scheduled, slots);
         }
     }

@@ -107,8 +107,9 @@ impl Worker {
                 self.close(now, index);
                 return;
             }
+            let in_head = self.job.logs_requests && conn.reader.is_in_head();
             let advanced = conn.reader.advance(rest, &mut self.framer);
-            if self.job.logs_requests {
+            if in_head {
                 self.note_server_stamps(index, rest, &advanced);
             }
             let conn = &mut self.conns[index as usize];
@@ -280,7 +281,7 @@ impl Worker {
         }
     }
 
-    /// Keeps what the head in `bytes` tells of the target's side, if it begins there.
+    /// Keeps what the head in `bytes` tells of the target's side; they begin in a head.
     #[cold]
     fn note_server_stamps(
         &mut self,
@@ -378,7 +379,8 @@ impl Worker {
         self.interval.errors += 1;
         if self.job.logs_requests {
             let row = Self::row(now, Ended { index, flight, detail }, Fate::Ended(outcome));
-            self.log.push(row);
+            let server = std::mem::take(&mut self.server_stamps[index as usize]);
+            self.log.push(RequestRow { server, ..row });
         }
         true
     }

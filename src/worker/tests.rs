@@ -66,6 +66,7 @@ pub(super) fn server() -> Server {
         piece_bytes: 1 << 20,
         seed: 7,
         client_stops: None,
+        user_stops: None,
     }
 }
 

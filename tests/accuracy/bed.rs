@@ -284,6 +284,16 @@ impl Measured {
         measured().filter(|row| row.is_held_up()).count() as f64 / measured().count().max(1) as f64
     }
 
+    /// The share of requests that the client sent late, or whose answer it saw late.
+    pub(crate) fn held_up_by_client(&self) -> f64 {
+        let late = |row: &&Row| {
+            let back = row.server_sent.map_or(0, |sent| row.ended.saturating_sub(sent));
+            row.measured && row.client_late_ns().max(back) > QUIET_NS
+        };
+        let measured = self.rows.iter().filter(|row| row.measured).count().max(1);
+        self.rows.iter().filter(late).count() as f64 / measured as f64
+    }
+
     /// Logged requests of the measured window that were answered.
     pub(crate) fn answered(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| row.measured && row.outcome == "ok")

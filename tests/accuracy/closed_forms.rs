@@ -132,7 +132,7 @@ fn requests_that_are_never_answered_are_in_the_percentiles_at_the_timeout_or_abo
 #[test]
 fn fifty_requests_are_too_few_for_a_tail() {
     let bed = Bed::start();
-    let measured = bed.measure("fixed?d=1ms", &["-R", "100", "-n", "50"]);
+    let measured = bed.undisturbed("fixed?d=1ms", 0.0, &["-R", "100", "-n", "50"]);
     assert_eq!(measured.report.count("ok"), 50);
     let unsupported = measured.report.json["latency"]["response"]["unsupported"].to_string();
     assert!(unsupported.contains("p99\"") && unsupported.contains("p99_9"), "{unsupported}");

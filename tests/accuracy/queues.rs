@@ -76,7 +76,12 @@ fn quiet(bed: &Bed, law: &str, service_ns: impl Fn(u64) -> u64) -> Measured {
     let arguments =
         ["--arrivals", "poisson", "--seed", "25", "-d", "3s", "--warmup", "200ms", "-c", "256"];
     let arguments = [&["-R", "500"], &arguments[..]].concat();
-    let disturbed = |measured: &Measured| disturbance(&against_twins(measured, &service_ns));
+    let disturbed = |measured: &Measured| {
+        let by_client = measured.held_up_by_client();
+        // More than that is no machine's doing, or a machine on which nothing can be measured.
+        let too_many = if by_client > 0.01 { 1.0 } else { 0.0 };
+        disturbance(&against_twins(measured, &service_ns)) + too_many
+    };
     bed.undisturbed_by(law, 0.03, &arguments, disturbed)
 }
 
