@@ -45,13 +45,15 @@ pub struct Unsent {
     pub expired: u64,
     /// Still waited for a connection when the drain ended.
     pub left: u64,
+    /// Came due when the run ended, and a connection was free: the worker did not get to it.
+    pub late: u64,
 }
 
 impl Unsent {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.shed + self.expired + self.left
+        self.shed + self.expired + self.left + self.late
     }
 }
 
@@ -276,6 +278,7 @@ impl PhaseRecord {
         self.unsent.shed += other.unsent.shed;
         self.unsent.expired += other.unsent.expired;
         self.unsent.left += other.unsent.left;
+        self.unsent.late += other.unsent.late;
         self.completed_in_window += other.completed_in_window;
         self.ok_in_window += other.ok_in_window;
         self.sent_in_window += other.sent_in_window;

@@ -166,7 +166,7 @@ fn counts(counts: &Counts) -> Value {
 
 fn unsent(record: &PhaseRecord) -> Value {
     let unsent = &record.unsent;
-    json!({ "shed": unsent.shed, "expired": unsent.expired, "left": unsent.left })
+    json!({ "shed": unsent.shed, "expired": unsent.expired, "left": unsent.left, "late": unsent.late })
 }
 
 fn gate(gate: &Gate) -> Value {

@@ -87,7 +87,9 @@ fn disturbances(page: &mut Page, phase: &PhaseSummary) {
     let is_burst = phase.name == "bursts";
     for disturbance in phase.disturbances.iter().take(MOST_BURSTS) {
         let what = if is_burst {
-            format!("burst at {:.1} s", disturbance.start_s)
+            // Tenths, unless they come closer together.
+            let text = format!("{:.3}", disturbance.start_s);
+            format!("burst at {} s", text.strip_suffix("00").unwrap_or(&text))
         } else {
             format!("{} at {:.1} s", phase.name, disturbance.start_s)
         };

@@ -15,8 +15,6 @@ const LAG_WARN_NS: u64 = 100_000;
 const LONGEST_LAG_WARN_NS: u64 = 10_000_000;
 /// Client lag below this never makes a run invalid: a sleeping core takes as long to wake up.
 const LAG_INVALID_NS: u64 = 1_000_000;
-/// Requests that waited longer than this for a connection were really queued.
-const QUEUED_NS: u64 = 1_000_000;
 /// A turn of the loop above this is slow.
 const TURN_WARN_NS: u64 = 1_000_000;
 /// Reading the clock above this is slow.
@@ -98,7 +96,9 @@ fn behind_schedule(evidence: &Evidence<'_>) -> Vec<Reason> {
     let (scheduled, sent) = (evidence.measured.counts.scheduled, evidence.measured.sent_in_window);
     // What found no connection could not be sent. A few that were due at the very end do not count.
     let unsent = &evidence.measured.unsent;
-    let short = scheduled.saturating_sub(sent + unsent.shed + unsent.expired);
+    // A worker without time does not see which connections are free.
+    let left = if evidence.busiest() < SATURATED_SHARE { unsent.left } else { 0 };
+    let short = scheduled.saturating_sub(sent + unsent.shed + unsent.expired + left);
     if short * 1000 <= scheduled || short < 10 || evidence.end != crate::summary::End::Finished {
         return Vec::new();
     }
@@ -236,10 +236,7 @@ fn connections(evidence: &Evidence<'_>) -> Vec<Reason> {
     let Some(lags) = &evidence.latencies.lags else { return Vec::new() };
     let response = evidence.latencies.response.all.quantile_ns(0.99).unwrap_or(0);
     let waited = lags.pool.all.quantile_ns(0.99).unwrap_or(0);
-    // What was only left over when the run ended early did not find the connections taken.
-    let unsent = &evidence.measured.unsent;
-    let queued = lags.pool.all.max_ns().unwrap_or(0) > QUEUED_NS;
-    let unsent = unsent.shed + unsent.expired + if queued { unsent.left } else { 0 };
+    let unsent = evidence.measured.unsent.total() - evidence.measured.unsent.late;
     if waited <= response / 20 && unsent == 0 {
         return Vec::new();
     }

@@ -238,23 +238,21 @@ fn waiting_for_connections_is_named_with_how_many_are_missing() {
 }
 
 #[test]
-fn what_an_early_end_left_over_did_not_wait_for_connections() {
-    let unsent = |queued: bool| {
-        let pool_ns = if queued { 5 * MS } else { 0 };
-        let mut case = case(true, move |number| {
-            let pool_ns = if number < 20 { pool_ns } else { 0 };
-            Lag { send_ns: pool_ns, pool_ns, client_ns: 0 }
-        });
+fn what_the_end_came_before_did_not_wait_for_connections() {
+    let unsent = |late: bool| {
+        let mut case = open();
         let phase = &mut case.record.phases[1];
-        phase.counts.scheduled += 3;
-        phase.drop_unsent(1000);
-        phase.drop_unsent(1000);
-        phase.drop_unsent(1000);
-        phase.unsent.left += 3;
+        for _ in 0..5 {
+            phase.counts.scheduled += 1;
+            phase.drop_unsent(1000);
+            *(if late { &mut phase.unsent.late } else { &mut phase.unsent.left }) += 1;
+        }
         case.record.conserved().unwrap();
-        case.verdict().reasons.iter().any(|reason| reason.rule == "C7")
+        let verdict = case.verdict();
+        (verdict.code, verdict.reasons.iter().any(|reason| reason.rule == "C7"))
     };
-    assert_eq!((unsent(false), unsent(true)), (false, true));
+    assert_eq!(unsent(true), (Code::Valid, false));
+    assert_eq!(unsent(false), (Code::ConnectionLimited, true));
 }
 
 #[test]

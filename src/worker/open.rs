@@ -25,6 +25,7 @@ enum Reason {
     Shed,
     Expired,
     Left,
+    Late,
 }
 
 /// What a worker of an open loop knows of its schedule and of its free connections.
@@ -49,6 +50,8 @@ pub(super) struct Open {
     /// The latest time in which no connection was free; it lasts while `until` is `NEVER`.
     empty_from: Nanos,
     empty_until: Nanos,
+    /// Requests that found no connection when they were last looked at.
+    waiting: u64,
     /// How late the worker has come since there was last no backlog, in nanoseconds.
     blame_ns: u64,
     /// Nothing more is sent: the user or the policy has ended the run.
@@ -76,6 +79,7 @@ impl Open {
             impatient: open.on_overload != OnOverload::Queue,
             empty_from: Nanos(0),
             empty_until: Nanos::NEVER,
+            waiting: 0,
             blame_ns: 0,
             closed: false,
             overloaded: false,
@@ -207,6 +211,10 @@ impl Worker {
                 self.take_due(now, index);
             }
             self.apply_policy(now);
+            let waiting = self.backlog();
+            if let Some(open) = &mut self.open_loop {
+                open.waiting = waiting;
+            }
         }
         if let Some(open) = &mut self.open_loop
             && open.backlog() == 0
@@ -395,7 +403,7 @@ impl Worker {
         // What is shed would have waited to the end of the window at least.
         let until = match reason {
             Reason::Shed if self.window.stop < Nanos::NEVER => self.window.stop.max(now),
-            Reason::Shed | Reason::Expired | Reason::Left => now,
+            Reason::Shed | Reason::Expired | Reason::Left | Reason::Late => now,
         };
         let record = self.record.phase_mut(phase);
         record.drop_unsent(until.since(intended));
@@ -403,6 +411,7 @@ impl Worker {
             Reason::Shed => record.unsent.shed += 1,
             Reason::Expired => record.unsent.expired += 1,
             Reason::Left => record.unsent.left += 1,
+            Reason::Late => record.unsent.late += 1,
         }
         self.interval.errors += 1;
         if self.job.logs_requests {
@@ -434,8 +443,13 @@ impl Worker {
         if self.open_loop.as_ref().is_some_and(|open| !open.closed) {
             self.notice(now);
         }
+        let Some(open) = &self.open_loop else { return };
+        let room = open.has_room(self.in_flight);
+        let mut waiting = if room { open.waiting } else { u64::MAX };
         while self.backlog() > 0 {
-            self.give_up_next(now, Reason::Left);
+            let reason = if waiting > 0 { Reason::Left } else { Reason::Late };
+            self.give_up_next(now, reason);
+            waiting = waiting.saturating_sub(1);
         }
     }
 }
