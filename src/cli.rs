@@ -28,7 +28,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MAXQ_COMMIT"), " 
         maxq --stages '10s@1k,5s@1k..20k' http://host/ steps and ramps on the same connections\n  \
         maxq spike --base 1k --peak 20k http://host/   what a spike does, and how long it takes to recover\n\n\
         Exit codes: 0 finished, 1 a gate failed (--slo, --on-overload abort), 2 wrong usage, 5 target unusable,\n\
-        6 not valid (--strict), 7 machine refuses (no io_uring, descriptors), 8 results not written,\n\
+        6 not valid (--strict), 7 machine refuses (descriptors, --engine uring), 8 results not written,\n\
         130 or 143 interrupted with a partial report."
 )]
 pub struct Cli {
@@ -170,6 +170,17 @@ pub enum IdleArg {
     Sleep,
 }
 
+/// What talks to the kernel; see `--engine`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum EngineArg {
+    /// io_uring where this machine has it, epoll where it does not.
+    Auto,
+    /// io_uring or nothing: exit code 7 where it is refused.
+    Uring,
+    /// epoll: works everywhere, costs more CPU, and paces by spinning.
+    Portable,
+}
+
 /// The flags of a run.
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
@@ -263,6 +274,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "10s", help_heading = "Limits")]
     pub give_up: u64,
 
+    /// What talks to the kernel.
+    #[arg(long, value_enum, default_value = "auto", help_heading = "Machine")]
+    pub engine: EngineArg,
     /// How a worker waits for responses.
     #[arg(long, value_enum, default_value = "auto", help_heading = "Machine")]
     pub idle: IdleArg,

@@ -149,7 +149,7 @@ impl Streams {
 
     fn write(&mut self, progress: Progress<'_>) -> Result<(), Refusal> {
         match progress {
-            Progress::Opening(..) => Ok(()),
+            Progress::Opening(..) | Progress::Fallback(_) => Ok(()),
             Progress::Interval(row, latency) => {
                 if let Some(place) = &mut self.timeseries {
                     place.write(report::timeseries_line(row))?;
@@ -367,6 +367,10 @@ impl LiveLine {
     }
 
     fn show(&mut self, progress: Progress<'_>) {
+        if let Progress::Fallback(cause) = progress {
+            eprintln!("maxq: {cause}; the portable engine takes its place, which costs more CPU");
+            return;
+        }
         if !self.shown {
             return;
         }
@@ -375,7 +379,7 @@ impl LiveLine {
             // Opening is over before anybody can read of it, unless something is wrong.
             Progress::Opening(..) if elapsed_s < 0.3 || self.shown_lately() => return,
             // The last second of a drain is no second of the run.
-            Progress::Requests(_) => return,
+            Progress::Requests(_) | Progress::Fallback(_) => return,
             Progress::Interval(row, _)
                 if self.total_s.is_some_and(|total_s| row.end_s >= total_s + 1.0) =>
             {

@@ -10,7 +10,7 @@
 //!                        | shares, timeouts, expectation,        |
 //!                        | schedule, gates                       v
 //!         +------ run: one pinned thread a core, common start, stop flag ------+
-//!         |   schedule --due?--> worker --actions--> engine (uring | sim) --> kernel
+//!         |   schedule --due?--> worker --actions--> engine (uring | portable | sim) --> kernel
 //!         |    slots of whole      ^                    |                              data plane: a failure is
 //!         |    nanoseconds         +------ conn <-------+ bytes, borrowed for one call  a counted event, never
 //!         |                               http1 frames them                             a Result
@@ -37,7 +37,7 @@
 //! | [`conn`] | one connection's state, and the stamps of what is in flight on it |
 //! | [`worker`] | one core's brain: events and instants in, actions out; who is to blame for what is sent late |
 //! | [`record`] | what a worker remembers, phase by phase; merging; the conservation check |
-//! | [`engine`] | loops that drive a worker: `uring` on io_uring, `sim` against a server in memory |
+//! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
 //! | [`run`] | pins, spawns, starts, watches, stops, joins, merges |
 //! | [`pressure`] | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
 //! | [`calibrate`], [`calibration`] | what this client can do on this machine, measured once and kept |

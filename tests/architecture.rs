@@ -48,7 +48,7 @@ const RESULTS: &[(&str, &[&str])] = &[
 
 /// The only places that may name an external crate.
 const CRATE_OWNERS: &[(&str, &[&str])] = &[
-    ("bytes", &["request.rs", "serve/"]),
+    ("bytes", &["engine/portable.rs", "request.rs", "serve/"]),
     ("clap", &["cli.rs", "main.rs"]),
     ("core_affinity", &["calibrate.rs", "plan/cores.rs", "run/", "serve/"]),
     ("hdrhistogram", &["record/", "report/"]),
@@ -56,7 +56,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("io_uring", &["engine/"]),
     ("io_uring06", &["serve/"]),
     ("libc", &["engine/", "failure.rs", "report/", "sys.rs"]),
-    ("monoio", &["serve/"]),
+    ("monoio", &["engine/portable.rs", "serve/"]),
     ("serde_json", &["calibration/", "report/", "serve/"]),
     ("signal_hook", &["run/", "serve/"]),
     ("socket2", &["engine/", "serve/"]),
@@ -69,6 +69,7 @@ const UNSAFE: &[&str] = &["engine/bufring.rs", "engine/uring.rs", "sys.rs"];
 const CLOCKS: &[&str] = &[
     "calibrate.rs",
     "command.rs",
+    "engine/portable.rs",
     "engine/uring.rs",
     "engine/wait.rs",
     "run/",

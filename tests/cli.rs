@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use maxq::serve::{Options, Server};
 use support::scripted::closed_port;
-use support::{Ended, maxq, run};
+use support::{Ended, maxq, maxq_on_engine, run};
 
 /// Whatever is refused before anything is sent never gets as far as this.
 const NOWHERE: &str = "http://127.0.0.1:9/";
@@ -37,7 +37,7 @@ fn url(server: &Server) -> String {
 
 /// A short run against a good server, with more flags.
 fn quick(server: &Server, more: &[&str]) -> Ended {
-    run(maxq().args(QUICK).args(more).arg(url(server)))
+    run(maxq_on_engine().args(QUICK).args(more).arg(url(server)))
 }
 
 fn names_in(folder: &Path) -> Vec<String> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use support::report::{Report, checked, measure, measure_to};
 use support::scripted::{Peer, Scripted, black_hole};
-use support::{Running, maxq, run, wait_until};
+use support::{Running, maxq_on_engine, run, wait_until};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
@@ -396,7 +396,7 @@ fn a_server_that_dies_and_comes_back_is_used_again() {
     let server = Scripted::answering(OK);
     let (address, url) = (server.address(), server.url());
     let arguments = ["-t", "1", "--json", "-d", "1500ms", "--warmup", "0", "-c", "4", &url];
-    let running = Running::start(maxq().args(arguments));
+    let running = Running::start(maxq_on_engine().args(arguments));
     wait_until("load", || server.requests() > 100);
     server.die();
     thread::sleep(Duration::from_millis(200));
@@ -416,7 +416,7 @@ fn a_server_that_stays_dead_is_given_up() {
     let url = server.url();
     let arguments =
         ["-t", "1", "--json", "-d", "30s", "--warmup", "0", "-c", "4", "--give-up", "500ms", &url];
-    let running = Running::start(maxq().args(arguments));
+    let running = Running::start(maxq_on_engine().args(arguments));
     wait_until("load", || server.requests() > 100);
     server.die();
     let ended = running.end();
@@ -432,8 +432,10 @@ fn a_port_that_drops_connections_is_given_up() {
     let (address, _kept) = black_hole();
     let url = format!("http://{address}/");
     let limits = ["--give-up", "400ms", "--connect-timeout", "100ms"];
-    let ended =
-        run(maxq().args(["-t", "1", "-d", "5s", "-c", "2", "--json"]).args(limits).arg(url));
+    let ended = run(maxq_on_engine()
+        .args(["-t", "1", "-d", "5s", "-c", "2", "--json"])
+        .args(limits)
+        .arg(url));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(5), ""));
     assert!(ended.stderr.contains("connect_timeout"), "{}", ended.stderr);
     assert!(ended.took < Duration::from_secs(4));
@@ -444,7 +446,8 @@ fn what_a_server_sends_never_reaches_the_terminal_raw() {
     const HOSTILE: &[u8] = b"\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\x08 \xe2\x80\xae\r\n\r\n";
     let server = Scripted::start(answers(HOSTILE));
     let url = server.url();
-    let ended = run(maxq().args(["-t", "1", "-d", "200ms", "--warmup", "0", "-c", "2", &url]));
+    let ended =
+        run(maxq_on_engine().args(["-t", "1", "-d", "200ms", "--warmup", "0", "-c", "2", &url]));
     assert_eq!(ended.code, Some(5));
     assert!(ended.stdout.contains("\\x1b"), "the sample is shown: {}", ended.stdout);
     for text in [&ended.stdout, &ended.stderr] {
@@ -514,7 +517,7 @@ fn a_worker_without_a_server_gives_up_though_the_other_one_is_done() {
     });
     let begun = Instant::now();
     let flags = ["-t", "2", "-c", "2", "-n", "20", "--give-up", "300ms", "--json"];
-    let ended = run(maxq().args(flags).arg(&url));
+    let ended = run(maxq_on_engine().args(flags).arg(&url));
     let report = checked(5, &ended);
     assert_eq!(report.text("/end/reason"), "gave_up");
     assert_eq!(report.count("ok"), 10);

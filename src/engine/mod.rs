@@ -1,4 +1,4 @@
-//! Loops that drive a worker: one on io_uring, one over a simulated server.
+//! Loops that drive a worker: one on io_uring, one on epoll where there is none, one over a simulated server.
 //!
 //! An engine is a function, picked once per thread. It owns descriptors, buffers and the clock, and decides nothing
 //! about requests. What it shares with the control plane are the few words of [`Control`] and [`Gauges`]; nothing that
@@ -7,6 +7,8 @@
 mod bufring;
 mod idle;
 mod meter;
+mod patience;
+pub mod portable;
 pub mod ring;
 pub mod sim;
 pub mod uring;
@@ -131,6 +133,9 @@ impl Link<'_> {
         }
     }
 }
+
+/// How long what is in flight is awaited when the user ends a run, in nanoseconds.
+const STOP_DRAIN_NS: u64 = 1_000_000_000;
 
 /// What a loop needs to know beside the worker's job.
 #[derive(Clone, Debug)]

@@ -8,14 +8,6 @@ use socket2::Socket;
 use super::Unsupported;
 use crate::conn::ConnId;
 
-/// Whether this machine lets us have a ring at all; tried before a run is planned around it.
-///
-/// # Errors
-/// The probable cause and the remedy.
-pub fn probe() -> Result<(), Unsupported> {
-    build(8, 16).map(drop)
-}
-
 /// A ring for one thread, which alone submits to it and fetches its completions.
 ///
 /// # Errors

@@ -21,7 +21,7 @@ use super::bufring::{self, BufferRing};
 use super::idle::Idler;
 use super::meter::Meter;
 use super::ring::{Operation, Slot, build, explain, token, untoken};
-use super::{Link, Settings, Stop, Unsupported};
+use super::{Link, STOP_DRAIN_NS, Settings, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record, Turns};
@@ -36,10 +36,31 @@ const BUFFER_BYTES: u32 = 32 * 1024;
 const MOST_BUFFERS: u32 = 1024;
 /// Sends that a paced worker submits at once: all of them are stamped with the time before.
 const PACED_SENDS: u32 = 4;
-/// After a signal, what is in flight is awaited for no longer than this.
-const STOP_DRAIN_NS: u64 = 1_000_000_000;
 /// Tells the kernel not to try a receive that cannot succeed yet.
 const POLL_FIRST: u16 = 1;
+
+/// Whether this machine lets a worker with so many connections have its ring and its buffers; tried before a run is
+/// planned around it.
+///
+/// # Errors
+/// The probable cause and the remedy.
+pub fn probe(connections: u32) -> Result<(), Unsupported> {
+    let mut ring = build(SUBMISSIONS, completions_for(connections))?;
+    let (mut submitter, _, _) = ring.split();
+    submitter.register_ring_fd().map_err(|error| explain(&error))?;
+    BufferRing::register(&submitter, buffers_for(connections), BUFFER_BYTES)
+        .map(drop)
+        .map_err(|error| explain(&error))
+}
+
+fn completions_for(connections: u32) -> u32 {
+    connections.saturating_mul(2).next_power_of_two().clamp(4 * SUBMISSIONS, 65_536)
+}
+
+fn buffers_for(connections: u32) -> u16 {
+    let buffers = connections.next_power_of_two().clamp(64, MOST_BUFFERS);
+    u16::try_from(buffers).unwrap_or(u16::MAX)
+}
 
 /// Runs a worker to its end on the calling thread.
 ///
@@ -47,16 +68,12 @@ const POLL_FIRST: u16 = 1;
 /// When the ring cannot be set up; nothing was sent then.
 pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Span), Unsupported> {
     let connections = job.connections.max(1);
-    let completions =
-        connections.saturating_mul(2).next_power_of_two().clamp(4 * SUBMISSIONS, 65_536);
-    let mut ring = build(SUBMISSIONS, completions)?;
+    let mut ring = build(SUBMISSIONS, completions_for(connections))?;
     let (mut submitter, submissions, completions) = ring.split();
     // The registered descriptor is known only to this submitter, which is therefore kept.
     submitter.register_ring_fd().map_err(|error| explain(&error))?;
-    let buffers = connections.next_power_of_two().clamp(64, MOST_BUFFERS);
-    let buffers = u16::try_from(buffers).unwrap_or(u16::MAX);
-    let buffers =
-        BufferRing::register(&submitter, buffers, BUFFER_BYTES).map_err(|error| explain(&error))?;
+    let buffers = BufferRing::register(&submitter, buffers_for(connections), BUFFER_BYTES)
+        .map_err(|error| explain(&error))?;
     let engine = Engine {
         submitter,
         submissions,

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::message::Message;
 use super::pacing::{self, Pacing};
-use super::{Expect, Idle, Load, Output, Plan, Timeouts, cores};
+use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Timeouts, cores};
 use crate::analysis::slo;
 use crate::calibration::cache;
-use crate::cli::{IdleArg, RunArgs, WarmupArg};
+use crate::cli::{EngineArg, IdleArg, RunArgs, WarmupArg};
 use crate::exit::Refusal;
 use crate::host;
 use crate::schedule::{Schedule, Stage, Timeline};
@@ -87,6 +87,11 @@ impl Plan {
             slo: slo.unwrap_or_default(),
             strict: args.strict,
             body_check: args.body_check,
+            engine: match args.engine {
+                EngineArg::Auto => EngineChoice::Auto,
+                EngineArg::Uring => EngineChoice::Uring,
+                EngineArg::Portable => EngineChoice::Portable,
+            },
             idle: match args.idle {
                 IdleArg::Auto => Idle::Auto,
                 IdleArg::Spin => Idle::Spin,

@@ -52,6 +52,8 @@ pub struct Plan {
     pub strict: bool,
     /// Read bodies instead of discarding them in the kernel.
     pub body_check: bool,
+    /// What is to talk to the kernel.
+    pub engine: EngineChoice,
     /// How a worker waits.
     pub idle: Idle,
     /// One core a worker; their number is the number of threads.
@@ -98,6 +100,17 @@ pub struct Timeouts {
     pub drain_ns: u64,
     /// Being without any connection.
     pub give_up_ns: u64,
+}
+
+/// What the user wants to talk to the kernel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EngineChoice {
+    /// io_uring where this machine has it, the portable engine where it does not.
+    Auto,
+    /// io_uring or nothing.
+    Uring,
+    /// The portable engine in any case.
+    Portable,
 }
 
 /// How a worker waits for completions.

@@ -46,7 +46,8 @@ pub fn json(plan: &Plan, summary: &Summary) -> String {
         "tool": {
             "version": env!("CARGO_PKG_VERSION"),
             "git": option_env!("MAXQ_GIT"),
-            "engine": summary.engine,
+            "engine": summary.engine.name(),
+            "engine_instead_because": summary.engine.instead_because(),
         },
         "started_at": format::rfc3339(summary.started_at),
         "partial": summary.end != End::Finished,

@@ -3,14 +3,14 @@
 //! Sections stand in the order of the questions that a reader has. Every number comes from the summary; this file only
 //! chooses words and columns. Whatever a server sent is escaped.
 
-use crate::plan::Plan;
+use crate::plan::{Idle, Plan};
 use crate::record::errors::MOST_ROWS;
 use crate::record::{Counts, ErrorRow};
 use crate::report::format::{self, count, counted, duration, float, length, percent};
 use crate::report::json::errno;
 use crate::report::page::{Page, Paint, Style, unbroken};
 use crate::report::{latency, phases};
-use crate::summary::{End, Spread, Summary, spin_share, work_share};
+use crate::summary::{End, Engine, Spread, Summary, spin_share, work_share};
 use crate::verdict::{Level, Verdict};
 
 /// More workers than this are shown as a range.
@@ -65,7 +65,10 @@ fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
     let same_host = if plan.same_host { " on this host" } else { "" };
     page.fact("Target", &format!("{}{same_host}", plan.address));
     let idle = plan.idle.name();
-    page.fact("Engine", &format!("{}, idle {idle}", summary.engine));
+    page.fact(
+        "Engine",
+        &format!("{}, idle {idle}{}", summary.engine.name(), engine_notes(plan, summary)),
+    );
     let reason = plan.threads_reason.as_ref();
     let reason = reason.map(|reason| format!(" ({reason})"));
     let reason = reason.unwrap_or_default();
@@ -87,6 +90,18 @@ fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
     page.fact("Duration", &length_of_run(plan, summary));
     page.fact("Warm-up", &warmup(summary));
     page.fact("Seed", &plan.seed.to_string());
+}
+
+/// What a reader must know of the engine that is not the best one.
+fn engine_notes(plan: &Plan, summary: &Summary) -> String {
+    let mut notes = String::new();
+    if summary.engine != Engine::Uring && plan.idle == Idle::Sleep && plan.load.pacing.is_some() {
+        notes += "; it sleeps by the millisecond, and sends that late";
+    }
+    if let Some(cause) = summary.engine.instead_because() {
+        notes += &format!("; {cause}");
+    }
+    notes
 }
 
 fn length_of_run(plan: &Plan, summary: &Summary) -> String {

@@ -14,7 +14,9 @@ use crate::plan::{Plan, pacing};
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, PhaseRecord, Record};
 use crate::schedule::{PhaseIndex, PhaseSpan};
-use crate::summary::{Client, Disturbance, End, Gate, Latencies, PhaseSummary, Summary, Window};
+use crate::summary::{
+    Client, Disturbance, End, Engine, Gate, Latencies, PhaseSummary, Summary, Window,
+};
 use crate::sys;
 use crate::time::{Nanos, seconds};
 use crate::verdict::{self, Evidence};
@@ -25,6 +27,7 @@ const MOST_DISTURBANCES: usize = 256;
 
 /// What is there when all workers have been joined.
 pub(super) struct Finished {
+    pub(super) engine: Engine,
     pub(super) workers: Vec<(Record, Span)>,
     pub(super) end: End,
     pub(super) started_at: SystemTime,
@@ -36,7 +39,7 @@ pub(super) struct Finished {
 /// One record out of several, checked: a request that was lost or counted twice is a bug, and no report is worth
 /// printing then.
 pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
-    let Finished { workers, end, started_at, observer, pressure, clock_read_ns } = finished;
+    let Finished { engine, workers, end, started_at, observer, pressure, clock_read_ns } = finished;
     let mut record = Record::new(plan.timeline.phases().len(), plan.schedule.is_some());
     let mut clients = Vec::new();
     let mut spans = Vec::new();
@@ -91,7 +94,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let gates = gates(plan, &measured, &latencies);
     Summary {
         started_at,
-        engine: "uring",
+        engine,
         end,
         window,
         origin,

@@ -11,13 +11,13 @@ use std::time::{Duration, SystemTime};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::engine::{Control, Gauges, Link, Settings, Stop, Unsupported, ring, uring};
+use crate::engine::{Control, Gauges, Link, Settings, Stop, Unsupported, portable, uring};
 use crate::exit::Refusal;
-use crate::plan::Plan;
+use crate::plan::{EngineChoice, Plan};
 use crate::pressure::Sample;
 use crate::record::buckets::IntervalBuckets;
 use crate::record::{Interval, Record, RequestRow};
-use crate::summary::{End, IntervalRow, Summary};
+use crate::summary::{End, Engine, IntervalRow, Summary};
 use crate::sys;
 use crate::time::{Nanos, monotonic};
 use crate::worker::{Job, Span};
@@ -73,6 +73,8 @@ pub enum Progress<'a> {
     Opening(u64, u64),
     /// A second has passed; with it the latencies of what was answered in it.
     Interval(&'a IntervalRow, &'a IntervalBuckets),
+    /// io_uring cannot be had for this reason, and the portable engine takes its place.
+    Fallback(&'a str),
     /// Requests have ended that are to be logged.
     Requests(&'a [RequestRow]),
 }
@@ -94,7 +96,10 @@ pub fn run(
 ) -> Result<Summary, Refusal> {
     let connections = u64::from(plan.load.connections);
     check_descriptors(connections + 2 * plan.threads() as u64, connections)?;
-    ring::probe().map_err(|Unsupported(cause)| Refusal::environment(cause))?;
+    let engine = choose(plan)?;
+    if let Some(cause) = engine.instead_because() {
+        watch(Progress::Fallback(cause));
+    }
     let control = Control::default();
     let gauges: Vec<Gauges> = plan.cores.iter().map(|_| Gauges::default()).collect();
     let (sender, intervals) = mpsc::channel();
@@ -110,7 +115,8 @@ pub fn run(
                 let requests = log_sender.clone();
                 let gauges = &gauges[index];
                 let link = Link { control: &control, gauges, index, intervals, requests };
-                scope.spawn(move || work(plan, index, &link))
+                let on_epoll = engine != Engine::Uring;
+                scope.spawn(move || work(plan, index, on_epoll, &link))
             })
             .collect();
         drop((sender, log_sender));
@@ -129,8 +135,27 @@ pub fn run(
         .map_err(|Unsupported(cause)| Refusal::environment(cause))?;
     let pressure = before.until(&Sample::take());
     let clock_read_ns = clock_read_ns();
-    let finished = Finished { workers, end, started_at, observer, pressure, clock_read_ns };
+    let finished = Finished { engine, workers, end, started_at, observer, pressure, clock_read_ns };
     Ok(merge::merge(plan, finished))
+}
+
+/// Which engine runs.
+fn choose(plan: &Plan) -> Result<Engine, Refusal> {
+    let threads = u32::try_from(plan.threads()).unwrap_or(u32::MAX);
+    let probed = || uring::probe(plan.load.connections.div_ceil(threads));
+    match plan.engine {
+        EngineChoice::Portable => Ok(Engine::Portable(None)),
+        EngineChoice::Uring => match probed() {
+            Ok(()) => Ok(Engine::Uring),
+            Err(Unsupported(cause)) => {
+                Err(Refusal::environment(format!("--engine uring: {cause}")))
+            }
+        },
+        EngineChoice::Auto => Ok(match probed() {
+            Ok(()) => Engine::Uring,
+            Err(Unsupported(cause)) => Engine::Portable(Some(cause)),
+        }),
+    }
 }
 
 /// What one look at the clock takes, in nanoseconds: the shortest of a few tries.
@@ -164,17 +189,25 @@ pub fn check_descriptors(wanted: u64, connections: u64) -> Result<(), Refusal> {
 }
 
 /// One worker thread.
-fn work(plan: &Plan, index: usize, link: &Link<'_>) -> Result<(Record, Span), Unsupported> {
+fn work(
+    plan: &Plan,
+    index: usize,
+    on_epoll: bool,
+    link: &Link<'_>,
+) -> Result<(Record, Span), Unsupported> {
     let core = plan.cores[index];
     // Spinning on every core would leave none for a target on this host.
     let cores_left = !plan.same_host || plan.threads() < sys::cores_online();
     let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: core });
     sys::sharpen_timers();
     let settings = Settings { address: plan.address, idle: plan.idle, cores_left };
-    let ended = if pinned {
-        uring::run(Job::of(plan, index), &settings, link)
-    } else {
-        Err(Unsupported(format!("--cpus: the worker cannot be pinned to core {core}")))
+    let job = Job::of(plan, index);
+    let ended = match (pinned, on_epoll) {
+        (true, false) => uring::run(job, &settings, link),
+        (true, true) => portable::run(job, &settings, link),
+        (false, _) => {
+            Err(Unsupported(format!("--cpus: the worker cannot be pinned to core {core}")))
+        }
     };
     link.gauges.done.store(true, Ordering::Release);
     ended

@@ -244,13 +244,42 @@ pub struct Gate {
     pub holds: bool,
 }
 
+/// What talked to the kernel.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Engine {
+    /// io_uring.
+    Uring,
+    /// epoll; why io_uring could not be had, when it was wanted.
+    Portable(Option<String>),
+}
+
+impl Engine {
+    /// The stable name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Uring => "uring",
+            Self::Portable(_) => "portable",
+        }
+    }
+
+    /// Why io_uring could not be had.
+    #[must_use]
+    pub fn instead_because(&self) -> Option<&str> {
+        match self {
+            Self::Portable(Some(cause)) => Some(cause),
+            Self::Portable(None) | Self::Uring => None,
+        }
+    }
+}
+
 /// Everything that reports are written from.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Wall clock at the start of the run.
     pub started_at: SystemTime,
-    /// Name of the engine that ran it.
-    pub engine: &'static str,
+    /// The engine that ran it.
+    pub engine: Engine,
     /// How it ended.
     pub end: End,
     /// How long its parts lasted.

@@ -6,7 +6,7 @@ use super::{Code, Evidence, Level, Verdict, judge};
 use crate::analysis::series::Slice;
 use crate::calibration::Calibration;
 use crate::failure::{Failure, Phase as FailurePhase};
-use crate::plan::{Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Timeouts};
+use crate::plan::{EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Timeouts};
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, Completion, Lag, Outcome, Record};
 use crate::request::RequestImage;
@@ -83,6 +83,7 @@ fn plan(open: bool) -> Plan {
         slo: Vec::new(),
         strict: false,
         body_check: false,
+        engine: EngineChoice::Auto,
         idle: Idle::Auto,
         cores: vec![0],
         threads_reason: None,

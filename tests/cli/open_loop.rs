@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::support::report::{Report, checked};
-use super::support::{Ended, maxq, run};
+use super::support::{Ended, maxq_on_engine, run};
 use super::{NOWHERE, quick, refused_by_the_parser, refused_in_one_line, target, url};
 
 #[test]
@@ -85,7 +85,7 @@ fn a_rate_and_a_count_are_obeyed_to_the_request() {
         (&["--burst", "20@250ms", "-R", "100", "-d", "1s"], 180),
     ] {
         let arguments = ["-t", "1", "-c", "8", "--warmup", "0", "--json"];
-        let ended = run(maxq().args(arguments).args(flags).arg(url(&server)));
+        let ended = run(maxq_on_engine().args(arguments).args(flags).arg(url(&server)));
         let report = report(&ended);
         assert_eq!(report.count("scheduled"), scheduled, "{flags:?}");
         report.assert_all_ok();
@@ -97,7 +97,7 @@ fn a_rate_and_a_count_are_obeyed_to_the_request() {
 fn each_stage_is_a_phase_and_the_warmup_is_none_of_them() {
     let server = target();
     let flags = ["--stages", "300ms@100,200ms@500", "--warmup", "200ms", "-c", "4", "--json"];
-    let report = report(&run(maxq().args(flags).arg(url(&server))));
+    let report = report(&run(maxq_on_engine().args(flags).arg(url(&server))));
     let phases = report.json["phases"].as_array().unwrap();
     let names: Vec<&str> = phases.iter().map(|phase| phase["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["warmup", "300ms@100", "200ms@500"]);
@@ -112,7 +112,8 @@ fn each_stage_is_a_phase_and_the_warmup_is_none_of_them() {
 fn a_burst_is_outstanding_as_a_whole_however_fast_it_is_answered() {
     let server = target();
     let flags = ["--burst", "40@300ms", "-R", "50", "-d", "1s", "--warmup", "0", "-c", "4"];
-    let report = report(&run(maxq().args(flags).args(["-t", "1", "--json"]).arg(url(&server))));
+    let report =
+        report(&run(maxq_on_engine().args(flags).args(["-t", "1", "--json"]).arg(url(&server))));
     let phases = report.json["phases"].as_array().unwrap();
     let bursts = phases.iter().find(|phase| phase["name"] == "bursts").unwrap();
     assert_eq!(bursts["counts"]["scheduled"], 160);
@@ -129,7 +130,7 @@ fn an_automatic_warmup_says_what_it_cut_and_nothing_is_lost() {
     let server = target();
     for load in [&["-R", "500"][..], &[]] {
         let flags = ["-d", "1s", "--warmup", "auto", "-t", "1", "-c", "2", "--json"];
-        let report = report(&run(maxq().args(flags).args(load).arg(url(&server))));
+        let report = report(&run(maxq_on_engine().args(flags).args(load).arg(url(&server))));
         let (cut, rest) = (report.float("/window/warmup_s"), report.float("/window/measured_s"));
         assert!((cut + rest - 1.0).abs() < 0.01, "{cut} s of warm-up and {rest} s measured");
         assert!(cut <= 0.5);
@@ -180,7 +181,7 @@ fn an_abort_is_marked_and_exits_like_a_failed_gate() {
     let server = target();
     let slow = format!("http://{}/delay/300ms", server.local_address());
     let flags = ["-R", "100", "-d", "2s", "--warmup", "0", "-c", "2", "--on-overload", "abort"];
-    let ended = run(maxq().args(flags).arg(&slow));
+    let ended = run(maxq_on_engine().args(flags).arg(&slow));
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stdout.contains("OVERLOADED") && ended.stderr.contains("--on-overload abort"));
     assert!(ended.took.as_millis() < 1500, "{:?}", ended.took);
@@ -191,7 +192,7 @@ fn what_is_shed_is_counted_and_named() {
     let server = target();
     let slow = format!("http://{}/delay/100ms", server.local_address());
     let flags = ["-R", "100", "-d", "1s", "--warmup", "0", "-c", "2", "--on-overload", "shed"];
-    let report = report(&run(maxq().args(flags).args(["-t", "1", "--json"]).arg(&slow)));
+    let report = report(&run(maxq_on_engine().args(flags).args(["-t", "1", "--json"]).arg(&slow)));
     assert_eq!(report.count("scheduled"), 100);
     let shed = report.number("/unsent_by_cause/shed");
     assert_eq!(report.count("unsent"), shed);
@@ -226,7 +227,7 @@ fn the_interval_log_adds_up_to_the_whole() {
     let path = folder.path().join("run.hlog");
     let flags =
         ["-R", "400", "-d", "2s", "--warmup", "500ms", "-t", "1", "-c", "4", "--json", "--hlog"];
-    let ended = run(maxq().args(flags).arg(&path).arg(url(&server)));
+    let ended = run(maxq_on_engine().args(flags).arg(&path).arg(url(&server)));
     let report = report(&ended);
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.starts_with("#[Histogram log format version 1.2]\n#[StartTime: "));

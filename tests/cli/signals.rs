@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use super::support::report::{Report, checked};
 use super::support::scripted::{Scripted, black_hole};
-use super::support::{Running, maxq, wait_until};
+use super::support::{Running, maxq_on_engine, wait_until};
 use super::{names_in, target, url};
 
 /// Starts a run of half a minute that prints JSON.
 fn long_run(url: &str, more: &[&str]) -> Running {
     let warmup: &[&str] = if more.contains(&"--warmup") { &[] } else { &["--warmup", "0"] };
     let load = ["-t", "1", "-c", "2", "-d", "30s", "--json"];
-    Running::start(maxq().args(load).args(warmup).args(more).arg(url))
+    Running::start(maxq_on_engine().args(load).args(warmup).args(more).arg(url))
 }
 
 /// Sends `signal` and expects a partial report within two seconds.
@@ -107,7 +107,7 @@ fn a_run_is_interrupted_while_it_waits_for_the_last_answers() {
     let server = Scripted::start(|peer| peer.wait_for_close());
     let arguments = ["-t", "1", "-c", "2", "-d", "100ms", "--warmup", "0", "--json"];
     let mut running =
-        Running::start(maxq().args(arguments).args(["--drain", "30s"]).arg(server.url()));
+        Running::start(maxq_on_engine().args(arguments).args(["--drain", "30s"]).arg(server.url()));
     wait_until("connections", || server.accepted() == 2);
     thread::sleep(Duration::from_millis(400));
     assert!(!running.has_ended());
@@ -120,7 +120,7 @@ fn a_run_is_interrupted_at_any_instant() {
     let server = target();
     for step in 0..24 {
         let arguments = ["-t", "1", "-c", "8", "-d", "80ms", "--warmup", "40ms", "--json"];
-        let running = Running::start(maxq().args(arguments).arg(url(&server)));
+        let running = Running::start(maxq_on_engine().args(arguments).arg(url(&server)));
         thread::sleep(Duration::from_millis(8 * step));
         if step % 2 == 0 {
             running.signal("INT");

@@ -4,6 +4,7 @@
 pub(crate) mod nginx;
 pub(crate) mod report;
 pub(crate) mod scripted;
+pub(crate) mod without_ring;
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -25,6 +26,15 @@ pub(crate) fn maxq() -> Command {
     command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE").env_remove("TERM");
     // A calibration of this machine is no business of a test.
     command.env("XDG_CACHE_HOME", "/nonexistent");
+    command
+}
+
+/// The same for a run, on the engine that `MAXQ_TEST_ENGINE` names: every test of behaviour holds for each engine.
+pub(crate) fn maxq_on_engine() -> Command {
+    let mut command = maxq();
+    if let Some(engine) = std::env::var_os("MAXQ_TEST_ENGINE") {
+        command.arg("--engine").arg(engine);
+    }
     command
 }
 

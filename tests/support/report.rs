@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{Ended, maxq, run};
+use super::{Ended, maxq_on_engine, run};
 
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     let text = include_str!("../../src/report/run.schema.json");
@@ -143,7 +143,7 @@ pub(crate) fn measure(arguments: &[&str]) -> Report {
 
 /// Runs one worker to its end, which must be `code`.
 pub(crate) fn measure_to(code: i32, arguments: &[&str]) -> Report {
-    let ended = run(maxq().args(["-t", "1", "--json"]).args(arguments));
+    let ended = run(maxq_on_engine().args(["-t", "1", "--json"]).args(arguments));
     checked(code, &ended)
 }
 

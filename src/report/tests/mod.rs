@@ -10,14 +10,16 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::series::Series;
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
-use crate::plan::{Expect, Idle, Load, Output, Plan, Timeouts};
+use crate::plan::{EngineChoice, Expect, Idle, Load, Output, Plan, Timeouts};
 use crate::pressure::Pressure;
 use crate::record::latency::HIGHEST_NS;
 use crate::record::{ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record};
 use crate::report::Style;
 use crate::request::RequestImage;
 use crate::schedule::Timeline;
-use crate::summary::{Client, End, Host, IntervalRow, Latencies, PhaseSummary, Summary, Window};
+use crate::summary::{
+    Client, End, Engine, Host, IntervalRow, Latencies, PhaseSummary, Summary, Window,
+};
 use crate::target::Target;
 use crate::time::Nanos;
 use crate::verdict::{Code, Level, Reason, Verdict};
@@ -55,6 +57,7 @@ fn plan() -> Plan {
         slo: Vec::new(),
         strict: false,
         body_check: false,
+        engine: EngineChoice::Auto,
         idle: Idle::Auto,
         cores: vec![0],
         threads_reason: Some("half of the 2 cores, the target is on this host".to_owned()),
@@ -69,7 +72,7 @@ fn summary(record: Record) -> Summary {
     record.conserved().unwrap();
     Summary {
         started_at: UNIX_EPOCH + Duration::from_secs(1_795_410_000),
-        engine: "uring",
+        engine: Engine::Uring,
         end: End::Finished,
         window: Window { warmup_ns: SECOND, measured_ns: 10 * SECOND, drain_ns: 0 },
         origin: Nanos(100 * SECOND),

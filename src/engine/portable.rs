@@ -1,0 +1,466 @@
+//! The same worker where io_uring is refused or absent: on monoio's epoll, one task a connection.
+//!
+//! Owned by its thread. A task waits for its socket and hands what comes to the worker; whoever has given the worker
+//! something to do carries out what it asks for. Borrows of the worker never last over an await. It must not decide
+//! anything about requests, just as the other engines.
+//!
+//! monoio's timers are those of a wheel of milliseconds, rounded up. The clock task therefore sleeps until shortly before
+//! what is due and then lets the loop go round until it is time.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, Splitable};
+use monoio::net::TcpStream;
+use monoio::{LegacyDriver, RuntimeBuilder};
+
+use super::meter::Meter;
+use super::patience::Patience;
+use super::{Link, STOP_DRAIN_NS, Settings, Stop, Unsupported};
+use crate::conn::ConnId;
+use crate::failure::{Failure, Phase};
+use crate::record::{ClientTally, Record, Turns};
+use crate::time::{Nanos, monotonic};
+use crate::worker::{Action, Event, Job, Span, Worker};
+
+/// Longest sleep: how late a worker may hear that the run is to end.
+const LONGEST_SLEEP_NS: u64 = 20_000_000;
+/// Longest sleep before the common start is known.
+const START_SLEEP_NS: u64 = 1_000_000;
+/// A wheel of milliseconds fires up to two of them late: the clock gets up so long before what is due.
+const EARLY_NS: u64 = 2_000_000;
+/// Sends of an open loop that share a stamp.
+const PACED_SENDS: u32 = 4;
+/// What a read may bring, at first and at most.
+const LEAST_BUFFER_BYTES: usize = 4 * 1024;
+const MOST_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Runs a worker to its end.
+///
+/// # Errors
+/// Why an event loop cannot be had.
+pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Span), Unsupported> {
+    // Nothing consumes bytes inside the kernel here.
+    let job = Job { may_discard: false, ..job };
+    let paced = job.open.is_some();
+    let connections = job.connections as usize;
+    let copies = Bytes::copy_from_slice(job.image.batch(job.image.most()));
+    let length = job.image.length();
+    let engine = Rc::new(Engine {
+        worker: RefCell::new(Some(Worker::new(job, monotonic()))),
+        slots: RefCell::new((0..connections).map(|_| Slot::default()).collect()),
+        tally: RefCell::new(ClientTally::default()),
+        turns: RefCell::new(Turns::default()),
+        copies,
+        length,
+        paced,
+        address: settings.address,
+        expected: Cell::new(monotonic()),
+        carried_ns: Cell::new(0),
+        measuring: Cell::new(false),
+        last_event: Cell::new(Nanos(0)),
+        nap: RefCell::new(None),
+    });
+    let mut runtime = RuntimeBuilder::<LegacyDriver>::new()
+        .enable_timer()
+        .build()
+        .map_err(|error| Unsupported(format!("no event loop can be had: {error}")))?;
+    let patience = Patience::new(settings.idle, settings.cores_left, paced, EARLY_NS);
+    Ok(runtime.block_on(drive(engine, patience, link)))
+}
+
+/// What the tasks of a thread share.
+struct Engine {
+    /// Taken at the very end.
+    worker: RefCell<Option<Worker>>,
+    slots: RefCell<Vec<Slot>>,
+    tally: RefCell<ClientTally>,
+    turns: RefCell<Turns>,
+    /// The request image, this thread's own.
+    copies: Bytes,
+    length: usize,
+    /// Requests come by a schedule.
+    paced: bool,
+    address: std::net::SocketAddr,
+    /// When the clock wanted to look again: whatever is seen later is seen late.
+    expected: Cell<Nanos>,
+    /// How late the clock itself came, which whatever is seen in its turn has waited for, in nanoseconds.
+    carried_ns: Cell<u64>,
+    measuring: Cell<bool>,
+    last_event: Cell<Nanos>,
+    /// Wakes the clock before its time.
+    nap: RefCell<Option<(Nanos, Waker)>>,
+}
+
+/// One connection, as far as others must reach it.
+#[derive(Default)]
+struct Slot {
+    generation: u32,
+    /// Away while a task writes what the socket did not take at once.
+    writer: Option<OwnedWriteHalf<TcpStream>>,
+    /// What is to be sent after that.
+    queue: VecDeque<Sending>,
+    closing: Rc<Closing>,
+}
+
+/// Requests on their way into a socket.
+struct Sending {
+    rest: Bytes,
+    whole: usize,
+    confirm: bool,
+}
+
+/// The two tasks that a connection may have.
+#[derive(Clone, Copy)]
+enum Role {
+    Reader,
+    Writer,
+}
+
+/// Tells the tasks of a connection that it is closed.
+#[derive(Default)]
+struct Closing {
+    closed: Cell<bool>,
+    wakers: RefCell<[Option<Waker>; 2]>,
+}
+
+impl Closing {
+    fn close(&self) {
+        self.closed.set(true);
+        for waker in self.wakers.take().into_iter().flatten() {
+            waker.wake();
+        }
+    }
+
+    fn remember(&self, role: Role, waker: &Waker) {
+        let place = &mut self.wakers.borrow_mut()[role as usize];
+        if !place.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *place = Some(waker.clone());
+        }
+    }
+}
+
+/// Carries on `task` until it ends or its connection is closed; then everything that it holds is dropped.
+async fn unless_closed(closing: Rc<Closing>, role: Role, task: impl Future<Output = ()>) {
+    let mut task = pin!(task);
+    poll_fn(|context| {
+        if closing.closed.get() {
+            return Poll::Ready(());
+        }
+        closing.remember(role, context.waker());
+        let done = task.as_mut().poll(context);
+        if closing.closed.get() { Poll::Ready(()) } else { done }
+    })
+    .await;
+}
+
+/// The loop: waits, tells the worker the time, and ends when it is finished.
+async fn drive(engine: Rc<Engine>, patience: Patience, link: &Link<'_>) -> (Record, Span) {
+    let mut meter = Meter::start(monotonic());
+    let mut patience = patience;
+    let mut started = false;
+    let mut stopping = Stop::No;
+    loop {
+        let now = monotonic();
+        let deadline = {
+            let mut worker = engine.worker();
+            if !started {
+                started = link.prepare_start(&mut worker);
+                if started {
+                    // What it took to open the connections says nothing about the run.
+                    meter = Meter::start(now);
+                    *engine.tally.borrow_mut() = ClientTally::default();
+                    *engine.turns.borrow_mut() = Turns::default();
+                }
+            }
+            let stop = link.control.stopping();
+            if stop != stopping {
+                stopping = stop;
+                worker.stop(now, if stop == Stop::Soon { STOP_DRAIN_NS } else { 0 });
+            }
+            engine.measuring.set(now >= worker.measured_from() && !worker.is_draining());
+            engine.look(&mut worker, now);
+            worker.tick(now);
+            link.publish(&mut worker);
+            if worker.is_draining() {
+                meter.stop(&mut engine.tally.borrow_mut(), now);
+            }
+            worker.next_deadline()
+        };
+        Engine::carry_out(&engine);
+        if engine.worker().is_finished() {
+            break;
+        }
+        let longest_ns = if started { LONGEST_SLEEP_NS } else { START_SLEEP_NS };
+        let deadline = deadline.min(engine.worker().next_deadline()).min(now.plus(longest_ns));
+        let in_flight = engine.worker().requests_in_flight();
+        if patience.spins(monotonic(), deadline, (in_flight, engine.last_event.get())) {
+            let begun = monotonic();
+            engine.carried_ns.set(begun.since(engine.expected.replace(begun)));
+            go_round().await;
+            engine.tally.borrow_mut().spin_ns += monotonic().since(begun);
+        } else {
+            let wake_up = Nanos(deadline.0.saturating_sub(patience.early_ns()));
+            engine.carried_ns.set(0);
+            engine.expected.set(wake_up.max(monotonic()));
+            engine.nap(wake_up).await;
+        }
+    }
+    engine.end(meter, link).await
+}
+
+/// Lets every other task and the event loop have a turn. The main task must not wake itself: it would be asked again
+/// before anybody else is.
+async fn go_round() {
+    monoio::spawn(async {}).await;
+}
+
+impl Engine {
+    fn worker(&self) -> RefMut<'_, Worker> {
+        RefMut::map(self.worker.borrow_mut(), |worker| {
+            worker.as_mut().expect("it is taken when no task is left")
+        })
+    }
+
+    /// Sleeps until `wake_up`, or until somebody has given the worker something to do before that.
+    async fn nap(&self, wake_up: Nanos) {
+        let length_ns = wake_up.since(monotonic());
+        if length_ns == 0 {
+            return go_round().await;
+        }
+        let mut sleep = pin!(monoio::time::sleep(Duration::from_nanos(length_ns)));
+        let mut begun = false;
+        poll_fn(|context| {
+            let mut nap = self.nap.borrow_mut();
+            if std::mem::replace(&mut begun, true) && nap.is_none() {
+                return Poll::Ready(());
+            }
+            *nap = Some((wake_up, context.waker().clone()));
+            drop(nap);
+            sleep.as_mut().poll(context)
+        })
+        .await;
+        *self.nap.borrow_mut() = None;
+    }
+
+    /// Tells the worker that it is looked at now, and how much later than it could have been.
+    fn look(&self, worker: &mut Worker, now: Nanos) {
+        let late_ns = now.since(self.expected.get()).max(self.carried_ns.get());
+        let mut tally = self.tally.borrow_mut();
+        tally.receive_slack_ns = tally.receive_slack_ns.max(late_ns);
+        if self.measuring.get() {
+            tally.late(late_ns, now);
+        }
+        worker.events_at(now, if self.paced { late_ns } else { 0 });
+    }
+
+    /// Hands an event to the worker, and carries out what it asks for.
+    fn tell(engine: &Rc<Self>, event: Event<'_>) {
+        let now = monotonic();
+        engine.last_event.set(now);
+        {
+            let mut worker = engine.worker();
+            engine.look(&mut worker, now);
+            worker.on_event(now, event);
+            worker.tick(now);
+        }
+        Self::carry_out(engine);
+        engine.turns.borrow_mut().record(monotonic().since(now));
+        engine.hurry();
+    }
+
+    /// Wakes the clock when the worker must be looked at before the clock meant to.
+    fn hurry(&self) {
+        let worker = self.worker();
+        let mut nap = self.nap.borrow_mut();
+        let too_late = |(wake_up, _): &mut (Nanos, Waker)| {
+            worker.is_finished() || worker.next_deadline() < *wake_up
+        };
+        if let Some((_, waker)) = nap.take_if(too_late) {
+            waker.wake();
+        }
+    }
+
+    /// Carries out everything that the worker wants.
+    fn carry_out(engine: &Rc<Self>) {
+        let mut worker = engine.worker();
+        let mut before = monotonic();
+        let mut sends = 0;
+        let mut any = false;
+        while let Some(action) = worker.next_action() {
+            any = true;
+            if let Action::Send { conn, count, confirm, .. } = action {
+                if engine.paced && sends == PACED_SENDS {
+                    engine.stamp(&mut worker, before);
+                    (before, sends) = (monotonic(), 0);
+                }
+                sends += 1;
+                let rest = engine.copies.slice(..engine.length * count as usize);
+                let whole = rest.len();
+                Self::send(engine, &mut worker, conn, Sending { rest, whole, confirm });
+                continue;
+            }
+            match action {
+                Action::Connect(id) => Self::connect(engine, id),
+                Action::Close(id) => engine.close(id),
+                // A connection is always being read; nothing is discarded unread.
+                Action::Receive { .. } | Action::Discard { .. } | Action::Send { .. } => {}
+            }
+        }
+        if any {
+            engine.stamp(&mut worker, before);
+        }
+    }
+
+    fn stamp(&self, worker: &mut Worker, before: Nanos) {
+        let skew_ns = worker.submitted(before, monotonic());
+        let mut tally = self.tally.borrow_mut();
+        tally.stamp_skew_ns = tally.stamp_skew_ns.max(skew_ns);
+    }
+
+    fn is_current(&self, id: ConnId) -> bool {
+        self.slots.borrow()[id.index as usize].generation == id.generation
+    }
+
+    fn connect(engine: &Rc<Self>, id: ConnId) {
+        let closing = Rc::new(Closing::default());
+        engine.slots.borrow_mut()[id.index as usize] =
+            Slot { generation: id.generation, closing: Rc::clone(&closing), ..Slot::default() };
+        let live = Self::live(Rc::clone(engine), id);
+        monoio::spawn(unless_closed(closing, Role::Reader, live));
+    }
+
+    fn close(&self, id: ConnId) {
+        if self.is_current(id) {
+            let slot = &mut self.slots.borrow_mut()[id.index as usize];
+            slot.closing.close();
+            slot.writer = None;
+            slot.queue.clear();
+        }
+    }
+
+    /// A connection from its first packet to its last.
+    async fn live(engine: Rc<Self>, id: ConnId) {
+        let connected = TcpStream::connect_addr(engine.address).await;
+        let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
+        let (mut reader, writer) = match connected {
+            Ok(stream) => stream.into_split(),
+            Err(error) => return Self::tell(&engine, failed(Phase::Connect, id, &error)),
+        };
+        if !engine.is_current(id) {
+            return;
+        }
+        engine.slots.borrow_mut()[id.index as usize].writer = Some(writer);
+        Self::tell(&engine, Event::Connected(id));
+        Self::read(&engine, &mut reader, id).await;
+    }
+
+    async fn read(engine: &Rc<Self>, reader: &mut OwnedReadHalf<TcpStream>, id: ConnId) {
+        let closing = Rc::clone(&engine.slots.borrow()[id.index as usize].closing);
+        let mut buffer = Vec::with_capacity(LEAST_BUFFER_BYTES);
+        while !closing.closed.get() {
+            let (result, filled) = reader.read(buffer).await;
+            match result {
+                Ok(0) => return Self::tell(engine, Event::Eof(id)),
+                Ok(length) => Self::tell(engine, Event::Received(id, &filled[..length])),
+                Err(error) => return Self::tell(engine, failed(Phase::Receive, id, &error)),
+            }
+            buffer = filled;
+            let was_full = buffer.len() == buffer.capacity();
+            buffer.clear();
+            if was_full && buffer.capacity() < MOST_BUFFER_BYTES {
+                buffer.reserve_exact(buffer.capacity() * 4);
+            }
+        }
+    }
+
+    /// Sends at once what the socket takes; the rest is left to a task.
+    fn send(engine: &Rc<Self>, worker: &mut Worker, id: ConnId, sending: Sending) {
+        if !engine.is_current(id) {
+            return;
+        }
+        let Some(mut writer) = engine.slots.borrow_mut()[id.index as usize].writer.take() else {
+            engine.slots.borrow_mut()[id.index as usize].queue.push_back(sending);
+            return;
+        };
+        let attempt = {
+            let mut write = pin!(writer.write(sending.rest.clone()));
+            match write.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready((result, _)) => result,
+                Poll::Pending => Ok(0),
+            }
+        };
+        match attempt {
+            Ok(sent) if sent == sending.whole => {
+                engine.slots.borrow_mut()[id.index as usize].writer = Some(writer);
+                if sending.confirm {
+                    worker.on_event(monotonic(), Event::Sent(id, sent as u64));
+                }
+            }
+            Ok(sent) => {
+                let rest = sending.rest.slice(sent..);
+                let closing = Rc::clone(&engine.slots.borrow()[id.index as usize].closing);
+                let write = Self::write(Rc::clone(engine), id, writer, Sending { rest, ..sending });
+                monoio::spawn(unless_closed(closing, Role::Writer, write));
+            }
+            Err(error) => worker.on_event(monotonic(), failed(Phase::Send, id, &error)),
+        }
+    }
+
+    /// Writes the rest of a send, and whatever was to be sent meanwhile.
+    async fn write(
+        engine: Rc<Self>,
+        id: ConnId,
+        mut writer: OwnedWriteHalf<TcpStream>,
+        first: Sending,
+    ) {
+        let mut next = Some(first);
+        while let Some(Sending { mut rest, whole, confirm }) = next.take() {
+            while !rest.is_empty() {
+                match writer.write(rest.clone()).await.0 {
+                    Ok(sent) => rest = rest.slice(sent..),
+                    Err(error) => return Self::tell(&engine, failed(Phase::Send, id, &error)),
+                }
+            }
+            if confirm {
+                Self::tell(&engine, Event::Sent(id, whole as u64));
+            }
+            if !engine.is_current(id) {
+                return;
+            }
+            next = engine.slots.borrow_mut()[id.index as usize].queue.pop_front();
+        }
+        engine.slots.borrow_mut()[id.index as usize].writer = Some(writer);
+    }
+
+    /// Closes what is left, and returns what was seen.
+    async fn end(&self, mut meter: Meter, link: &Link<'_>) -> (Record, Span) {
+        let now = monotonic();
+        for slot in self.slots.borrow_mut().iter_mut() {
+            slot.closing.close();
+            *slot = Slot::default();
+        }
+        // Each task that was told so ends in its next turn.
+        go_round().await;
+        go_round().await;
+        let mut tally = *self.tally.borrow();
+        meter.stop(&mut tally, now);
+        link.publish(&mut self.worker());
+        let worker = self.worker.take().expect("it ends once");
+        let (mut record, span) = worker.into_record(now);
+        record.client = tally;
+        record.turns = self.turns.take();
+        (record, span)
+    }
+}
+
+fn failed(phase: Phase, id: ConnId, error: &io::Error) -> Event<'static> {
+    Event::Failed(id, Failure::from_errno(phase, error.raw_os_error().unwrap_or(0)))
+}

@@ -1,0 +1,248 @@
+//! The same requests through every engine: what was counted must not depend on who talked to the kernel; and what happens
+//! where io_uring cannot be had.
+#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+mod support;
+
+use std::net::SocketAddr;
+
+use maxq::engine::sim;
+use maxq::plan::{Expect, Timeouts};
+use maxq::record::Counts;
+use maxq::request::RequestImage;
+use maxq::schedule::Timeline;
+use maxq::serve::{Options, Server};
+use maxq::worker::Job;
+use serde_json::Value;
+use support::report::Report;
+use support::without_ring::refused;
+use support::{Ended, maxq, run};
+
+const MILLISECOND: u64 = 1_000_000;
+const OUTCOMES: [&str; 9] = [
+    "scheduled",
+    "ok",
+    "http_error",
+    "protocol_error",
+    "truncated",
+    "reset",
+    "timeout",
+    "in_flight_at_end",
+    "unsent",
+];
+
+fn target() -> Server {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    Server::start(&Options { listen, threads: 1, cpus: Vec::new() }).unwrap()
+}
+
+fn with(engine: &str, arguments: &[&str], url: &str) -> Ended {
+    run(maxq().args(["--engine", engine, "-t", "1", "--json"]).args(arguments).arg(url))
+}
+
+/// Counts by outcome, status codes, and errors by kind.
+fn tallies(ended: &Ended) -> (Vec<u64>, Value, Vec<(String, u64)>) {
+    let report = Report::of(&ended.stdout);
+    let counts = OUTCOMES.iter().map(|outcome| report.count(outcome)).collect();
+    let errors = report.json["errors"].as_array().unwrap().iter();
+    let mut errors: Vec<(String, u64)> = errors
+        .map(|row| (format!("{}/{}", row["phase"], row["kind"]), row["count"].as_u64().unwrap()))
+        .collect();
+    errors.sort();
+    (counts, report.json["status"].clone(), errors)
+}
+
+/// What the simulated engine counts when the server does nothing but `deed`.
+fn simulated(deed: sim::Deed, requests: u64) -> Vec<u64> {
+    let job = Job {
+        image: RequestImage::new(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 1, false),
+        connections: 2,
+        pipeline: 1,
+        requests: Some(requests),
+        duration_ns: None,
+        warmup_ns: 0,
+        requests_per_connection: u64::MAX,
+        timeouts: Timeouts {
+            request_ns: 150 * MILLISECOND,
+            connect_ns: 1_000 * MILLISECOND,
+            drain_ns: 1_000 * MILLISECOND,
+            give_up_ns: 10_000 * MILLISECOND,
+        },
+        expect: Expect::default(),
+        may_discard: true,
+        seed: 1,
+        worker: 0,
+        workers: 1,
+        timeline: Timeline::plain(0, u64::MAX),
+        slice_ns: 1_000 * MILLISECOND,
+        open: None,
+        logs_requests: false,
+    };
+    let server = sim::Server {
+        response: b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec(),
+        delay_ns: MILLISECOND,
+        deeds: vec![(deed, 1)],
+        refused_percent: 0,
+        piece_bytes: 1 << 20,
+        seed: 7,
+        client_stops: None,
+        user_stops: None,
+    };
+    let counts: Counts = sim::run(job, &server).record.measured().counts;
+    vec![
+        counts.scheduled,
+        counts.ok,
+        counts.http_error,
+        counts.protocol_error,
+        counts.truncated,
+        counts.reset,
+        counts.timeout,
+        counts.in_flight_at_end,
+        counts.unsent,
+    ]
+}
+
+#[test]
+fn each_fault_is_counted_alike_by_every_engine() {
+    const REQUESTS: u64 = 12;
+    let server = target();
+    for (law, deed) in [
+        ("", sim::Deed::Answer),
+        ("p503=1", sim::Deed::Refuse),
+        ("pgarbage=1", sim::Deed::Garbage),
+        ("ptruncated=1", sim::Deed::Cut),
+        ("pclose=1", sim::Deed::Close),
+        ("preset=1", sim::Deed::Reset),
+        ("psilent=1", sim::Deed::Ignore),
+    ] {
+        let expected = simulated(deed, REQUESTS);
+        for engine in ["uring", "portable"] {
+            let path = format!("/law/script?{law}&run={engine}");
+            let url = format!("http://{}{path}", server.local_address());
+            let flags = ["-n", &REQUESTS.to_string(), "-c", "2", "--timeout", "150ms"];
+            let ended = with(engine, &flags, &url);
+            assert_eq!(tallies(&ended).0, expected, "{engine}, {law}: {}", ended.stdout);
+            assert_eq!(server.law_counters(&path).unwrap().requests, REQUESTS);
+        }
+    }
+}
+
+#[test]
+fn a_mixture_of_faults_is_told_apart_alike() {
+    let server = target();
+    let faults =
+        "seed=3&p503=0.1&preset=0.05&ptruncated=0.05&pgarbage=0.05&pclose=0.05&psilent=0.01";
+    // In an open loop a request that waits may time out just after it was sent: none may, there.
+    let quick = faults.trim_end_matches("&psilent=0.01");
+    for load in [
+        &["-n", "400", "-c", "1", "--timeout", "150ms"][..],
+        &["-R", "400", "-d", "1s", "-c", "1", "--timeout", "20s"],
+    ] {
+        let found = ["uring", "portable"].map(|engine| {
+            let faults = if load[0] == "-n" { faults } else { quick };
+            let path = format!("/law/script?{faults}&run={engine}{}", load.len());
+            let url = format!("http://{}{path}", server.local_address());
+            let ended = with(engine, &[load, &["--warmup", "0"]].concat(), &url);
+            let laws = server.law_counters(&path).unwrap();
+            let tallies = tallies(&ended);
+            assert_eq!(laws.requests, tallies.0[0] - tallies.0[8], "what was sent arrived");
+            assert_eq!(laws.answered_503, tallies.0[2]);
+            assert_eq!(laws.reset, tallies.0[5], "{engine} {load:?} {tallies:?} {laws:?}");
+            (tallies, laws.answered_200)
+        });
+        // One connection asks one request after the other, so that the law draws the same for both.
+        if load[0] == "-n" {
+            assert_eq!(found[0], found[1]);
+        }
+    }
+}
+
+#[test]
+fn every_engine_gets_the_same_bytes() {
+    let server = target();
+    for path in ["/bytes/0", "/bytes/100000", "/bytes/3000000", "/chunked/70000", "/status/204"] {
+        let url = format!("http://{}{path}", server.local_address());
+        let bytes = ["uring", "portable"].map(|engine| {
+            let report = Report::of(&with(engine, &["-n", "20", "-c", "2"], &url).stdout);
+            assert_eq!(report.count("ok"), 20, "{engine} {path}");
+            report.json["bytes"]["received"].as_u64().unwrap()
+        });
+        assert_eq!(bytes[0], bytes[1], "{path}");
+    }
+    // Bodies that no socket takes at once.
+    let folder = tempfile::tempdir().unwrap();
+    let body = folder.path().join("body");
+    std::fs::write(&body, vec![b'x'; 5_000_000]).unwrap();
+    let body = format!("@{}", body.display());
+    for engine in ["uring", "portable"] {
+        let url = format!("http://{}/", server.local_address());
+        let flags = ["-n", "8", "-c", "2", "-b", &body, "--timeout", "20s"];
+        let common = ["--engine", engine, "-t", "1", "--json"];
+        let report = Report::of(&run(maxq().args(common).args(flags).arg(&url)).stdout);
+        assert_eq!(report.count("ok"), 8, "{engine}");
+        assert!(report.json["bytes"]["sent"].as_u64().unwrap() > 40_000_000);
+    }
+}
+
+#[test]
+fn where_io_uring_is_refused_the_portable_engine_takes_its_place_and_says_why() {
+    let server = target();
+    let url = format!("http://{}/", server.local_address());
+    for (errno, cause) in [
+        (libc::EPERM, "EPERM"),
+        (libc::ENOSYS, "ENOSYS"),
+        (libc::ENOMEM, "ulimit -l"),
+        (libc::EINVAL, "too old"),
+    ] {
+        let mut command = maxq();
+        command.args(["-t", "1", "-c", "2", "-n", "50", "--json"]).arg(&url);
+        let ended = run(&mut refused(command, errno));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+        assert!(ended.stderr.contains(cause) && ended.stderr.contains("portable"));
+        let report = Report::of(&ended.stdout);
+        report.assert_all_ok();
+        assert_eq!(report.text("/tool/engine"), "portable");
+        assert!(report.text("/tool/engine_instead_because").contains(cause));
+
+        let mut command = maxq();
+        command.args(["--engine", "uring", "-n", "50"]).arg(&url);
+        let ended = run(&mut refused(command, errno));
+        assert_eq!(ended.code, Some(7), "{}", ended.stderr);
+        assert!(ended.stderr.contains("--engine uring") && ended.stderr.contains(cause));
+        assert_eq!((ended.stderr.lines().count(), ended.stdout.as_str()), (1, ""));
+    }
+}
+
+#[test]
+fn a_chosen_portable_engine_is_no_fallback() {
+    let server = target();
+    let url = format!("http://{}/", server.local_address());
+    let ended = with("portable", &["-n", "50", "-c", "2"], &url);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let report = Report::of(&ended.stdout);
+    assert_eq!(report.text("/tool/engine"), "portable");
+    assert!(report.json["tool"]["engine_instead_because"].is_null());
+}
+
+#[test]
+fn the_demo_runs_without_io_uring() {
+    let mut command = maxq();
+    command.args(["demo", "-d", "200ms", "--warmup", "0", "-c", "4", "--json"]);
+    let ended = run(&mut refused(command, libc::EPERM));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    Report::of(&ended.stdout).assert_all_ok();
+}
+
+#[test]
+fn a_portable_open_loop_that_sleeps_says_what_that_costs() {
+    let server = target();
+    let url = format!("http://{}/", server.local_address());
+    let flags = ["--engine", "portable", "-R", "200", "-d", "500ms", "--warmup", "0"];
+    let told = |idle: &str| {
+        let ended = run(maxq().args(flags).args(["--idle", idle, "-c", "4"]).arg(&url));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended.stdout.contains("sleeps by the millisecond")
+    };
+    assert_eq!((told("sleep"), told("auto")), (true, false));
+}
