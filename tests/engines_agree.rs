@@ -2,9 +2,17 @@
 //! where io_uring cannot be had.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
+#[path = "responses/reference.rs"]
+#[allow(dead_code, reason = "only the words for what was read are needed here")]
+mod reference;
 mod support;
+#[path = "responses/vectors.rs"]
+#[allow(dead_code, reason = "only the vectors are needed here")]
+mod vectors;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use maxq::engine::sim;
 use maxq::plan::{Expect, Timeouts};
@@ -15,6 +23,7 @@ use maxq::serve::{Options, Server};
 use maxq::worker::Job;
 use serde_json::Value;
 use support::report::Report;
+use support::scripted::Scripted;
 use support::without_ring::refused;
 use support::{Ended, maxq, run};
 
@@ -181,6 +190,68 @@ fn every_engine_gets_the_same_bytes() {
         let report = Report::of(&run(maxq().args(common).args(flags).arg(&url)).stdout);
         assert_eq!(report.count("ok"), 8, "{engine}");
         assert!(report.json["bytes"]["sent"].as_u64().unwrap() > 40_000_000);
+    }
+}
+
+/// The class that a request falls into whose answer is a vector.
+fn class_of(verdict: &str) -> &'static str {
+    let first = verdict.split(',').next().unwrap();
+    let status = first.split(' ').nth(1).map(|status| status.parse::<u16>().unwrap());
+    match (first, status) {
+        ("bad", _) => "protocol_error",
+        ("cut", _) => "truncated",
+        (_, Some(200..400)) => "ok",
+        (_, Some(400..600)) => "http_error",
+        _ => "unexpected",
+    }
+}
+
+#[test]
+fn every_engine_reads_the_known_vectors_alike() {
+    const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let all = Arc::new(vectors::all());
+    let mut expected = BTreeMap::from([("ok", all.len() as u64)]);
+    for vector in all.iter() {
+        *expected.entry(class_of(&vector.verdict)).or_default() += 1;
+    }
+    for engine in ["uring", "portable"] {
+        for byte_by_byte in [false, true] {
+            // A good answer between two vectors, so that nobody backs off.
+            let answers = Arc::clone(&all);
+            let server = Scripted::start(move |mut peer| {
+                while let Some(number) = peer.request() {
+                    if number.is_multiple_of(2) {
+                        peer.send(GOOD);
+                        continue;
+                    }
+                    let at = usize::try_from(number / 2).unwrap();
+                    let Some(vector) = answers.get(at) else { return };
+                    // What comes late behind a whole answer would be taken for the next one.
+                    let alone = !vector.verdict.contains(',');
+                    if byte_by_byte && alone && vector.bytes.len() < 300 {
+                        vector.bytes.chunks(1).for_each(|byte| peer.send(byte));
+                    } else {
+                        peer.send(&vector.bytes);
+                    }
+                    if vector.verdict.contains("keep") && alone {
+                        continue;
+                    }
+                    peer.half_close();
+                    return peer.wait_for_close();
+                }
+            });
+            let requests = (2 * all.len()).to_string();
+            let ended = with(engine, &["-n", &requests, "-c", "1"], &server.url());
+            let report = Report::of(&ended.stdout);
+            for (class, count) in &expected {
+                let found = report.count(class);
+                assert_eq!(
+                    found, *count,
+                    "{class}, {engine}, {byte_by_byte}: {:#}",
+                    report.json["counts"]
+                );
+            }
+        }
     }
 }
 

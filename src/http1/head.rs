@@ -93,7 +93,12 @@ fn parse_lines<const N: usize>(
         Ok(Status::Partial) => return Ok(None),
         Ok(Status::Complete(length)) => length,
         Err(httparse::Error::TooManyHeaders) => return Err(Stop::MoreHeaders),
-        Err(httparse::Error::Version) => return Err(Stop::Kind(version_kind(bytes))),
+        Err(httparse::Error::Version) => {
+            return match as_version_1_1(bytes) {
+                Some(copy) => parse_lines::<N>(&copy, to_head_request, holes),
+                None => Err(Stop::Kind(version_kind(bytes))),
+            };
+        }
         Err(_) => return Err(Stop::Kind(Kind::BadHead)),
     };
     let status = response.code.unwrap_or(0);
@@ -111,6 +116,22 @@ fn parse_lines<const N: usize>(
         keep_alive: fields.keep_alive(http_1_0),
         length,
     }))
+}
+
+/// A head of a later version with the same major number is read as HTTP/1.1 (RFC 9110 section 2.5), which httparse
+/// leaves to us.
+#[cold]
+fn as_version_1_1(bytes: &[u8]) -> Option<Vec<u8>> {
+    const BEFORE_MINOR: &[u8] = b"HTTP/1.";
+    let start = bytes.iter().position(|byte| !b"\r\n".contains(byte))?;
+    let minor = start + BEFORE_MINOR.len();
+    let later = bytes[start..].starts_with(BEFORE_MINOR)
+        && bytes.get(minor).is_some_and(|digit| (b'2'..=b'9').contains(digit));
+    later.then(|| {
+        let mut copy = bytes.to_vec();
+        copy[minor] = b'1';
+        copy
+    })
 }
 
 /// Tells apart what commonly answers on the wrong port.

@@ -1,0 +1,148 @@
+//! The reader of responses against a slow one that was written from the standard alone, over generated streams that are cut
+//! anywhere: the same responses, the same end, whatever was learned before.
+//!
+//! `MAXQ_RESPONSES=100000000 cargo test --release --test responses` reads so many responses instead of a few.
+#[path = "responses/generator.rs"]
+mod generator;
+#[path = "responses/reference.rs"]
+mod reference;
+#[path = "responses/vectors.rs"]
+mod vectors;
+
+use generator::Random;
+use maxq::http1::{Framer, Progressed, ResponseReader, StreamEnd};
+use reference::{Ending, Whole};
+
+/// What the real reader makes of a stream that comes in pieces.
+fn read(pieces: &[&[u8]], framer: &mut Framer) -> (Vec<Whole>, Ending) {
+    let mut reader = ResponseReader::new();
+    let mut responses = Vec::new();
+    let whole = |response: maxq::http1::Response| Whole {
+        status: response.status,
+        body_bytes: response.body_bytes,
+        keep_alive: response.keep_alive,
+    };
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() {
+            match reader.advance(rest, framer) {
+                Ok(Progressed::Whole { consumed, response }) => {
+                    responses.push(whole(response));
+                    rest = &rest[consumed..];
+                }
+                Ok(Progressed::NeedMore) => break,
+                Err(_) => return (responses, Ending::Bad),
+            }
+        }
+    }
+    let in_head = reader.is_in_head();
+    match reader.end_of_stream(framer) {
+        StreamEnd::BetweenResponses => (responses, Ending::Between),
+        StreamEnd::Cut if in_head => (responses, Ending::CutInHead),
+        StreamEnd::Cut => (responses, Ending::Cut),
+        StreamEnd::Violation(_) => (responses, Ending::Bad),
+        StreamEnd::Whole(response) => {
+            responses.push(whole(response));
+            (responses, Ending::Closed)
+        }
+    }
+}
+
+/// A head that the stream cuts may be refused already, or not yet.
+fn agree(found: &(Vec<Whole>, Ending), expected: &(Vec<Whole>, Ending)) -> bool {
+    let ending = match expected.1 {
+        Ending::CutInHead => matches!(found.1, Ending::CutInHead | Ending::Bad),
+        other => found.1 == other,
+    };
+    ending && found.0 == expected.0
+}
+
+fn cut<'a>(stream: &'a [u8], random: &mut Random) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    let mut rest = stream;
+    while !rest.is_empty() {
+        let most = if random.one_in(3) { 3 } else { rest.len() };
+        let (piece, after) = rest.split_at(1 + random.below(most.min(rest.len())));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}
+
+fn check(stream: &[u8], head_request: bool, random: &mut Random, framers: &mut [Framer; 2]) -> u64 {
+    let expected = reference::read(stream, head_request);
+    let mut fresh = Framer::new(head_request, None);
+    let pieces = cut(stream, random);
+    let learned = &mut framers[usize::from(head_request)];
+    for (how, found) in [
+        ("whole", read(&[stream], &mut fresh)),
+        ("in pieces", read(&pieces, &mut Framer::new(head_request, None))),
+        ("learned", read(&[stream], learned)),
+        ("learned, in pieces", read(&pieces, learned)),
+    ] {
+        assert!(
+            agree(&found, &expected),
+            "{how}, to {}: {found:?}, by the reference {expected:?}: {:?}",
+            if head_request { "HEAD" } else { "GET" },
+            stream.escape_ascii().to_string(),
+        );
+    }
+    (expected.0.len() as u64).max(1)
+}
+
+#[test]
+fn generated_streams_are_read_as_the_standard_says() {
+    let wanted = std::env::var("MAXQ_RESPONSES").map_or(60_000, |text| text.parse().unwrap());
+    let mut random = Random::new(0x6d61_7871);
+    let mut framers = [Framer::new(false, None), Framer::new(true, None)];
+    let mut done = 0;
+    while done < wanted {
+        let stream = generator::stream(&mut random);
+        let head_request = random.one_in(8);
+        done += check(&stream, head_request, &mut random, &mut framers);
+    }
+    println!("{done} responses");
+}
+
+#[test]
+fn any_bytes_are_read_as_the_standard_says() {
+    let mut random = Random::new(0x7365_6564);
+    let mut framers = [Framer::new(false, None), Framer::new(true, None)];
+    for _ in 0..20_000 {
+        let stream = generator::noise(&mut random);
+        check(&stream, false, &mut random, &mut framers);
+    }
+}
+
+#[test]
+fn known_vectors_are_read_as_told_however_they_are_cut() {
+    let all = vectors::all();
+    assert!(all.len() > 100, "{} vectors", all.len());
+    for vector in &all {
+        let told = |found: (Vec<Whole>, Ending), how: &str| {
+            let found = vectors::verdict(&found.0, found.1);
+            assert_eq!(found, vector.verdict, "{} {how}: {:?}", vector.source, vector.line);
+        };
+        let stream = &vector.bytes;
+        told(read(&[stream], &mut Framer::new(false, None)), "whole");
+        let expected = reference::read(stream, false);
+        assert!(
+            agree(&read(&[stream], &mut Framer::new(false, None)), &expected),
+            "the reference says {expected:?} of {}",
+            vector.line
+        );
+        let step = stream.len().div_ceil(300).max(1);
+        for at in (0..=stream.len()).step_by(step) {
+            let (first, second) = stream.split_at(at);
+            told(read(&[first, second], &mut Framer::new(false, None)), "cut in two");
+        }
+        let bytes: Vec<&[u8]> = stream.chunks(step).collect();
+        told(read(&bytes, &mut Framer::new(false, None)), "byte by byte");
+        // What ends by itself leaves what follows alone.
+        if !["bad", "cut", "eof"].iter().any(|end| vector.verdict.contains(end)) {
+            let next = b"HTTP/1.1 299 Next\r\nContent-Length: 3\r\n\r\nabc";
+            let (responses, ending) = read(&[stream, next], &mut Framer::new(false, None));
+            assert_eq!((responses.last().unwrap().status, ending), (299, Ending::Between));
+        }
+    }
+}
