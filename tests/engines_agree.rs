@@ -167,6 +167,31 @@ fn a_mixture_of_faults_is_told_apart_alike() {
 }
 
 #[test]
+fn a_fifth_of_all_requests_may_go_wrong_and_each_is_counted_as_what_it_was() {
+    let server = target();
+    let faults = "seed=11&d=1ms&p503=0.04&preset=0.04&ptruncated=0.03&pgarbage=0.03&pclose=0.03&psilent=0.03";
+    for engine in ["uring", "portable"] {
+        for load in [&["-R", "1500"][..], &["-R", "1500", "--arrivals", "poisson"], &[]] {
+            let path = format!("/law/script?{faults}&run={engine}{}", load.len());
+            let url = format!("http://{}{path}", server.local_address());
+            let common = ["-d", "1s", "--warmup", "0", "-c", "200", "--timeout", "1500ms"];
+            let ended = with(engine, &[&common[..], load].concat(), &url);
+            let report = Report::of(&ended.stdout);
+            let law = server.law_counters(&path).unwrap();
+            let shown = format!("{engine} {load:?}: {law:?} {:#}", report.json["counts"]);
+            assert_eq!(law.requests, report.count("sent"), "{shown}");
+            assert_eq!(law.answered_200, report.count("ok"), "{shown}");
+            assert_eq!(law.answered_503, report.count("http_error"), "{shown}");
+            assert_eq!(law.garbage, report.count("protocol_error"), "{shown}");
+            assert_eq!(law.reset, report.count("reset"), "{shown}");
+            assert_eq!(law.truncated + law.closed, report.count("truncated"), "{shown}");
+            assert_eq!(law.silent, report.count("timeout"), "{shown}");
+            assert!(law.reset > 10 && law.silent > 10, "{shown}");
+        }
+    }
+}
+
+#[test]
 fn every_engine_gets_the_same_bytes() {
     let server = target();
     for path in ["/bytes/0", "/bytes/100000", "/bytes/3000000", "/chunked/70000", "/status/204"] {

@@ -115,26 +115,39 @@ fn a_run_is_interrupted_while_it_waits_for_the_last_answers() {
     assert_eq!((report.count("sent"), report.count("in_flight_at_end")), (2, 2));
 }
 
+/// `MAXQ_SIGNALS=1000` tries so many instants instead of a few.
 #[test]
 fn a_run_is_interrupted_at_any_instant() {
+    const LOADS: [&[&str]; 5] = [
+        &["-d", "80ms", "--warmup", "40ms"],
+        &["-R", "3000", "--arrivals", "poisson", "-d", "80ms", "--warmup", "40ms"],
+        &["--stages", "40ms@500,40ms@500..4000", "--warmup", "40ms"],
+        &["-R", "500", "--burst", "60@30ms", "-d", "120ms", "--warmup", "0"],
+        &["-R", "2000", "-d", "120ms", "--warmup", "0", "--on-overload", "shed", "--drain", "0"],
+    ];
+    let tries = std::env::var("MAXQ_SIGNALS").map_or(40, |text| text.parse::<u64>().unwrap());
     let server = target();
-    for step in 0..24 {
-        let arguments = ["-t", "1", "-c", "8", "-d", "80ms", "--warmup", "40ms", "--json"];
-        let running = Running::start(maxq_on_engine().args(arguments).arg(url(&server)));
-        thread::sleep(Duration::from_millis(8 * step));
-        if step % 2 == 0 {
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for step in 0..tries {
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let load = LOADS[usize::try_from(step % 5).unwrap()];
+        let command = ["-t", "1", "-c", "8", "--json"];
+        let running = Running::start(maxq_on_engine().args(command).args(load).arg(url(&server)));
+        thread::sleep(Duration::from_micros((random >> 33) % 200_000));
+        running.signal(if step % 2 == 0 { "INT" } else { "TERM" });
+        if step % 7 == 0 {
             running.signal("INT");
-        } else {
-            running.signal("TERM");
         }
         let ended = running.end();
         match ended.code {
             // It came before signals were caught.
             None => assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", "")),
-            Some(code @ (0 | 130 | 143)) => {
+            // Before anything was sent there was nothing good to report of.
+            Some(code @ (0 | 5 | 130 | 143)) => {
                 checked(code, &ended);
             }
-            Some(_) => panic!("{step}: {ended:?}"),
+            Some(_) => panic!("{step}, {load:?}: {ended:?}"),
         }
     }
 }
