@@ -1,7 +1,7 @@
 //! What a run looked like slice by slice, in bounded memory.
 
 /// More slices than this are merged in pairs.
-const MOST_SLICES: usize = 2048;
+const MOST_SLICES: usize = 512;
 
 /// What happened in one slice of time, and how long the answers took that came in it.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +82,8 @@ impl Slice {
             }
             same
         });
+        // Many slices are kept for long, each with what it needs and no more.
+        self.latency.shrink_to_fit();
     }
 }
 

@@ -38,9 +38,10 @@ impl Patience {
         Self { strategy, cores_left, paced, early_ns, checked, delayed_ns: 0, yield_until }
     }
 
-    /// How long before its deadline a sleep should end.
-    pub(super) fn early_ns(&self) -> u64 {
-        if self.paced && self.strategy != Idle::Sleep { self.early_ns } else { 0 }
+    /// How long before its deadline a sleep should end: in time to spin, where spinning is not given up.
+    pub(super) fn early_ns(&self, now: Nanos) -> u64 {
+        let may_spin = self.strategy == Idle::Auto && self.cores_left && now >= self.yield_until;
+        if self.paced && may_spin { self.early_ns } else { 0 }
     }
 
     /// Whether to spin from `now` on, rather than to sleep until `deadline`; something last happened at `last_event`.

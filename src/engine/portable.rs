@@ -207,7 +207,7 @@ async fn drive(engine: Rc<Engine>, patience: Patience, link: &Link<'_>) -> (Reco
             go_round().await;
             engine.tally.borrow_mut().spin_ns += monotonic().since(begun);
         } else {
-            let wake_up = Nanos(deadline.0.saturating_sub(patience.early_ns()));
+            let wake_up = Nanos(deadline.0.saturating_sub(patience.early_ns(now)));
             engine.carried_ns.set(0);
             engine.expected.set(wake_up.max(monotonic()));
             engine.nap(wake_up).await;
