@@ -343,6 +343,7 @@ fn style(is_stdout: bool) -> Style {
 
 /// The one live line on standard error, when somebody can see it.
 struct LiveLine {
+    quiet: bool,
     shown: bool,
     last_shown: Option<Instant>,
     columns: u16,
@@ -357,6 +358,7 @@ impl LiveLine {
         let wanted = !plan.output.quiet && !plan.output.no_progress;
         let total_s = plan.load.duration_ns.map(seconds);
         Self {
+            quiet: plan.output.quiet,
             shown: wanted && !dumb && io::stderr().is_terminal(),
             last_shown: None,
             columns: sys::terminal_columns(2).unwrap_or(80),
@@ -368,7 +370,11 @@ impl LiveLine {
 
     fn show(&mut self, progress: Progress<'_>) {
         if let Progress::Fallback(cause) = progress {
-            eprintln!("maxq: {cause}; the portable engine takes its place, which costs more CPU");
+            if !self.quiet {
+                eprintln!(
+                    "maxq: {cause}; the portable engine takes its place, which costs more CPU"
+                );
+            }
             return;
         }
         if !self.shown {

@@ -12,7 +12,7 @@ mod vectors;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use maxq::engine::sim;
 use maxq::plan::{Expect, Timeouts};
@@ -39,6 +39,14 @@ const OUTCOMES: [&str; 9] = [
     "in_flight_at_end",
     "unsent",
 ];
+
+/// Tests take turns: a program that one of them starts would inherit the target's sockets of another, and keep open
+/// what the target has closed or reset.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn target() -> Server {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -72,7 +80,7 @@ fn simulated(deed: sim::Deed, requests: u64) -> Vec<u64> {
         warmup_ns: 0,
         requests_per_connection: u64::MAX,
         timeouts: Timeouts {
-            request_ns: 150 * MILLISECOND,
+            request_ns: 600 * MILLISECOND,
             connect_ns: 1_000 * MILLISECOND,
             drain_ns: 1_000 * MILLISECOND,
             give_up_ns: 10_000 * MILLISECOND,
@@ -113,6 +121,7 @@ fn simulated(deed: sim::Deed, requests: u64) -> Vec<u64> {
 
 #[test]
 fn each_fault_is_counted_alike_by_every_engine() {
+    let _turn = turn();
     const REQUESTS: u64 = 12;
     let server = target();
     for (law, deed) in [
@@ -128,7 +137,7 @@ fn each_fault_is_counted_alike_by_every_engine() {
         for engine in ["uring", "portable"] {
             let path = format!("/law/script?{law}&run={engine}");
             let url = format!("http://{}{path}", server.local_address());
-            let flags = ["-n", &REQUESTS.to_string(), "-c", "2", "--timeout", "150ms"];
+            let flags = ["-n", &REQUESTS.to_string(), "-c", "2", "--timeout", "600ms"];
             let ended = with(engine, &flags, &url);
             assert_eq!(tallies(&ended).0, expected, "{engine}, {law}: {}", ended.stdout);
             assert_eq!(server.law_counters(&path).unwrap().requests, REQUESTS);
@@ -138,13 +147,14 @@ fn each_fault_is_counted_alike_by_every_engine() {
 
 #[test]
 fn a_mixture_of_faults_is_told_apart_alike() {
+    let _turn = turn();
     let server = target();
     let faults =
         "seed=3&p503=0.1&preset=0.05&ptruncated=0.05&pgarbage=0.05&pclose=0.05&psilent=0.01";
     // In an open loop a request that waits may time out just after it was sent: none may, there.
     let quick = faults.trim_end_matches("&psilent=0.01");
     for load in [
-        &["-n", "400", "-c", "1", "--timeout", "150ms"][..],
+        &["-n", "400", "-c", "1", "--timeout", "1s"][..],
         &["-R", "400", "-d", "1s", "-c", "1", "--timeout", "20s"],
     ] {
         let found = ["uring", "portable"].map(|engine| {
@@ -168,6 +178,7 @@ fn a_mixture_of_faults_is_told_apart_alike() {
 
 #[test]
 fn a_fifth_of_all_requests_may_go_wrong_and_each_is_counted_as_what_it_was() {
+    let _turn = turn();
     let server = target();
     let faults = "seed=11&d=1ms&p503=0.04&preset=0.04&ptruncated=0.03&pgarbage=0.03&pclose=0.03&psilent=0.03";
     for engine in ["uring", "portable"] {
@@ -193,6 +204,7 @@ fn a_fifth_of_all_requests_may_go_wrong_and_each_is_counted_as_what_it_was() {
 
 #[test]
 fn every_engine_gets_the_same_bytes() {
+    let _turn = turn();
     let server = target();
     for path in ["/bytes/0", "/bytes/100000", "/bytes/3000000", "/chunked/70000", "/status/204"] {
         let url = format!("http://{}{path}", server.local_address());
@@ -233,6 +245,7 @@ fn class_of(verdict: &str) -> &'static str {
 
 #[test]
 fn every_engine_reads_the_known_vectors_alike() {
+    let _turn = turn();
     const GOOD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let all = Arc::new(vectors::all());
     let mut expected = BTreeMap::from([("ok", all.len() as u64)]);
@@ -282,6 +295,7 @@ fn every_engine_reads_the_known_vectors_alike() {
 
 #[test]
 fn where_io_uring_is_refused_the_portable_engine_takes_its_place_and_says_why() {
+    let _turn = turn();
     let server = target();
     let url = format!("http://{}/", server.local_address());
     for (errno, cause) in [
@@ -311,7 +325,19 @@ fn where_io_uring_is_refused_the_portable_engine_takes_its_place_and_says_why() 
 }
 
 #[test]
+fn a_quiet_run_falls_back_in_silence() {
+    let _turn = turn();
+    let server = target();
+    let mut command = maxq();
+    command.args(["-q", "-t", "1", "-c", "2", "-n", "50"]);
+    command.arg(format!("http://{}/", server.local_address()));
+    let ended = run(&mut refused(command, libc::EPERM));
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn a_chosen_portable_engine_is_no_fallback() {
+    let _turn = turn();
     let server = target();
     let url = format!("http://{}/", server.local_address());
     let ended = with("portable", &["-n", "50", "-c", "2"], &url);
@@ -323,6 +349,7 @@ fn a_chosen_portable_engine_is_no_fallback() {
 
 #[test]
 fn the_demo_runs_without_io_uring() {
+    let _turn = turn();
     let mut command = maxq();
     command.args(["demo", "-d", "200ms", "--warmup", "0", "-c", "4", "--json"]);
     let ended = run(&mut refused(command, libc::EPERM));
@@ -332,6 +359,7 @@ fn the_demo_runs_without_io_uring() {
 
 #[test]
 fn a_portable_open_loop_that_sleeps_says_what_that_costs() {
+    let _turn = turn();
     let server = target();
     let url = format!("http://{}/", server.local_address());
     let flags = ["--engine", "portable", "-R", "200", "-d", "500ms", "--warmup", "0"];
