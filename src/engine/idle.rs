@@ -9,17 +9,17 @@ use crate::time::Nanos;
 
 /// With more requests in flight than this, answers come so often that waking up is no part of the latency, while
 /// sleeping gathers them into batches that cost less.
-const SPIN_UP_TO_IN_FLIGHT: u64 = 8;
+pub(super) const SPIN_UP_TO_IN_FLIGHT: u64 = 8;
 /// Waking up takes less than this on most machines: a paced worker gets up so long before it has to send.
 const GET_UP_EARLY_NS: u64 = 100_000;
 /// `auto` spins no longer than this in one wait: slower answers are not changed much by a wake-up.
-const LONGEST_SPIN_NS: u64 = 1_000_000;
+pub(super) const LONGEST_SPIN_NS: u64 = 1_000_000;
 /// How often a spinning worker asks whether somebody else got its core.
-const CHECK_EVERY_NS: u64 = 20_000_000;
+pub(super) const CHECK_EVERY_NS: u64 = 20_000_000;
 /// From this share of the time on, in percent, the core counts as contested. Threads of the kernel take less.
-const CONTESTED_PERCENT: u64 = 15;
+pub(super) const CONTESTED_PERCENT: u64 = 15;
 /// How long spinning is then given up.
-const YIELD_FOR_NS: u64 = 200_000_000;
+pub(super) const YIELD_FOR_NS: u64 = 200_000_000;
 
 /// How to wait.
 #[derive(Clone, Copy, Debug)]

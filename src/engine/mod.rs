@@ -134,6 +134,10 @@ impl Link<'_> {
     }
 }
 
+/// Longest sleep: how late a worker may hear that the run is to end, in nanoseconds.
+const LONGEST_SLEEP_NS: u64 = 20_000_000;
+/// Sends that a paced worker hands over at once: all of them are stamped with the time before.
+const PACED_SENDS: u32 = 4;
 /// How long what is in flight is awaited when the user ends a run, in nanoseconds.
 const STOP_DRAIN_NS: u64 = 1_000_000_000;
 

@@ -3,20 +3,12 @@
 //! Its event loop cannot be asked how long it slept, so that somebody else on the core is known by how long the kernel
 //! says that the thread waited for it.
 
+use super::idle::{
+    CHECK_EVERY_NS, CONTESTED_PERCENT, LONGEST_SPIN_NS, SPIN_UP_TO_IN_FLIGHT, YIELD_FOR_NS,
+};
 use crate::plan::Idle;
 use crate::sys;
 use crate::time::Nanos;
-
-/// With more requests in flight than this, answers come so often that waking up is no part of the latency.
-const SPIN_UP_TO_IN_FLIGHT: u64 = 8;
-/// Answers that take longer than this are not changed much by a wake-up.
-const LONGEST_SPIN_NS: u64 = 1_000_000;
-/// How often a spinning worker asks whether somebody else wants its core.
-const CHECK_EVERY_NS: u64 = 20_000_000;
-/// From this share of the time on, in percent, that it waited for its core, the core counts as contested.
-const CONTESTED_PERCENT: u64 = 15;
-/// How long spinning is then given up.
-const YIELD_FOR_NS: u64 = 200_000_000;
 
 /// The idle policy of one worker.
 #[derive(Clone, Copy, Debug)]

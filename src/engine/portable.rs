@@ -23,21 +23,17 @@ use monoio::{LegacyDriver, RuntimeBuilder};
 
 use super::meter::Meter;
 use super::patience::Patience;
-use super::{Link, STOP_DRAIN_NS, Settings, Stop, Unsupported};
+use super::{LONGEST_SLEEP_NS, Link, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported};
 use crate::conn::ConnId;
 use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record, Turns};
 use crate::time::{Nanos, monotonic};
 use crate::worker::{Action, Event, Job, Span, Worker};
 
-/// Longest sleep: how late a worker may hear that the run is to end.
-const LONGEST_SLEEP_NS: u64 = 20_000_000;
 /// Longest sleep before the common start is known.
 const START_SLEEP_NS: u64 = 1_000_000;
 /// A wheel of milliseconds fires up to two of them late: the clock gets up so long before what is due.
 const EARLY_NS: u64 = 2_000_000;
-/// Sends of an open loop that share a stamp.
-const PACED_SENDS: u32 = 4;
 /// What a read may bring, at first and at most.
 const LEAST_BUFFER_BYTES: usize = 4 * 1024;
 const MOST_BUFFER_BYTES: usize = 64 * 1024;
@@ -66,6 +62,7 @@ pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Sp
         carried_ns: Cell::new(0),
         measuring: Cell::new(false),
         last_event: Cell::new(Nanos(0)),
+        worked_ns: Cell::new(0),
         nap: RefCell::new(None),
     });
     let mut runtime = RuntimeBuilder::<LegacyDriver>::new()
@@ -95,6 +92,8 @@ struct Engine {
     carried_ns: Cell<u64>,
     measuring: Cell<bool>,
     last_event: Cell<Nanos>,
+    /// Time spent on events so far, in nanoseconds: none of it is spinning.
+    worked_ns: Cell<u64>,
     /// Wakes the clock before its time.
     nap: RefCell<Option<(Nanos, Waker)>>,
 }
@@ -204,8 +203,11 @@ async fn drive(engine: Rc<Engine>, patience: Patience, link: &Link<'_>) -> (Reco
         if patience.spins(monotonic(), deadline, (in_flight, engine.last_event.get())) {
             let begun = monotonic();
             engine.carried_ns.set(begun.since(engine.expected.replace(begun)));
+            let worked_ns = engine.worked_ns.get();
             go_round().await;
-            engine.tally.borrow_mut().spin_ns += monotonic().since(begun);
+            let round_ns = monotonic().since(begun);
+            engine.tally.borrow_mut().spin_ns +=
+                round_ns.saturating_sub(engine.worked_ns.get() - worked_ns);
         } else {
             let wake_up = Nanos(deadline.0.saturating_sub(patience.early_ns(now)));
             engine.carried_ns.set(0);
@@ -272,7 +274,9 @@ impl Engine {
             worker.tick(now);
         }
         Self::carry_out(engine);
-        engine.turns.borrow_mut().record(monotonic().since(now));
+        let turn_ns = monotonic().since(now);
+        engine.worked_ns.set(engine.worked_ns.get() + turn_ns);
+        engine.turns.borrow_mut().record(turn_ns);
         engine.hurry();
     }
 

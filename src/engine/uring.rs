@@ -21,7 +21,7 @@ use super::bufring::{self, BufferRing};
 use super::idle::Idler;
 use super::meter::Meter;
 use super::ring::{Operation, Slot, build, explain, token, untoken};
-use super::{Link, STOP_DRAIN_NS, Settings, Stop, Unsupported};
+use super::{Link, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record, Turns};
@@ -34,8 +34,6 @@ const SUBMISSIONS: u32 = 1024;
 const BUFFER_BYTES: u32 = 32 * 1024;
 /// Most receive buffers of a worker; only what responses touch is resident.
 const MOST_BUFFERS: u32 = 1024;
-/// Sends that a paced worker submits at once: all of them are stamped with the time before.
-const PACED_SENDS: u32 = 4;
 /// Tells the kernel not to try a receive that cannot succeed yet.
 const POLL_FIRST: u16 = 1;
 

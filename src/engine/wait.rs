@@ -3,12 +3,11 @@
 
 use io_uring::types::{SubmitArgs, Timespec};
 
+use super::LONGEST_SLEEP_NS;
 use super::uring::Engine;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
 use crate::worker::Worker;
 
-/// Longest sleep: how late a worker may hear that the run is to end.
-const LONGEST_SLEEP_NS: u64 = 20_000_000;
 /// Longest sleep before the common start is known.
 const START_SLEEP_NS: u64 = 200_000;
 

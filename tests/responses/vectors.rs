@@ -4,10 +4,7 @@
 //! `cut` when that comes too early, `bad` for what is no response. Bytes are written with `\r`, `\n`, `\t`, `\0`, `\\`,
 //! `\xNN`, and `{TEXT*N}` for repetitions.
 
-use super::reference::{Ending, Whole};
-
 pub(crate) struct Vector {
-    pub(crate) source: String,
     pub(crate) verdict: String,
     pub(crate) bytes: Vec<u8>,
     pub(crate) line: String,
@@ -21,8 +18,8 @@ pub(crate) fn all() -> Vec<Vector> {
 fn vector(line: &str) -> Vector {
     let mut parts = line.splitn(3, " | ");
     let mut part = || parts.next().unwrap_or_else(|| panic!("three parts: {line}")).to_owned();
-    let (source, verdict, text) = (part().trim().to_owned(), part().trim().to_owned(), part());
-    Vector { source, verdict, bytes: bytes(&text), line: line.to_owned() }
+    let (_source, verdict, text) = (part(), part().trim().to_owned(), part());
+    Vector { verdict, bytes: bytes(&text), line: line.to_owned() }
 }
 
 fn bytes(text: &str) -> Vec<u8> {
@@ -51,26 +48,4 @@ fn bytes(text: &str) -> Vec<u8> {
         }
     }
     bytes
-}
-
-/// What was read, in the words of the file.
-pub(crate) fn verdict(responses: &[Whole], ending: Ending) -> String {
-    let mut words: Vec<String> = responses
-        .iter()
-        .map(|whole| {
-            let keep = if whole.keep_alive { "keep" } else { "close" };
-            format!("ok {} {} {keep}", whole.status, whole.body_bytes)
-        })
-        .collect();
-    match ending {
-        Ending::Between => {}
-        Ending::Cut | Ending::CutInHead => words.push("cut".to_owned()),
-        Ending::Bad => words.push("bad".to_owned()),
-        Ending::Closed => {
-            let last = responses.last().expect("it closed a response");
-            words.pop();
-            words.push(format!("eof {} {}", last.status, last.body_bytes));
-        }
-    }
-    words.join(", ")
 }
