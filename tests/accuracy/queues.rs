@@ -3,7 +3,7 @@
 
 use maxq::serve::service_draw_ns;
 
-use super::bed::{Bed, Measured, QUIET_NS, Row, quantile};
+use super::bed::{Bed, Measured, QUIET_NS, Row, holds, quantile, until_no_hiccup};
 
 const MS: u64 = 1_000_000;
 
@@ -11,6 +11,7 @@ const MS: u64 = 1_000_000;
 struct Compared {
     measured: bool,
     response_ns: u64,
+    twin_ns: u64,
     /// How much longer than its twin it took.
     excess_ns: i64,
     /// The machine held it up, or one before it in the same queue.
@@ -34,11 +35,12 @@ fn against_twins(measured: &Measured, service_ns: impl Fn(u64) -> u64) -> Vec<Co
         disturbed = row.is_held_up() || sent > free_at + QUIET_NS || (disturbed && queue_goes_on);
         twin_free_at = row.intended.max(twin_free_at) + service_ns(number);
         sent_before = sent;
-        let twin_ns = i64::try_from(twin_free_at - row.intended).unwrap();
+        let twin_ns = twin_free_at - row.intended;
         compared.push(Compared {
             measured: row.measured,
             response_ns: row.response_ns(),
-            excess_ns: i64::try_from(row.response_ns()).unwrap() - twin_ns,
+            twin_ns,
+            excess_ns: i64::try_from(row.response_ns()).unwrap() - i64::try_from(twin_ns).unwrap(),
             disturbed,
         });
     }
@@ -46,73 +48,80 @@ fn against_twins(measured: &Measured, service_ns: impl Fn(u64) -> u64) -> Vec<Co
     compared
 }
 
-/// The share of requests that were disturbed, and their share of the whole time above their twins': both together say
-/// how far the machine may have moved a mean.
+/// The share of requests that were disturbed.
 fn disturbance(compared: &[Compared]) -> f64 {
-    let disturbed = || compared.iter().filter(|request| request.disturbed);
-    let excess_ns: u64 = disturbed().map(|request| request.excess_ns.unsigned_abs()).sum();
-    let all_ns: u64 = compared.iter().map(|request| request.response_ns).sum();
-    disturbed().count() as f64 / compared.len() as f64 + excess_ns as f64 / all_ns as f64
+    let disturbed = compared.iter().filter(|request| request.disturbed).count();
+    disturbed as f64 / compared.len() as f64
+}
+
+fn mean_ms(nanoseconds: impl Iterator<Item = f64>) -> f64 {
+    let (count, sum) = nanoseconds.fold((0.0, 0.0), |(count, sum), ns| (count + 1.0, sum + ns));
+    sum / count / 1e6
 }
 
 /// All but one in a thousand of the requests that the machine left alone take what their twins take, within 300 us after
-/// the fixed cost of wire, kernel and waking up, which is returned in milliseconds.
-fn assert_twins(measured: &Measured, service_ns: impl Fn(u64) -> u64) -> f64 {
-    let compared = against_twins(measured, service_ns);
-    let quiet = compared.iter().filter(|request| !request.disturbed);
-    let mut excess: Vec<i64> = quiet.map(|request| request.excess_ns).collect();
+/// the fixed cost of wire, kernel and waking up; and so does their mean within 5 %. That of all twins is theory's.
+fn assert_twins((compared, slack): (Vec<Compared>, f64), theory_ms: f64) {
+    let quiet: Vec<&Compared> = compared.iter().filter(|request| !request.disturbed).collect();
+    let mut excess: Vec<i64> = quiet.iter().map(|request| request.excess_ns).collect();
     excess.sort_unstable();
-    assert!(excess.len() > 1400, "only {} requests are left to compare", excess.len());
+    assert!(excess.len() > 1000, "only {} requests are left to compare", excess.len());
     let kappa = excess[excess.len() / 2];
-    assert!((0..200_000).contains(&kappa), "the fixed cost is {kappa} ns");
-    let off = excess.iter().filter(|&&excess| (excess - kappa).abs() > 300_000).count();
-    assert!(off * 1000 <= excess.len(), "{off} of {} are off", excess.len());
-    kappa as f64 / 1e6
+    assert!((0.0..200_000.0 * slack).contains(&(kappa as f64)), "the fixed cost is {kappa} ns");
+    let off = excess.iter().filter(|&&excess| (excess - kappa).abs() as f64 > 3e5 * slack).count();
+    assert!(off as f64 <= 0.001 * slack * excess.len() as f64, "{off} of {} are off", excess.len());
+    let mean = mean_ms(quiet.iter().map(|request| request.response_ns as f64)) - kappa as f64 / 1e6;
+    let twins = mean_ms(quiet.iter().map(|request| request.twin_ns as f64));
+    assert!(
+        (mean / twins - 1.0).abs() < 0.05 * slack,
+        "the mean is {mean} ms, {twins} of the twins"
+    );
+    let all_twins = mean_ms(compared.iter().map(|request| request.twin_ns as f64));
+    let off = (all_twins / theory_ms - 1.0).abs();
+    assert!(off < 0.05, "the twins' mean is {all_twins} ms, {theory_ms} by theory");
 }
 
 /// Random arrivals at half of what the queue can do. Both draws are seeded, with a seed whose twins' mean is that of
 /// theory to a thousandth: three seconds of other seeds are off by much more.
-fn quiet(bed: &Bed, law: &str, service_ns: impl Fn(u64) -> u64) -> Measured {
+fn left_mostly_alone(
+    bed: &Bed,
+    law: &str,
+    service_ns: impl Fn(u64) -> u64,
+) -> (Vec<Compared>, f64) {
     let arguments =
         ["--arrivals", "poisson", "--seed", "25", "-d", "3s", "--warmup", "200ms", "-c", "256"];
     let arguments = [&["-R", "500"], &arguments[..]].concat();
-    let disturbed = |measured: &Measured| {
-        let by_client = measured.held_up_by_client();
-        // More than that is no machine's doing, or a machine on which nothing can be measured.
-        let too_many = if by_client > 0.01 { 1.0 } else { 0.0 };
-        disturbance(&against_twins(measured, &service_ns)) + too_many
-    };
-    bed.undisturbed_by(law, 0.03, &arguments, disturbed)
+    let disturbed = |measured: &Measured| disturbance(&against_twins(measured, &service_ns));
+    let measured = bed.undisturbed_by(0.03, law, &arguments, disturbed);
+    (against_twins(&measured, service_ns), measured.slack())
 }
 
 #[test]
 fn every_request_of_an_mm1_queue_takes_what_its_twin_takes() {
     let bed = Bed::start();
     let service_ns = |number| service_draw_ns(5, number, MS);
-    let measured = quiet(&bed, "mm1?mean=1ms&seed=5", service_ns);
-    let kappa = assert_twins(&measured, service_ns);
-    let mean = measured.ms("response", "mean") - kappa;
-    assert!((mean / 2.0 - 1.0).abs() < 0.05, "the mean is {mean} ms, 2 by theory");
+    assert_twins(left_mostly_alone(&bed, "mm1?mean=1ms&seed=5", service_ns), 2.0);
 }
 
 #[test]
 fn every_request_of_an_md1_queue_takes_what_its_twin_takes() {
     let bed = Bed::start();
-    let measured = quiet(&bed, "md1?d=1ms", |_| MS);
-    let kappa = assert_twins(&measured, |_| MS);
-    let mean = measured.ms("response", "mean") - kappa;
-    assert!((mean / 1.5 - 1.0).abs() < 0.05, "the mean is {mean} ms, 1.5 by theory");
+    assert_twins(left_mostly_alone(&bed, "md1?d=1ms", |_| MS), 1.5);
 }
 
 #[test]
 fn the_same_server_shows_its_service_time_to_even_arrivals_and_a_queue_to_random_ones() {
     let bed = Bed::start();
     let arguments = ["-R", "800", "-d", "4s", "--warmup", "0", "-c", "256"];
-    let even = bed.undisturbed("md1?d=1ms", 0.004, &arguments);
-    let found = even.ms("response", "p99");
-    assert!((found - 1.0).abs() < 0.3, "p99 with even arrivals is {found} ms");
+    let disturbed = |measured: &Measured| disturbance(&against_twins(measured, |_| MS));
+    let even = bed.undisturbed_by(0.03, "md1?d=1ms", &arguments, disturbed);
+    let compared = against_twins(&even, |_| MS);
+    let quiet = compared.iter().filter(|request| !request.disturbed);
+    let quiet: Vec<u64> = quiet.map(|request| request.response_ns).collect();
+    let found = quantile(&quiet, 0.99) as f64 / 1e6;
+    assert!((found - 1.0).abs() < 0.3 * even.slack(), "p99 with even arrivals is {found} ms");
     let random = [&arguments[..], &["--arrivals", "poisson", "--seed", "2"]].concat();
-    let random = bed.undisturbed("md1?d=1ms", 0.004, &random);
+    let random = bed.undisturbed_by(0.03, "md1?d=1ms", &random, disturbed);
     // By theory 11.4 ms; four seconds of it may be far off, but not by so much.
     let found = random.ms("response", "p99");
     assert!((5.0..25.0).contains(&found), "p99 with random arrivals is {found} ms");
@@ -146,23 +155,44 @@ fn latencies_do_not_depend_on_the_number_of_workers() {
 #[test]
 fn equal_targets_are_not_told_apart_and_five_percent_are() {
     let bed = Bed::start();
-    let median = |law: &str| {
+    until_no_hiccup(|| {
+        let equal = Pairs::compare(&bed, "fixed?d=1ms", "fixed?d=1000us");
+        equal.hold(equal.shifts[4].abs() < 0.03, "the same target")?;
+        let slower = Pairs::compare(&bed, "fixed?d=1ms", "fixed?d=1050us");
+        // Seven of eight pairs of one sign do not come about by chance.
+        let told_apart = slower.shifts[1] > 0.0 && (slower.shifts[4] - 0.05).abs() < 0.02;
+        slower.hold(told_apart, "five percent")
+    });
+}
+
+/// Eight pairs of short runs against two laws, in turns.
+struct Pairs {
+    /// By how much the median of the second is above the first's, sorted.
+    shifts: Vec<f64>,
+    /// The longest delay in any of the runs that was not the client's.
+    excuse_ns: u64,
+}
+
+impl Pairs {
+    fn compare(bed: &Bed, a: &str, b: &str) -> Self {
+        let mut pairs = Self { shifts: Vec::new(), excuse_ns: 0 };
+        for turn in 0..8 {
+            let (first, second) = if turn % 2 == 1 { (b, a) } else { (a, b) };
+            let (x, y) = (pairs.median(bed, first), pairs.median(bed, second));
+            pairs.shifts.push(if turn % 2 == 1 { x / y - 1.0 } else { y / x - 1.0 });
+        }
+        pairs.shifts.sort_by(f64::total_cmp);
+        pairs
+    }
+
+    fn median(&mut self, bed: &Bed, law: &str) -> f64 {
         let arguments = ["-R", "500", "-d", "400ms", "--warmup", "100ms", "-c", "32"];
-        bed.measure(law, &arguments).ms("response", "p50")
-    };
-    let pairs = |a: &str, b: &str| -> Vec<f64> {
-        let shift = |turned: bool| {
-            let (first, second) = if turned { (b, a) } else { (a, b) };
-            let (x, y) = (median(first), median(second));
-            if turned { x / y - 1.0 } else { y / x - 1.0 }
-        };
-        let mut shifts: Vec<f64> = (0..8).map(|pair| shift(pair % 2 == 1)).collect();
-        shifts.sort_by(f64::total_cmp);
-        shifts
-    };
-    let equal = pairs("fixed?d=1ms", "fixed?d=1000us");
-    assert!(equal[4].abs() < 0.03, "the same target: {equal:?}");
-    let slower = pairs("fixed?d=1ms", "fixed?d=1050us");
-    // Seven of eight pairs of one sign do not come about by chance.
-    assert!(slower[1] > 0.0 && (slower[4] - 0.05).abs() < 0.02, "five percent: {slower:?}");
+        let measured = bed.measure(law, &arguments);
+        self.excuse_ns = self.excuse_ns.max(measured.excuse_ns());
+        measured.ms("response", "p50")
+    }
+
+    fn hold(&self, bound: bool, what: &str) -> Result<(), String> {
+        holds(bound, self.excuse_ns, format!("{what}: {:?}", self.shifts))
+    }
 }
