@@ -170,6 +170,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let has = |rule: &str| reasons.iter().find(|reason| reason.rule == rule);
     let (code, sentence) = if evidence.end == End::Overloaded {
         (Code::ConnectionLimited, overloaded(evidence))
+    } else if let Some(reason) = invalid(&["C8"]) {
+        // Whoever waited for a port or a descriptor did not wait for the server, whatever else the numbers look like.
+        (Code::ClientLimited, reason.text.clone())
     } else if let Some(found) = client_limited(evidence, invalid(&["C1", "C2", "C3", "C5"])) {
         (Code::ClientLimited, found)
     } else if let Some(slope) = unstable(evidence) {

@@ -123,7 +123,7 @@ fn case(open: bool, lag: impl Fn(u64) -> Lag) -> Case {
         completed: 100,
         outstanding: 1 + index % 3,
         max_ns: 2 * MS,
-        latency: vec![(MS, 95), (2 * MS - 1, 4 + index % 3)],
+        latency: [(MS, 95), (2 * MS - 1, 4 + index % 3)].into_iter().collect(),
         ..Slice::default()
     };
     Case {
@@ -271,7 +271,7 @@ fn a_growing_queue_is_unstable_whoever_holds_it() {
 fn a_latency_that_drifts_is_not_steady() {
     let mut case = open();
     for (slice, step) in case.slices.iter_mut().zip(0..) {
-        slice.latency = vec![(MS + step * 20_000, 100)];
+        slice.latency = [(MS + step * 20_000, 100)].into_iter().collect();
         slice.max_ns = 4 * MS;
     }
     assert_eq!(case.verdict().code, Code::NotSteady);
@@ -285,7 +285,7 @@ fn responses_that_depend_on_one_another_are_too_few() {
     // All that is slow came in two seconds.
     for (index, slice) in case.slices.iter_mut().enumerate() {
         let slow = if index < 10 { 100 } else { 0 };
-        slice.latency = vec![(MS, 100 - slow), (3 * MS, slow)];
+        slice.latency = [(MS, 100 - slow), (3 * MS, slow)].into_iter().collect();
         slice.max_ns = 3 * MS;
     }
     let slow = |number: u64| if number < 1000 { 2 * MS } else { 0 };
@@ -347,6 +347,9 @@ fn what_this_machine_refused_and_what_got_no_answer_is_told() {
     let refused = Failure::from_errno(FailurePhase::Connect, libc::EADDRNOTAVAIL);
     case.record.errors.count(refused, Nanos(1), b"");
     assert_eq!(case.rules(Level::Invalid), ["C8"]);
+    let verdict = case.verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::ClientLimited, false), "{verdict:?}");
+    assert!(verdict.sentence.contains("this machine refused 1"), "{}", verdict.sentence);
     let mut case = open();
     for _ in 0..500 {
         let phase = &mut case.record.phases[1];
