@@ -196,8 +196,6 @@ impl Places {
         let open = |flag, path: &Option<_>| {
             path.as_ref().map(|path: &std::path::PathBuf| Destination::open(flag, path)).transpose()
         };
-        let timeseries =
-            output.timeseries.as_ref().map(|path| Destination::open_stream("--timeseries", path));
         let mut requests = open("--log-requests", &output.log_requests)?
             .zip(output.log_requests.as_deref().map(RequestFormat::of));
         if let Some((place, format)) = &mut requests {
@@ -207,12 +205,17 @@ impl Places {
         let auto = plan.load.auto_warmup;
         let name = |name: &String| if auto { "measured".to_owned() } else { name.clone() };
         let phases = plan.timeline.phases().iter().map(|phase| name(&phase.name)).collect();
+        let report = Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?;
+        let (hgrm, hlog) = (open("--hgrm", &output.hgrm)?, open("--hlog", &output.hlog)?);
+        // Others may read it while it grows, so that its old content is gone at once: when nothing else can be refused.
+        let timeseries = output.timeseries.as_ref();
+        let timeseries = timeseries.map(|path| Destination::open_stream("--timeseries", path));
         Ok(Self {
-            report: Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?,
-            hgrm: open("--hgrm", &output.hgrm)?,
+            report,
+            hgrm,
             streams: Streams {
                 timeseries: timeseries.transpose()?,
-                hlog: open("--hlog", &output.hlog)?,
+                hlog,
                 hlog_start_s: None,
                 requests,
                 phases,

@@ -21,7 +21,7 @@ enum Place {
     /// A pipe, a terminal or a device: written as it is.
     Stream(File),
     /// A file that others may read while it grows.
-    Growing { file: File },
+    Growing { file: File, path: PathBuf },
     /// A regular file: written beside its final name, then renamed.
     Replaced { file: File, beside: PathBuf, target: PathBuf },
 }
@@ -45,7 +45,10 @@ impl Destination {
         let place = if path == Path::new("-") {
             Ok(Place::Stdout)
         } else {
-            File::create(path).map(|file| Place::Growing { file })
+            resolve(path).and_then(|path| {
+                let file = File::create(&path)?;
+                Ok(Place::Growing { file, path })
+            })
         };
         Self::opened(flag, path, place)
     }
@@ -75,7 +78,7 @@ impl Destination {
         let written = match &mut self.place {
             Place::Stdout => forgive_closed_pipe(write_stdout(bytes)),
             Place::Stream(file) => forgive_closed_pipe(file.write_all(bytes)),
-            Place::Growing { file } => forgive_closed_pipe(file.write_all(bytes)),
+            Place::Growing { file, .. } => forgive_closed_pipe(file.write_all(bytes)),
             Place::Replaced { file, .. } => file.write_all(bytes),
         };
         written.map_err(|error| self.refusal(&error))
@@ -95,10 +98,10 @@ impl Destination {
 
     /// Leaves nothing behind, not even of a file that grew.
     pub fn discard(self) {
-        if let Place::Growing { file } = &self.place
+        if let Place::Growing { file, path } = &self.place
             && file.metadata().is_ok_and(|known| known.is_file())
         {
-            drop(fs::remove_file(&self.path));
+            drop(fs::remove_file(path));
         }
     }
 
@@ -121,9 +124,20 @@ impl Drop for Destination {
     }
 }
 
+/// The file that `path` names: a link is followed once, here, so that the file is replaced and not the link.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if !fs::symlink_metadata(path).is_ok_and(|known| known.is_symlink()) => {
+            // What is not there yet will be made.
+            if error.kind() == io::ErrorKind::NotFound { Ok(path.to_owned()) } else { Err(error) }
+        }
+        Err(error) => Err(io::Error::new(error.kind(), format!("it is a link, and: {error}"))),
+        Ok(path) => Ok(path),
+    }
+}
+
 fn open_place(path: &Path) -> io::Result<Place> {
-    // A link is followed once, here, so that the file it names is replaced and not the link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let path = resolve(path)?;
     match fs::metadata(&path) {
         Ok(known) if known.is_dir() => return Err(io::Error::other("it is a directory")),
         Ok(known) if !known.is_file() => {
@@ -200,6 +214,36 @@ mod tests {
     fn a_full_device_is_an_error() {
         let mut destination = Destination::open("-o", Path::new("/dev/full")).unwrap();
         assert_eq!(destination.write("x").unwrap_err().code, OUTPUT);
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_refused_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = |name: &str, to: &str| {
+            std::os::unix::fs::symlink(to, folder.path().join(name)).unwrap();
+        };
+        link("dangling", "nothing");
+        link("loop", "back");
+        link("back", "loop");
+        for name in ["dangling", "loop"] {
+            let path = folder.path().join(name);
+            for open in [Destination::open, Destination::open_stream] {
+                let refusal = open("-o", &path).unwrap_err();
+                assert!(refusal.message.contains("it is a link"), "{}", refusal.message);
+            }
+            assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn what_grows_behind_a_link_is_removed_and_the_link_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        Destination::open_stream("--timeseries", &link).unwrap().discard();
+        assert!(!file.exists() && fs::symlink_metadata(&link).is_ok());
     }
 
     #[test]
