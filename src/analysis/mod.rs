@@ -3,6 +3,7 @@
 //! Pure functions over plain numbers: they must not know plans, records or reports, and read no clock.
 
 pub mod effective;
+pub mod packed;
 pub mod recovery;
 pub mod series;
 pub mod slo;

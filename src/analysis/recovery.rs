@@ -116,7 +116,7 @@ mod tests {
                 completed: inside.len() as u64,
                 outstanding: open.count() as u64,
                 max_ns: inside.iter().copied().max().unwrap_or(0),
-                latency,
+                latency: latency.into_iter().collect(),
                 ..Slice::default()
             });
         }
@@ -146,9 +146,11 @@ mod tests {
         let second = 1_000 * MILLISECOND;
         let mut hiccup = Series::new(SLICE);
         for (at, slice) in spiked(u64::MAX).slices().iter().enumerate() {
-            let latency =
-                if at == 82 { vec![(9 * MILLISECOND, 50)] } else { slice.latency.clone() };
-            hiccup.push(Slice { latency, ..slice.clone() });
+            let mut slice = slice.clone();
+            if at == 82 {
+                slice.latency = [(9 * MILLISECOND, 50)].into_iter().collect();
+            }
+            hiccup.push(slice);
         }
         let found = recovery(&hiccup, (5 * second, 6 * second), u64::MAX, MILLISECOND);
         let recovered = found.recovered_after_ns.unwrap();

@@ -1,5 +1,7 @@
 //! What a run looked like slice by slice, in bounded memory.
 
+use super::packed::PackedBuckets;
+
 /// More slices than this are merged in pairs.
 const MOST_SLICES: usize = 512;
 
@@ -22,15 +24,15 @@ pub struct Slice {
     pub sum_ns: u128,
     /// The largest.
     pub max_ns: u64,
-    /// Latencies by bucket: its largest value in nanoseconds, and how many are in it; ascending.
-    pub latency: Vec<(u64, u64)>,
+    /// Latencies by bucket.
+    pub latency: PackedBuckets,
 }
 
 impl Slice {
     /// Latencies in it.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.latency.iter().map(|&(_, count)| count).sum()
+        self.latency.iter().map(|(_, count)| count).sum()
     }
 
     /// The largest value of the bucket that `quantile` (0.0 to 1.0) falls in; `None` when it is empty.
@@ -44,7 +46,7 @@ impl Slice {
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
         let rank = ((self.count() as f64 * quantile).ceil() as u64).max(1);
         let mut seen = 0;
-        self.latency.iter().find_map(|&(highest_ns, count)| {
+        self.latency.iter().find_map(|(highest_ns, count)| {
             seen += count;
             (seen >= rank).then_some(highest_ns.min(self.max_ns))
         })
@@ -54,13 +56,9 @@ impl Slice {
     #[must_use]
     pub fn above(&self, limit_ns: u64) -> u64 {
         // The bucket that holds the limit is the first whose largest value reaches it.
-        let beyond = self.latency.partition_point(|&(highest_ns, _)| highest_ns < limit_ns);
-        let own = self
-            .latency
-            .get(beyond)
-            .filter(|(highest_ns, _)| is_same_bucket(*highest_ns, limit_ns));
-        let first = beyond + usize::from(own.is_some());
-        self.latency[first..].iter().map(|&(_, count)| count).sum()
+        let mut beyond = self.latency.iter().skip_while(|&(highest_ns, _)| highest_ns < limit_ns);
+        let first = beyond.next().filter(|&(highest_ns, _)| !is_same_bucket(highest_ns, limit_ns));
+        first.into_iter().chain(beyond).map(|(_, count)| count).sum()
     }
 
     /// Adds the slice that follows.
@@ -73,17 +71,7 @@ impl Slice {
         self.backlog = later.backlog;
         self.sum_ns += later.sum_ns;
         self.max_ns = self.max_ns.max(later.max_ns);
-        self.latency.extend_from_slice(&later.latency);
-        self.latency.sort_unstable_by_key(|&(highest_ns, _)| highest_ns);
-        self.latency.dedup_by(|from, into| {
-            let same = from.0 == into.0;
-            if same {
-                into.1 += from.1;
-            }
-            same
-        });
-        // Many slices are kept for long, each with what it needs and no more.
-        self.latency.shrink_to_fit();
+        self.latency = self.latency.and(&later.latency);
     }
 }
 
@@ -165,7 +153,12 @@ mod tests {
     use super::{MOST_SLICES, Series, Slice};
 
     fn slice(value: u64) -> Slice {
-        Slice { completed: 1, outstanding: value, latency: vec![(value, 1)], ..Slice::default() }
+        Slice {
+            completed: 1,
+            outstanding: value,
+            latency: [(value, 1)].into_iter().collect(),
+            ..Slice::default()
+        }
     }
 
     #[test]
@@ -197,7 +190,7 @@ mod tests {
     #[test]
     fn what_shares_a_bucket_with_the_limit_is_not_above_it() {
         let slice = Slice {
-            latency: vec![(999_423, 5), (1_007_615, 3), (2_000_000, 2)],
+            latency: [(999_423, 5), (1_007_615, 3), (2_000_000, 2)].into_iter().collect(),
             ..Slice::default()
         };
         assert_eq!(slice.above(1_000_500), 2);
