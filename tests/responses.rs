@@ -6,56 +6,15 @@
 mod generator;
 #[path = "responses/reference.rs"]
 mod reference;
+#[path = "fuzz/targets.rs"]
+mod targets;
 #[path = "responses/vectors.rs"]
 mod vectors;
 
 use generator::Random;
-use maxq::http1::{Framer, Progressed, ResponseReader, StreamEnd};
+use maxq::http1::Framer;
 use reference::{Ending, Whole};
-
-/// What the real reader makes of a stream that comes in pieces.
-fn read(pieces: &[&[u8]], framer: &mut Framer) -> (Vec<Whole>, Ending) {
-    let mut reader = ResponseReader::new();
-    let mut responses = Vec::new();
-    let whole = |response: maxq::http1::Response| Whole {
-        status: response.status,
-        body_bytes: response.body_bytes,
-        keep_alive: response.keep_alive,
-    };
-    for piece in pieces {
-        let mut rest = *piece;
-        while !rest.is_empty() {
-            match reader.advance(rest, framer) {
-                Ok(Progressed::Whole { consumed, response }) => {
-                    responses.push(whole(response));
-                    rest = &rest[consumed..];
-                }
-                Ok(Progressed::NeedMore) => break,
-                Err(_) => return (responses, Ending::Bad),
-            }
-        }
-    }
-    let in_head = reader.is_in_head();
-    match reader.end_of_stream(framer) {
-        StreamEnd::BetweenResponses => (responses, Ending::Between),
-        StreamEnd::Cut if in_head => (responses, Ending::CutInHead),
-        StreamEnd::Cut => (responses, Ending::Cut),
-        StreamEnd::Violation(_) => (responses, Ending::Bad),
-        StreamEnd::Whole(response) => {
-            responses.push(whole(response));
-            (responses, Ending::Closed)
-        }
-    }
-}
-
-/// A head that the stream cuts may be refused already, or not yet.
-fn agree(found: &(Vec<Whole>, Ending), expected: &(Vec<Whole>, Ending)) -> bool {
-    let ending = match expected.1 {
-        Ending::CutInHead => matches!(found.1, Ending::CutInHead | Ending::Bad),
-        other => found.1 == other,
-    };
-    ending && found.0 == expected.0
-}
+use targets::{agree, read};
 
 fn cut<'a>(stream: &'a [u8], random: &mut Random) -> Vec<&'a [u8]> {
     let mut pieces = Vec::new();

@@ -1,4 +1,5 @@
 //! Streams of responses: mostly well-formed, often odd, sometimes spoilt. Seeded, so that a failure repeats.
+#![allow(dead_code, reason = "each test file uses its own share of this")]
 
 /// xorshift64*.
 pub(crate) struct Random(u64);

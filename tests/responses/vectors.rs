@@ -3,6 +3,7 @@
 //! The verdict lists what is read: `ok STATUS BODY keep` or `close`, `eof STATUS BODY` when the end of the stream ends it,
 //! `cut` when that comes too early, `bad` for what is no response. Bytes are written with `\r`, `\n`, `\t`, `\0`, `\\`,
 //! `\xNN`, and `{TEXT*N}` for repetitions.
+#![allow(dead_code, reason = "each test file uses its own share of this")]
 
 pub(crate) struct Vector {
     pub(crate) verdict: String,
