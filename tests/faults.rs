@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use maxq::serve::{Options, Server};
 use support::report::{Report, checked, measure, measure_to};
 use support::scripted::{Peer, Scripted, black_hole};
 use support::{Running, maxq_on_engine, run, wait_until};
@@ -523,4 +524,137 @@ fn a_worker_without_a_server_gives_up_though_the_other_one_is_done() {
     assert_eq!(report.count("ok"), 10);
     let measured_s = report.float("/window/measured_s");
     assert!(measured_s > 0.2 && measured_s < begun.elapsed().as_secs_f64(), "{measured_s}");
+}
+
+/// Servers that would hold a client for ever, each in its own way.
+fn holding_servers() -> Vec<(&'static str, Scripted)> {
+    let dripping = |start: &'static [u8], drop: &'static [u8]| {
+        Scripted::start(move |mut peer| {
+            peer.request();
+            peer.send(start);
+            for _ in 0..100 {
+                peer.send(drop);
+                thread::sleep(Duration::from_millis(30));
+            }
+        })
+    };
+    vec![
+        ("says nothing", Scripted::start(|peer| peer.wait_for_close())),
+        ("drips a head", dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x")),
+        ("drips header lines", dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")),
+        ("drips a body", dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x")),
+        ("drips a body without an end", dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x")),
+        (
+            "drips chunks",
+            dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        ),
+        (
+            "drips a chunk size",
+            dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1", b";"),
+        ),
+        (
+            "drips trailers",
+            dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n"),
+        ),
+        ("drips interim responses", dripping(b"", b"HTTP/1.1 102 Processing\r\n\r\n")),
+        (
+            "sends no more than a head",
+            Scripted::start(|mut peer| {
+                peer.request();
+                peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+                peer.wait_for_close();
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn no_server_holds_a_run_beyond_its_timeout() {
+    let body = "x".repeat(12_000_000);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("body");
+    fs::write(&file, body).unwrap();
+    let file = format!("@{}", file.display());
+    let holds = |what: &str, server: &Scripted, more: &[&str]| {
+        let bounds = "-d 200ms --warmup 0 -c 3 --timeout 400ms --drain 20s -t 1 --json";
+        let mut command = maxq_on_engine();
+        let ended = run(command.args(bounds.split(' ')).args(more).arg(server.url()));
+        let report = checked(5, &ended);
+        assert_eq!(report.count("ok"), 0, "{what}");
+        // From the start to the end of the window, and the timeout of what was taken last.
+        let lasted_s = report.float("/window/measured_s") + report.float("/window/drain_s");
+        assert!(lasted_s < 0.2 + 0.4 + 1.0, "{what}, {more:?}: {lasted_s} s");
+        assert!(ended.took < Duration::from_secs(5), "{what}, {more:?}: {:?}", ended.took);
+    };
+    // A few at a time: each of them needs a core for a moment.
+    for some in holding_servers().chunks(3) {
+        thread::scope(|scope| {
+            for (what, server) in some {
+                scope.spawn(|| {
+                    for more in [&[][..], &["-R", "100"], &["-b", &file]] {
+                        holds(what, server, more);
+                    }
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn a_redirect_is_an_answer_and_is_not_followed() {
+    let server =
+        Scripted::answering(b"HTTP/1.1 301 Moved\r\nLocation: /\r\nContent-Length: 0\r\n\r\n");
+    let report = measure(&["-n", "100", "-c", "2", &server.url()]);
+    report.assert_all_ok();
+    assert_eq!((report.status(301), server.requests(), server.accepted()), (100, 100, 2));
+}
+
+#[test]
+fn compressed_bodies_are_counted_as_they_came() {
+    let (report, _server) = good(
+        50,
+        answers(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\n\r\nno-gzi"),
+    );
+    assert_eq!(report.status(200), 50);
+}
+
+#[test]
+fn a_server_that_announces_its_last_answer_may_close_after_it() {
+    let (report, server) = good(40, |mut peer| {
+        peer.request();
+        peer.send("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5, max=1\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+    });
+    // The other connection may be opened anew before the last answer comes.
+    assert!((40..=41).contains(&server.accepted()), "{} connections", server.accepted());
+    assert_eq!(report.errors().values().sum::<u64>(), 0);
+}
+
+/// The answers to half of all requests come when these have long been timed out, while the connections that took the place
+/// of theirs, and their descriptors, await answers of their own.
+#[test]
+fn no_answer_is_ever_taken_for_another_requests() {
+    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let target = Server::start(&Options { listen, threads: 1, cpus: Vec::new() }).unwrap();
+    let law = "mixture?fast=2ms&slow=60ms&every=2&stamps=1";
+    let url = format!("http://{}/law/{law}", target.local_address());
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("requests.jsonl");
+    let load = "-t 1 -c 200 -R 2000 -d 1s --warmup 0 --timeout 30ms --json --log-requests";
+    let mut command = maxq_on_engine();
+    let ended = run(command.args(load.split(' ')).arg(&log).arg(&url));
+    let report = Report::of(&ended.stdout);
+    let (ok, late) = (report.count("ok"), report.count("timeout"));
+    assert!(late >= 500 && ok > 100, "{:#}", report.json["counts"]);
+    let text = fs::read_to_string(&log).unwrap();
+    let mut numbers = std::collections::BTreeSet::new();
+    for line in text.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let Some(number) = row["server_number"].as_u64() else { continue };
+        assert!(numbers.insert(number), "answer {number} was taken twice");
+        // One that answers another request was received by the server before this one was sent.
+        let time = |key: &str| row[key].as_u64().unwrap();
+        assert!(time("sent_ns") <= time("server_received_ns"), "{row}");
+        assert!(time("server_sent_ns") <= time("ended_ns"), "{row}");
+    }
+    assert!(numbers.len() as u64 >= ok);
 }
