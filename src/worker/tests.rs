@@ -108,6 +108,46 @@ fn a_count_is_obeyed_to_the_request() {
 }
 
 #[test]
+fn a_hundred_thousand_connections_are_dealt_with() {
+    let requests = 150_000;
+    let outcome = run(Job { connections: 100_000, ..counted(requests) }, &server());
+    assert_eq!(outcome.record.measured().counts.ok, requests);
+    assert_eq!(outcome.record.connections.opened, 100_000);
+}
+
+/// `MAXQ_SIMULATED=1000000000 cargo test --release --lib any_number_of_requests` makes it so many, and then memory is
+/// looked at, too.
+#[test]
+fn any_number_of_requests_is_counted_in_the_same_memory() {
+    let wanted = std::env::var("MAXQ_SIMULATED").ok().map(|text| text.parse().unwrap());
+    let requests: u64 = wanted.unwrap_or(200_000);
+    // The simulation keeps all slices; a run merges them as it goes on.
+    let job = Job { connections: 64, slice_ns: 1_000 * SECOND, ..counted(requests) };
+    let server =
+        Server { deeds: vec![(Deed::Answer, 98), (Deed::Refuse, 1), (Deed::Close, 1)], ..server() };
+    // What two runs need, another one a hundred times as long must not exceed by more than noise.
+    for _ in 0..2 {
+        run(Job { requests: Some(requests / 100), ..job.clone() }, &server);
+    }
+    let before = peak_kib();
+    let outcome = run(job, &server);
+    let (before, after) = (before, peak_kib());
+    assert_eq!(outcome.record.measured().counts.sent, requests);
+    // Other tests run at the same time, but for the long run by hand.
+    if wanted.is_some() {
+        println!("{requests} requests: {before} KiB before, {after} KiB after");
+        assert!(after * 100 <= before * 105, "{before} KiB before, {after} KiB after");
+    }
+}
+
+/// The most memory that this process has held.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
 fn a_count_is_obeyed_when_connections_die() {
     let server =
         Server { deeds: vec![(Deed::Answer, 3), (Deed::Close, 1), (Deed::Reset, 1)], ..server() };
