@@ -15,8 +15,8 @@ use super::witness::{Noise, Witness};
 
 /// A disturbed run is repeated so often.
 const TRIES: u32 = 20;
-/// What a request may be late on either side without counting as held up by the machine, in nanoseconds.
-pub(crate) const QUIET_NS: u64 = 200_000;
+/// What client, wire and target together may cost a request that does not count as held up, in nanoseconds.
+pub(crate) const QUIET_NS: u64 = 250_000;
 /// Up to this share of held-up requests a run is quiet.
 const QUIET_SHARE: f64 = 0.004;
 /// On a machine that was not quiet in so many runs, a run counts that is not.
@@ -297,20 +297,15 @@ impl Row {
         self.ended - self.intended
     }
 
-    /// The longest that client, wire or target held it up.
-    fn held_up_ns(&self) -> u64 {
+    /// What it took beside waiting for a connection and the time that the target gave it.
+    pub(crate) fn held_up_ns(&self) -> u64 {
         let back = self.server_sent.map_or(0, |sent| self.ended.saturating_sub(sent));
-        self.client_late_ns().max(self.on_its_way_ns()).max(back)
+        self.client_late_ns() + self.on_its_way_ns() + back
     }
 
     /// From sending to its being received.
     fn on_its_way_ns(&self) -> u64 {
         self.sent.zip(self.server_received).map_or(0, |(sent, received)| received - sent)
-    }
-
-    /// Client, wire or target held it up for longer than a measurement may be off.
-    pub(crate) fn is_held_up(&self) -> bool {
-        self.held_up_ns() > QUIET_NS
     }
 
     /// How late it was sent though a connection was free.
@@ -426,7 +421,7 @@ impl Measured {
 
     /// Either side held up the request, or the target answered later than its law says.
     fn is_disturbed(&self, row: &Row) -> bool {
-        row.is_held_up() || self.late_at_target_ns(row) > QUIET_NS
+        row.held_up_ns() + self.late_at_target_ns(row) > QUIET_NS
     }
 
     /// How much later than one of its fixed delays the target answered.

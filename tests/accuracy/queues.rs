@@ -32,7 +32,8 @@ fn against_twins(measured: &Measured, service_ns: impl Fn(u64) -> u64) -> Vec<Co
         let (received, sent) = (row.server_received.unwrap(), row.server_sent.unwrap());
         let queue_goes_on = row.intended < twin_free_at || row.intended < sent_before;
         free_at = received.max(free_at) + service_ns(number);
-        disturbed = row.is_held_up() || sent > free_at + QUIET_NS || (disturbed && queue_goes_on);
+        let held_up_ns = row.held_up_ns() + sent.saturating_sub(free_at);
+        disturbed = held_up_ns > QUIET_NS || (disturbed && queue_goes_on);
         twin_free_at = row.intended.max(twin_free_at) + service_ns(number);
         sent_before = sent;
         let twin_ns = twin_free_at - row.intended;
