@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::cgroup::CpuGroups;
 use crate::plan::cores;
 use crate::summary::Host;
 
@@ -15,7 +16,7 @@ pub fn describe() -> Host {
         clocksource: read_trimmed(
             "/sys/devices/system/clocksource/clocksource0/current_clocksource",
         ),
-        cgroup_quota_cores: cgroup_quota_cores(),
+        cgroup_quota_cores: CpuGroups::own().and_then(|groups| groups.quota_cores()),
     }
 }
 
@@ -27,43 +28,4 @@ fn cpu_model() -> Option<String> {
     let info = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = info.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.trim().to_owned())
-}
-
-/// The quota of this process's own control group, version 2 or 1.
-fn cgroup_quota_cores() -> Option<f64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    for group in groups.lines() {
-        let mut parts = group.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(path)) = (parts.next(), parts.next(), parts.next())
-        else {
-            continue;
-        };
-        let quota = if controllers.is_empty() {
-            quota_v2(path)
-        } else if controllers.split(',').any(|controller| controller == "cpu") {
-            quota_v1(path)
-        } else {
-            None
-        };
-        if quota.is_some() {
-            return quota;
-        }
-    }
-    None
-}
-
-fn quota_v2(path: &str) -> Option<f64> {
-    let text = read_trimmed(&format!("/sys/fs/cgroup{path}/cpu.max"))?;
-    let (quota, period) = text.split_once(' ')?;
-    Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?)
-}
-
-fn quota_v1(path: &str) -> Option<f64> {
-    let read = |file: &str| {
-        ["cpu", "cpu,cpuacct"].iter().find_map(|mount| {
-            read_trimmed(&format!("/sys/fs/cgroup/{mount}{path}/{file}"))?.parse::<f64>().ok()
-        })
-    };
-    let quota = read("cpu.cfs_quota_us").filter(|&quota| quota > 0.0)?;
-    Some(quota / read("cpu.cfs_period_us")?)
 }

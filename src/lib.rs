@@ -45,7 +45,7 @@
 //! | [`verdict`] | is the measurement valid, and what limited it |
 //! | [`summary`], [`report`] | a finished run, and what it looks like |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
-//! | [`output`], [`exit`], [`host`], [`sys`], [`command`] | files, exit codes, the machine, system calls, the commands |
+//! | [`output`], [`exit`], [`host`], [`cgroup`], [`sys`], [`command`] | files, exit codes, the machine, limits of CPU time, system calls, the commands |
 //!
 //! From `schedule` to `record` everything is sans-io and pure over the time that it is given: nothing there reads a
 //! clock or names an engine, and `unsafe` is confined to `engine/uring`, `engine/bufring` and `sys`.
@@ -86,6 +86,7 @@
 pub mod analysis;
 pub mod calibrate;
 pub mod calibration;
+pub mod cgroup;
 pub mod cli;
 pub mod command;
 pub mod conn;

@@ -5,6 +5,8 @@
 
 use std::fs;
 
+use crate::cgroup::CpuGroups;
+
 /// Counters of the machine at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
@@ -40,7 +42,7 @@ impl Sample {
         let read = |path: &str| fs::read_to_string(path).ok();
         Self {
             stolen: read("/proc/stat").and_then(|text| stolen_ticks(&text)),
-            throttled_periods: throttled_periods(),
+            throttled_periods: CpuGroups::own().and_then(|groups| groups.throttled_periods()),
             retransmits: read("/proc/net/snmp")
                 .and_then(|text| column(&text, "Tcp:", "RetransSegs")),
             listen_overflows: read("/proc/net/netstat")
@@ -98,33 +100,9 @@ fn average_of_ten(text: &str) -> Option<f64> {
     value.parse::<f64>().ok().map(|percent| percent / 100.0)
 }
 
-/// A row of a `cpu.stat`: `nr_throttled 5`.
-fn row(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
-}
-
-/// Of this process's own control group, version 2 or 1; in a container its path may be that of another root.
-fn throttled_periods() -> Option<u64> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    groups.lines().find_map(|group| {
-        let mut parts = group.splitn(3, ':');
-        let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-        let mounts: &[&str] = if controllers.is_empty() {
-            &["/sys/fs/cgroup"]
-        } else if controllers.split(',').any(|controller| controller == "cpu") {
-            &["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"]
-        } else {
-            return None;
-        };
-        mounts.iter().flat_map(|mount| [format!("{mount}{path}"), (*mount).to_owned()]).find_map(
-            |folder| row(&fs::read_to_string(format!("{folder}/cpu.stat")).ok()?, "nr_throttled"),
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Sample, average_of_ten, column, row, stolen_ticks};
+    use super::{Sample, average_of_ten, column, stolen_ticks};
 
     #[test]
     fn the_kernels_tables_are_read() {
@@ -134,10 +112,6 @@ mod tests {
         assert_eq!(column(snmp, "Tcp:", "RetransSegs"), Some(17));
         let pressure = "some avg10=12.50 avg60=1.00 avg300=0.10 total=5\nfull avg10=0.00\n";
         assert_eq!(average_of_ten(pressure), Some(0.125));
-        assert_eq!(
-            row("nr_periods 9\nnr_throttled 4\nthrottled_time 7\n", "nr_throttled"),
-            Some(4)
-        );
     }
 
     #[test]
@@ -148,7 +122,6 @@ mod tests {
         assert_eq!(column("Tcp: A\n", "Tcp:", "A"), None);
         assert_eq!(column("Tcp: A\nTcp: x\n", "Tcp:", "A"), None);
         assert_eq!(average_of_ten("some avg10=x"), None);
-        assert_eq!(row("nr_throttled", "nr_throttled"), None);
     }
 
     #[test]
