@@ -114,10 +114,10 @@ impl Series {
     }
 
     fn merge_pairs(&mut self) {
-        let pairs = std::mem::take(&mut self.slices);
-        for pair in pairs.chunks(2) {
-            let mut merged = pair[0].clone();
-            pair[1..].iter().for_each(|later| merged.extend(later));
+        // One pair after the other, so that both lengths never take up memory at once.
+        let mut shorter = std::mem::take(&mut self.slices).into_iter();
+        while let Some(mut merged) = shorter.next() {
+            shorter.next().iter().for_each(|later| merged.extend(later));
             self.slices.push(merged);
         }
         self.slice_ns *= 2;
