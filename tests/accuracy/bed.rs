@@ -44,16 +44,17 @@ pub(crate) fn cores() -> (usize, usize) {
     (client, cores.last().copied().unwrap_or(client))
 }
 
+/// Whether this user may let a program run ahead of all ordinary ones.
+fn may_run_ahead() -> bool {
+    let tried = Command::new("chrt").args(["-f", "1", "true"]).stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
+}
+
 /// The client ahead of everything else that wants its core, where that is allowed: threads of the kernel run for
 /// milliseconds. It must sleep between requests (`--idle sleep`), since what is always ahead is held back by force, and
 /// all of it stays on its core, since there it would hold back the target.
 pub(crate) fn undisturbable() -> Command {
-    let allowed = Command::new("chrt")
-        .args(["-f", "1", "true"])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !allowed {
+    if !may_run_ahead() {
         return maxq();
     }
     let mut command = Command::new("taskset");
@@ -127,7 +128,7 @@ impl Bed {
         let core = core.to_string();
         let pinned = [&["-t", "1", "--idle", "sleep", "--cpus", &core][..], arguments].concat();
         let measured = witnessed(|| self.measure_with(undisturbable(), law, &pinned));
-        Measured { runs_ahead: true, ..measured }
+        Measured { runs_ahead: may_run_ahead(), ..measured }
     }
 
     /// The same with threads and cores as `arguments` say.
