@@ -35,6 +35,8 @@ pub struct ConnectionTally {
     pub failed: u64,
     /// Opened again after the first time.
     pub reconnects: u64,
+    /// Attempts that were under way when the run ended: the peer may know of them.
+    pub unfinished: u64,
     /// Whole responses by asked-for connection, reopened ones included.
     pub responses: Vec<u64>,
 }
@@ -47,6 +49,7 @@ impl ConnectionTally {
         self.used += other.used;
         self.failed += other.failed;
         self.reconnects += other.reconnects;
+        self.unfinished += other.unfinished;
         self.responses.extend_from_slice(&other.responses);
     }
 }

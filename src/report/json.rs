@@ -234,6 +234,7 @@ fn connections(summary: &Summary) -> Value {
         "used": tally.used,
         "failed": tally.failed,
         "reconnects": tally.reconnects,
+        "unfinished": tally.unfinished,
         "requests_per_connection": fairness,
     })
 }

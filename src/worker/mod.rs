@@ -24,7 +24,7 @@ mod stages;
 
 use std::collections::VecDeque;
 
-use crate::conn::{Conn, ConnId, Flights, Receiving};
+use crate::conn::{Conn, ConnId, Flights, Receiving, State};
 use crate::failure::Failure;
 use crate::http1::Framer;
 use crate::record::{Interval, Record, RequestRow, ServerStamps};
@@ -411,6 +411,7 @@ impl Worker {
         for conn in &self.conns {
             connections.opened += u64::from(conn.was_open);
             connections.used += u64::from(conn.responses > 0);
+            connections.unfinished += u64::from(matches!(conn.state, State::Connecting { .. }));
             connections.responses.push(conn.responses);
         }
         self.record.interim_responses = self.framer.interim_responses();

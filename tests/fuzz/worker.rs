@@ -55,6 +55,8 @@ struct Engine {
     pipeline: u32,
     /// Requests that were handed over.
     sent: u64,
+    /// Connections that were asked for, again and again.
+    attempts: u64,
     /// Responses that can have been made of what was received.
     most_responses: u64,
 }
@@ -72,6 +74,7 @@ pub(crate) fn worker(data: &[u8]) -> Counts {
         worker: Worker::new(job, begun),
         now: begun,
         sent: 0,
+        attempts: 0,
         most_responses: 0,
     };
     for pair in happenings.chunks(2) {
@@ -160,6 +163,7 @@ impl Engine {
                 let peer = &mut self.peers[id.index as usize];
                 assert!(peer.id.is_none_or(|old| old.generation < id.generation), "{id:?} again");
                 *peer = Peer { id: Some(id), ..Peer::default() };
+                self.attempts += 1;
             }
             Action::Send { conn, count, confirm, .. } => {
                 assert!((1..=self.pipeline).contains(&count), "{count} at once");
@@ -324,6 +328,9 @@ impl Engine {
         let counts = &record.measured().counts;
         assert_eq!(counts.sent, self.sent, "{counts:?}");
         assert!(counts.completed() <= self.most_responses, "{counts:?}");
+        let tally = &record.connections;
+        let ended = tally.opened + tally.reconnects + tally.failed + tally.unfinished;
+        assert_eq!(ended, self.attempts, "{tally:?}");
         *counts
     }
 }

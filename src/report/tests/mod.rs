@@ -202,6 +202,7 @@ fn normal_record() -> Record {
         used: 64,
         failed: 0,
         reconnects: 0,
+        unfinished: 0,
         responses: (0..64).map(|index| 300 + index).collect(),
     };
     record.connected(120_000);
