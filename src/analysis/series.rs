@@ -3,7 +3,7 @@
 use super::packed::PackedBuckets;
 
 /// More slices than this are merged in pairs.
-const MOST_SLICES: usize = 512;
+const MOST_SLICES: usize = 256;
 
 /// What happened in one slice of time, and how long the answers took that came in it.
 #[derive(Clone, Debug, Default)]
