@@ -86,7 +86,7 @@ pub struct RunTarget {
     #[arg(
         value_name = "URL",
         required = true,
-        help = "What to benchmark: http://HOST[:PORT]/PATH"
+        help = "What to benchmark: http://HOST[:PORT]/PATH or https://..."
     )]
     pub url: Option<String>,
     /// How.
@@ -181,6 +181,27 @@ pub enum EngineArg {
     Portable,
 }
 
+/// A version of TLS; see `--tls`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum TlsArg {
+    /// TLS 1.2.
+    #[value(name = "1.2")]
+    Tls12,
+    /// TLS 1.3.
+    #[value(name = "1.3")]
+    Tls13,
+}
+
+/// Of a hundred connections, those that may resume a session.
+fn parse_resumption(text: &str) -> Result<u8, String> {
+    let share = match text {
+        "on" => Some(100),
+        "off" => Some(0),
+        _ => text.strip_suffix('%').and_then(|share| share.parse().ok()).filter(|&s| s <= 100),
+    };
+    share.ok_or_else(|| "on, off, or a whole share from 0% to 100% is wanted".to_owned())
+}
+
 /// The flags of a run.
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
@@ -261,10 +282,41 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Response")]
     pub strict: bool,
 
+    /// Do not verify the server's certificate.
+    #[arg(short = 'k', long, conflicts_with = "cacert", help_heading = "TLS")]
+    pub insecure: bool,
+    /// Trust the certificates in this PEM file, and whom they have signed, instead of the authorities of this machine.
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    pub cacert: Option<PathBuf>,
+    /// Show the certificate in this PEM file to a server that asks for one; its chain may follow it.
+    #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
+    pub cert: Option<PathBuf>,
+    /// The private key of --cert, PEM.
+    #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
+    pub key: Option<PathBuf>,
+    /// Name to ask for and to verify [default: the host of the URL].
+    #[arg(long, value_name = "NAME", help_heading = "TLS")]
+    pub sni: Option<String>,
+    /// Only this version of TLS [default: 1.3 or 1.2].
+    #[arg(long, value_enum, value_name = "VERSION", help_heading = "TLS")]
+    pub tls: Option<TlsArg>,
+    /// Only these cipher suites, by IANA's names, the preferred one first, like TLS_AES_128_GCM_SHA256.
+    #[arg(long, value_name = "LIST", help_heading = "TLS")]
+    pub ciphers: Option<String>,
+    /// Only these groups for the exchange of keys, like X25519,secp256r1,X25519MLKEM768.
+    #[arg(long, value_name = "LIST", help_heading = "TLS")]
+    pub groups: Option<String>,
+    /// Which new connections resume an earlier session: on, off, or a share of them, like 50% [default: on].
+    #[arg(long, value_name = "on|off|N%", value_parser = parse_resumption, help_heading = "TLS")]
+    pub resumption: Option<u8>,
+    /// Every connection does a full handshake: the same as --resumption off.
+    #[arg(long, conflicts_with = "resumption", help_heading = "TLS")]
+    pub no_resumption: bool,
+
     /// Longest time from the intended start of a request to its last byte; the connection is closed then.
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "10s", help_heading = "Limits")]
     pub timeout: u64,
-    /// Longest time to open a connection.
+    /// Longest time to open a connection, TLS handshake included.
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "5s", help_heading = "Limits")]
     pub connect_timeout: u64,
     /// After the end, how long to wait for what was due and what is in flight.
@@ -383,7 +435,9 @@ pub fn one_line(error: &clap::Error) -> String {
         return format!("give one URL, and flags after the command; {HELP}");
     }
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return format!("no URL; use maxq http://HOST[:PORT]/PATH, or try maxq demo; {HELP}");
+        return format!(
+            "no URL; use maxq http://HOST[:PORT]/PATH or https://..., or try maxq demo; {HELP}"
+        );
     }
     let about = |line: &&str| {
         !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more")

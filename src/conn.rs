@@ -34,6 +34,13 @@ pub enum State {
         /// When that began.
         since: Nanos,
     },
+    /// Open, and agreeing on keys.
+    Securing {
+        /// When it began to be opened.
+        since: Nanos,
+        /// When it was open.
+        from: Nanos,
+    },
     /// Ready for requests, or busy with them.
     Open,
 }

@@ -8,6 +8,8 @@
 pub enum Phase {
     /// Opening the connection.
     Connect,
+    /// Agreeing on keys, and checking who the server is.
+    Tls,
     /// Handing request bytes to the kernel.
     Send,
     /// Waiting for or reading response bytes.
@@ -26,6 +28,7 @@ impl Phase {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Tls => "tls",
             Self::Send => "send",
             Self::Receive => "receive",
             Self::Parse => "parse",
@@ -67,6 +70,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    AlpnRefused, "alpn_refused", "The server speaks no protocol that was offered.",
+        "maxq offers http/1.1 by ALPN; enable it in the server";
     BadChunk, "bad_chunk", "A chunk size or the line end after a chunk is malformed.",
         "the server's chunked encoding is broken; capture it with --body-check off and tcpdump";
     BadContentLength, "bad_content_length", "Content-Length is not a number, overflows, or contradicts itself.",
@@ -77,16 +82,34 @@ kinds! {
         "only a final 'chunked' delimits a message; fix the server";
     BrokenPipe, "broken_pipe", "The server had closed the connection when the request was sent.",
         "the server closes idle or busy connections; see its keep-alive limits";
+    CertificateExpired, "certificate_expired", "The server's certificate has expired.",
+        "renew it; -k measures without verifying";
+    CertificateInvalid, "certificate_invalid", "The server's certificate cannot be accepted.",
+        "see the sample; -k measures without verifying";
+    CertificateNotYetValid, "certificate_not_yet_valid", "The server's certificate is not valid yet.",
+        "check the clocks of both machines; -k measures without verifying";
+    CertificateUntrusted, "certificate_untrusted", "Nobody who is trusted has signed the server's certificate.",
+        "name its issuer, or a self-signed certificate itself, with --cacert FILE; -k measures without verifying";
+    CertificateWrongHost, "certificate_wrong_host", "The server's certificate is valid for other names.",
+        "use a name that it is valid for, or give that with --sni; -k measures without verifying";
+    ClientCertificate, "client_certificate", "The server wants a certificate of the client, or refuses the one it got.",
+        "give one that the server trusts with --cert FILE --key FILE";
     ClosedEarly, "closed_early", "The server closed the connection before the response was whole.",
         "the server cut a response short; see its log";
     ClosedIdle, "closed_idle", "The server closed a kept connection as the next request was on its way.",
         "the keep-alive race; see the server's keep-alive timeout and request limit, or use --requests-per-connection";
+    ClosedInHandshake, "closed_in_handshake", "The server closed the connection during the TLS handshake.",
+        "does this port speak TLS? see the server's log";
+    ClosedWithoutNotice, "closed_without_notice", "The connection was closed without TLS's close_notify, and only that tells the end of such a response.",
+        "the response may have been cut short; let the server send Content-Length, or close in due form";
     ConnectTimeout, "connect_timeout", "The connection did not open in time.",
         "packets are dropped or the accept queue is full; --connect-timeout bounds the wait";
     Denied, "denied", "The operating system does not permit it.",
         "a firewall or sandbox on this host refuses it";
     ExtraData, "extra_data", "Bytes followed a complete response.",
         "the server sent more than its framing announced";
+    HandshakeTimeout, "handshake_timeout", "The TLS handshake was not over in time.",
+        "the server is slow to answer or stalls; --connect-timeout bounds the wait";
     HeadTooLarge, "head_too_large", "The response head exceeds 64 KiB or 256 headers.",
         "no sane client accepts this head";
     LostInPipeline, "lost_in_pipeline", "A pipelined request died with its connection.",
@@ -94,13 +117,19 @@ kinds! {
     LooksLikeHttp2, "looks_like_http2", "The server answered with HTTP/2 frames.",
         "this port speaks HTTP/2 without upgrade; maxq speaks HTTP/1.1";
     LooksLikeTls, "looks_like_tls", "The server answered with a TLS record.",
-        "this port speaks TLS; use its plain-text port";
+        "this port speaks TLS; use https://";
+    NameRefused, "name_refused", "The server does not know the name that it was asked for.",
+        "the name is that of the URL; give another with --sni";
     NoDescriptors, "no_descriptors", "No file descriptor was left.",
         "raise 'ulimit -n' or lower --connections";
     NoLocalPort, "no_local_port", "No local port was left for this target.",
         "reuse connections, or widen net.ipv4.ip_local_port_range";
     NoMemory, "no_memory", "The kernel had no memory for it.",
         "lower --connections";
+    NotTls, "not_tls", "The server answered the TLS handshake with something else.",
+        "this port speaks no TLS; use http://";
+    NothingInCommon, "nothing_in_common", "Client and server have no version, cipher or group of TLS in common.",
+        "compare --tls, --ciphers and --groups with the server's settings";
     Other, "other", "An operating system error without a name of its own here.",
         "see the errno";
     Refused, "refused", "Nothing listens there.",
@@ -111,6 +140,10 @@ kinds! {
         "raise --timeout, or find out why the server is this slow";
     TimedOut, "timed_out", "The kernel gave up on the peer.",
         "packets are lost between here and the server";
+    TlsAlert, "tls_alert", "The server ended the TLS session with an alert.",
+        "see the sample and the server's log";
+    TlsBroken, "tls_broken", "What the server sent breaks the rules of TLS.",
+        "see the sample; is something between client and server changing bytes?";
     TooManyInterim, "too_many_interim", "More than 64 interim (1xx) responses came before the final one.",
         "the server never gets to a final status";
     Unreachable, "unreachable", "There is no route to the host.",

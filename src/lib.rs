@@ -108,6 +108,7 @@ pub mod summary;
 pub mod sys;
 pub mod target;
 pub mod time;
+pub mod tls;
 pub mod units;
 pub mod verdict;
 pub mod worker;

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-/// An `http://` URL: where to connect and what to ask for.
+/// An `http://` or `https://` URL: where to connect and what to ask for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Target {
+    /// `https://`.
+    pub secure: bool,
     /// Host name or address, without brackets.
     pub host: String,
-    /// Port, 80 when the URL names none.
+    /// Port, 80 or 443 when the URL names none.
     pub port: u16,
     /// Request target in origin form: path and query, never empty, no fragment.
     pub path: String,
@@ -21,16 +23,14 @@ impl Target {
     /// # Errors
     /// What is wrong with the URL and what would be right.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let rest = match url.split_once("://") {
-            None => url,
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-                return Err(format!(
-                    "URL '{url}': maxq does not speak TLS yet; use an http:// URL"
-                ));
-            }
+        let (secure, rest) = match url.split_once("://") {
+            None => (false, url),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
             Some((scheme, _)) => {
-                return Err(format!("URL '{url}': unknown scheme '{scheme}'; use an http:// URL"));
+                return Err(format!(
+                    "URL '{url}': unknown scheme '{scheme}'; use an http:// or https:// URL"
+                ));
             }
         };
         let rest = rest.split('#').next().unwrap_or("");
@@ -41,7 +41,7 @@ impl Target {
                 "URL '{url}': user and password are not sent from a URL; use -H 'Authorization: ...'"
             ));
         }
-        let (host, port) = split_authority(url, authority)?;
+        let (host, port) = split_authority(url, authority, if secure { 443 } else { 80 })?;
         let path = match path.as_bytes().first() {
             None => "/".to_owned(),
             Some(b'?') => format!("/{path}"),
@@ -51,11 +51,23 @@ impl Target {
         {
             return Err(format!("URL '{}': {bad:?} must be percent-encoded", url.escape_debug()));
         }
-        Ok(Self { host: host.to_owned(), port, path, authority: authority.to_owned() })
+        Ok(Self { secure, host: host.to_owned(), port, path, authority: authority.to_owned() })
     }
 }
 
-fn split_authority<'a>(url: &str, authority: &'a str) -> Result<(&'a str, u16), String> {
+impl Target {
+    /// The first word of the URL.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
+    }
+}
+
+fn split_authority<'a>(
+    url: &str,
+    authority: &'a str,
+    usual_port: u16,
+) -> Result<(&'a str, u16), String> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, after) = rest
             .split_once(']')
@@ -80,7 +92,7 @@ fn split_authority<'a>(url: &str, authority: &'a str) -> Result<(&'a str, u16), 
         return Err(format!("URL '{url}': no host; use http://HOST[:PORT]/PATH"));
     }
     let port = match port {
-        None | Some("") => 80,
+        None | Some("") => usual_port,
         Some(port) => match port.parse::<u16>() {
             Ok(port) if port > 0 && port_digits(authority) => port,
             _ => {
@@ -98,7 +110,7 @@ fn port_digits(authority: &str) -> bool {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.path)
+        write!(f, "{}://{}{}", self.scheme(), self.authority, self.path)
     }
 }
 
@@ -113,6 +125,8 @@ mod tests {
             ("http://a.example", "a.example", 80, "/", "a.example"),
             ("a.example:8080/x?y=1#z", "a.example", 8080, "/x?y=1", "a.example:8080"),
             ("http://[::1]:81?q", "::1", 81, "/?q", "[::1]:81"),
+            ("https://a.example/b", "a.example", 443, "/b", "a.example"),
+            ("HTTPS://a.example:80", "a.example", 80, "/", "a.example:80"),
             ("HTTP://127.0.0.1:9/a/b", "127.0.0.1", 9, "/a/b", "127.0.0.1:9"),
         ] {
             let target = Target::parse(url).unwrap();
@@ -129,7 +143,6 @@ mod tests {
     fn a_bad_url_is_refused_with_its_reason() {
         for (url, reason) in [
             ("ftp://x/", "unknown scheme 'ftp'"),
-            ("https://x/", "TLS"),
             ("http:///x", "no host"),
             ("http://x:0/", "port '0'"),
             ("http://x:+80/", "port '+80'"),

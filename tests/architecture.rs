@@ -18,7 +18,11 @@ const DATA_PATH: &[(&str, &[&str])] = &[
     ("schedule", &["time", "units"]),
     ("record", &["failure", "schedule", "time"]),
     ("conn", &["http1", "schedule", "time"]),
-    ("worker", &["conn", "failure", "http1", "plan", "record", "request", "schedule", "time"]),
+    ("tls", &["failure", "record"]),
+    (
+        "worker",
+        &["conn", "failure", "http1", "plan", "record", "request", "schedule", "time", "tls"],
+    ),
 ];
 
 /// What reads the results: above the data path, and knowing neither engines nor how a run is carried out.
@@ -57,9 +61,12 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("io_uring06", &["serve/"]),
     ("libc", &["engine/", "failure.rs", "report/", "sys.rs"]),
     ("monoio", &["engine/portable.rs", "serve/"]),
+    ("rustls", &["engine/mirror.rs", "tls/"]),
+    ("rustls_native_certs", &["plan/security.rs"]),
     ("serde_json", &["calibration/", "report/", "serve/"]),
     ("signal_hook", &["run/", "serve/"]),
     ("socket2", &["engine/", "serve/"]),
+    ("webpki_roots", &["tls/"]),
 ];
 
 /// The only files that may hold `unsafe`.

@@ -7,9 +7,11 @@
 mod bufring;
 mod idle;
 mod meter;
+pub mod mirror;
 mod patience;
 pub mod portable;
 pub mod ring;
+mod sends;
 pub mod sim;
 pub mod uring;
 mod wait;

@@ -113,7 +113,25 @@ struct Slot {
 struct Sending {
     rest: Bytes,
     whole: usize,
-    confirm: bool,
+    told: Told,
+}
+
+/// What the worker wants to hear when requests are on their way.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Told {
+    Nothing,
+    Sent,
+    Transmitted,
+}
+
+impl Told {
+    fn event(self, id: ConnId, whole: usize) -> Option<Event<'static>> {
+        match self {
+            Self::Nothing => None,
+            Self::Sent => Some(Event::Sent(id, whole as u64)),
+            Self::Transmitted => Some(Event::Transmitted(id)),
+        }
+    }
 }
 
 /// The two tasks that a connection may have.
@@ -300,22 +318,31 @@ impl Engine {
         let mut any = false;
         while let Some(action) = worker.next_action() {
             any = true;
-            if let Action::Send { conn, count, confirm, .. } = action {
+            if let Action::Send { conn, .. } | Action::Transmit { conn, .. } = action {
                 if engine.paced && sends == PACED_SENDS {
                     engine.stamp(&mut worker, before);
                     (before, sends) = (monotonic(), 0);
                 }
                 sends += 1;
-                let rest = engine.copies.slice(..engine.length * count as usize);
+                let (rest, told) = match action {
+                    Action::Send { count, confirm, .. } => {
+                        let told = if confirm { Told::Sent } else { Told::Nothing };
+                        (engine.copies.slice(..engine.length * count as usize), told)
+                    }
+                    _ => (Bytes::from(worker.sealed(conn)), Told::Transmitted),
+                };
                 let whole = rest.len();
-                Self::send(engine, &mut worker, conn, Sending { rest, whole, confirm });
+                Self::send(engine, &mut worker, conn, Sending { rest, whole, told });
                 continue;
             }
             match action {
                 Action::Connect(id) => Self::connect(engine, id),
                 Action::Close(id) => engine.close(id),
                 // A connection is always being read; nothing is discarded unread.
-                Action::Receive { .. } | Action::Discard { .. } | Action::Send { .. } => {}
+                Action::Receive { .. }
+                | Action::Discard { .. }
+                | Action::Send { .. }
+                | Action::Transmit { .. } => {}
             }
         }
         if any {
@@ -404,8 +431,8 @@ impl Engine {
         match attempt {
             Ok(sent) if sent == sending.whole => {
                 engine.slots.borrow_mut()[id.index as usize].writer = Some(writer);
-                if sending.confirm {
-                    worker.on_event(monotonic(), Event::Sent(id, sent as u64));
+                if let Some(event) = sending.told.event(id, sent) {
+                    worker.on_event(monotonic(), event);
                 }
             }
             Ok(sent) => {
@@ -426,15 +453,15 @@ impl Engine {
         first: Sending,
     ) {
         let mut next = Some(first);
-        while let Some(Sending { mut rest, whole, confirm }) = next.take() {
+        while let Some(Sending { mut rest, whole, told }) = next.take() {
             while !rest.is_empty() {
                 match writer.write(rest.clone()).await.0 {
                     Ok(sent) => rest = rest.slice(sent..),
                     Err(error) => return Self::tell(&engine, failed(Phase::Send, id, &error)),
                 }
             }
-            if confirm {
-                Self::tell(&engine, Event::Sent(id, whole as u64));
+            if let Some(event) = told.event(id, whole) {
+                Self::tell(&engine, event);
             }
             if !engine.is_current(id) {
                 return;

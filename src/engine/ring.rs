@@ -59,6 +59,7 @@ pub(super) enum Operation {
     Receive,
     ReceiveOnce,
     Discard,
+    Transmit,
     /// Cancel and close: nobody asks how they went.
     Silent,
 }
@@ -77,6 +78,7 @@ pub(super) fn untoken(token: u64) -> (Operation, ConnId) {
         2 => Operation::Receive,
         3 => Operation::ReceiveOnce,
         4 => Operation::Discard,
+        5 => Operation::Transmit,
         _ => Operation::Silent,
     };
     (
@@ -94,6 +96,8 @@ pub(super) struct Slot {
     pub(super) busy: bool,
     /// Bytes of the send that is to be confirmed, and how many are left of it.
     pub(super) send: (u32, u32),
+    /// What is being transmitted; the kernel reads it until that has completed.
+    pub(super) transmission: Vec<u8>,
 }
 
 #[cfg(test)]
@@ -110,6 +114,7 @@ mod tests {
             Operation::Receive,
             Operation::ReceiveOnce,
             Operation::Discard,
+            Operation::Transmit,
             Operation::Silent,
         ] {
             for (index, generation) in [(0, 0), (u32::MAX, GENERATIONS - 1), (19_999, 77)] {

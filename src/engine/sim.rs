@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::mirror::{Mirror, MirrorConfig};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
 use crate::record::{Interval, Record, RequestRow};
@@ -44,6 +45,8 @@ pub struct Server {
     pub refused_percent: u64,
     /// Answers are cut into pieces of at most this many bytes, each 1 us after the one before.
     pub piece_bytes: usize,
+    /// It speaks TLS, with this certificate.
+    pub mirror: Option<MirrorConfig>,
     /// Seed of the draws.
     pub seed: u64,
     /// The client is stopped, so long after its start and for so long, in nanoseconds, as by SIGSTOP.
@@ -93,7 +96,7 @@ pub fn run(job: Job, server: &Server) -> Outcome {
         worker: Worker::new(job, begun),
         server,
         now: begun,
-        peers: vec![Peer::default(); connections],
+        peers: (0..connections).map(|_| Peer::default()).collect(),
         events: BinaryHeap::new(),
         next_event: 0,
         random: server.seed,
@@ -112,7 +115,7 @@ pub fn run(job: Job, server: &Server) -> Outcome {
 }
 
 /// The far end of one connection.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Peer {
     generation: u32,
     open: bool,
@@ -125,6 +128,9 @@ struct Peer {
     busy_until: Nanos,
     /// Nothing more will be said.
     silent: bool,
+    /// Its side of TLS, and the plain bytes that are no whole request yet.
+    mirror: Option<Mirror>,
+    plain_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -141,6 +147,7 @@ enum News {
     Opened,
     Refused,
     Sent(u64),
+    Transmitted,
     Bytes(Vec<u8>),
     End,
     Reset,
@@ -233,8 +240,12 @@ impl Simulation<'_> {
     fn act(&mut self, action: Action) {
         match action {
             Action::Connect(id) => {
+                let mirror =
+                    self.server.mirror.as_ref().map(|config| {
+                        Mirror::new(config).expect("its configuration was used before")
+                    });
                 self.peers[id.index as usize] =
-                    Peer { generation: id.generation, ..Peer::default() };
+                    Peer { generation: id.generation, mirror, ..Peer::default() };
                 let refused = self.draw() % 100 < self.server.refused_percent;
                 self.plan(
                     id,
@@ -251,9 +262,33 @@ impl Simulation<'_> {
                     self.plan(conn, self.now.plus(1_000), News::Sent(bytes));
                 }
             }
+            Action::Transmit { conn, .. } => self.transmit(conn),
             Action::Receive { conn, receiving } => self.wait(conn, Waiting::Bytes(receiving)),
             Action::Discard { conn, length } => self.wait(conn, Waiting::Discard(length)),
             Action::Close(id) => self.peers[id.index as usize].open = false,
+        }
+    }
+
+    /// Encrypted bytes have reached the server: it answers what is TLS' own, and serves the requests in them.
+    fn transmit(&mut self, id: ConnId) {
+        let bytes = self.worker.sealed(id);
+        let length = self.worker.image().length();
+        let peer = &mut self.peers[id.index as usize];
+        let Some(mirror) = &mut peer.mirror else { return };
+        let heard = mirror.receive(&bytes);
+        self.worker.reuse(bytes);
+        self.plan(id, self.now.plus(1_000), News::Transmitted);
+        let Ok((plain, reply)) = heard else {
+            return self.plan(id, self.now.plus(1_000), News::Reset);
+        };
+        let peer = &mut self.peers[id.index as usize];
+        peer.plain_bytes += plain.len();
+        let requests = peer.plain_bytes / length;
+        peer.plain_bytes %= length;
+        let at = peer.busy_until.max(self.now.plus(1_000));
+        self.deliver(id, at, &reply);
+        for _ in 0..requests {
+            self.serve(id);
         }
     }
 
@@ -283,6 +318,17 @@ impl Simulation<'_> {
             _ => self.counts.spoilt += 1,
         }
         self.peers[id.index as usize].silent = end.is_some() || deed == Deed::Ignore;
+        let peer = &mut self.peers[id.index as usize];
+        let bytes = match &mut peer.mirror {
+            None => bytes,
+            Some(mirror) => {
+                let mut sealed = mirror.send(&bytes);
+                if end == Some(News::End) {
+                    sealed.extend(mirror.say_goodbye());
+                }
+                sealed
+            }
+        };
         let last = self.deliver(id, at, &bytes);
         if let Some(end) = end {
             self.plan(id, last.plus(1_000), end);
@@ -340,6 +386,7 @@ impl Simulation<'_> {
                 self.worker.on_event(self.now, Event::Failed(id, failure));
             }
             News::Sent(bytes) => self.worker.on_event(self.now, Event::Sent(id, bytes)),
+            News::Transmitted => self.worker.on_event(self.now, Event::Transmitted(id)),
             News::Bytes(bytes) => {
                 peer.buffered.extend_from_slice(&bytes);
                 self.flush(id);

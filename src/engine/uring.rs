@@ -79,6 +79,7 @@ pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Sp
         buffers,
         slots: (0..connections).map(|_| Slot::default()).collect(),
         rearm: Vec::new(),
+        retired: Vec::new(),
         idler: Idler::new(settings.idle, settings.cores_left, job.open.is_some()),
         address: SockAddr::from(settings.address),
         domain: Domain::for_address(settings.address),
@@ -100,6 +101,8 @@ pub(super) struct Engine<'r> {
     pub(super) slots: Vec<Slot>,
     /// Receives that ended without telling the worker anything and must be asked for again.
     pub(super) rearm: Vec<(ConnId, Receiving)>,
+    /// Transmissions of connections that were closed before the kernel was done with them.
+    pub(super) retired: Vec<(ConnId, Vec<u8>)>,
     pub(super) idler: Idler,
     pub(super) address: SockAddr,
     pub(super) domain: Domain,
@@ -175,7 +178,7 @@ impl Engine<'_> {
         }
         let mut sends = 0;
         while let Some(action) = worker.next_action() {
-            if self.paced && matches!(action, Action::Send { .. }) {
+            if self.paced && matches!(action, Action::Send { .. } | Action::Transmit { .. }) {
                 if sends == PACED_SENDS {
                     self.submit(worker);
                     sends = 0;
@@ -187,6 +190,7 @@ impl Engine<'_> {
                 Action::Send { conn, count, confirm, .. } => {
                     self.send(conn, count, confirm, worker)
                 }
+                Action::Transmit { conn, .. } => self.transmit(conn, worker, now),
                 Action::Receive { conn, receiving } => self.receive(conn, receiving, worker),
                 Action::Discard { conn, length } => self.discard(conn, length, worker),
                 Action::Close(id) => self.close(id, worker),
@@ -205,7 +209,8 @@ impl Engine<'_> {
         while !self.submissions.is_empty() {
             let queued = u32::try_from(self.submissions.len()).unwrap_or(u32::MAX);
             // SAFETY: every queued entry points to memory that outlives its operation: the request image and the buffer
-            // ring are kept until `cancel_all` has cancelled and awaited all operations.
+            // ring are kept until `cancel_all` has cancelled and awaited all operations, a transmission in its slot, then
+            // among the retired ones, until it has completed.
             let entered = unsafe { self.submitter.enter::<()>(queued, 0, 0, None) };
             self.submissions.sync();
             if entered.is_err() {
@@ -218,7 +223,7 @@ impl Engine<'_> {
         self.tally.stamp_skew_ns = self.tally.stamp_skew_ns.max(skew_ns);
     }
 
-    fn push(&mut self, entry: &Entry, worker: &mut Worker) {
+    pub(super) fn push(&mut self, entry: &Entry, worker: &mut Worker) {
         loop {
             // SAFETY: see `submit`: what the entry points to outlives its operation.
             if unsafe { self.submissions.push(entry) }.is_ok() {
@@ -254,40 +259,7 @@ impl Engine<'_> {
         .build()
         .user_data(token(Operation::Connect, id));
         self.slots[id.index as usize] =
-            Slot { socket: Some(socket), generation: id.generation, busy: true, send: (0, 0) };
-        self.push(&entry, worker);
-    }
-
-    fn send(&mut self, id: ConnId, count: u32, confirm: bool, worker: &mut Worker) {
-        let length = u32::try_from(worker.image().batch(count).len()).unwrap_or(u32::MAX);
-        let slot = &mut self.slots[id.index as usize];
-        if confirm {
-            slot.send = (length, length);
-            slot.busy = true;
-        }
-        self.send_bytes(id, 0, length, confirm, worker);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a send is where and how much of what")]
-    fn send_bytes(
-        &mut self,
-        id: ConnId,
-        from: u32,
-        length: u32,
-        confirm: bool,
-        worker: &mut Worker,
-    ) {
-        let Some(descriptor) = self.descriptor(id) else {
-            return;
-        };
-        let copies = worker.image().batch(worker.image().most());
-        let bytes = &copies[from as usize..from as usize + length as usize];
-        let entry = opcode::Send::new(descriptor, bytes.as_ptr(), length)
-            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
-            .build()
-            .user_data(token(Operation::Send, id));
-        // A failed or short send completes in any case; only the news of success can be done without.
-        let entry = if confirm { entry } else { entry.flags(Flags::SKIP_SUCCESS) };
+            Slot { socket: Some(socket), generation: id.generation, busy: true, ..Slot::default() };
         self.push(&entry, worker);
     }
 
@@ -337,6 +309,9 @@ impl Engine<'_> {
             return;
         };
         let descriptor = Fd(socket.into_raw_fd());
+        if !slot.transmission.is_empty() {
+            self.retired.push((id, std::mem::take(&mut slot.transmission)));
+        }
         if slot.busy {
             let cancel = opcode::AsyncCancel2::new(CancelBuilder::fd(descriptor).all())
                 .build()
@@ -351,7 +326,7 @@ impl Engine<'_> {
         self.push(&close, worker);
     }
 
-    fn descriptor(&self, id: ConnId) -> Option<Fd> {
+    pub(super) fn descriptor(&self, id: ConnId) -> Option<Fd> {
         let slot = &self.slots[id.index as usize];
         let socket = slot.socket.as_ref().filter(|_| slot.generation == id.generation)?;
         Some(Fd(socket.as_raw_fd()))
@@ -378,6 +353,7 @@ impl Engine<'_> {
                 }
                 Operation::Connect if result == 0 => worker.on_event(now, Event::Connected(id)),
                 Operation::Connect => fail(Phase::Connect, id, result, worker, now),
+                Operation::Transmit => self.transmitted(id, result, worker, now),
                 Operation::Silent => {}
             }
         }
@@ -425,31 +401,6 @@ impl Engine<'_> {
         }
     }
 
-    fn sent(&mut self, id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
-        let slot = &mut self.slots[id.index as usize];
-        if slot.generation != id.generation {
-            return;
-        }
-        let Ok(sent) = u32::try_from(result) else {
-            fail(Phase::Send, id, result, worker, now);
-            return;
-        };
-        let (whole, left) = slot.send;
-        if sent >= left {
-            slot.send = (0, 0);
-            if whole > 0 {
-                worker.on_event(now, Event::Sent(id, u64::from(whole)));
-            } else {
-                // Only failures and short sends complete unasked.
-                fail(Phase::Send, id, -libc::EPIPE, worker, now);
-            }
-            return;
-        }
-        let left = left - sent;
-        slot.send = (whole, left);
-        self.send_bytes(id, whole - left, left, true, worker);
-    }
-
     /// Cancels everything, so that the kernel is done with our memory. A cancelled operation is not tried again; what is
     /// left of it is the completion, which is fetched here or goes with the ring.
     fn cancel_all(&mut self) {
@@ -471,6 +422,6 @@ fn discarded(id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
 }
 
 #[cold]
-fn fail(phase: Phase, id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
+pub(super) fn fail(phase: Phase, id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
     worker.on_event(now, Event::Failed(id, Failure::from_errno(phase, -result)));
 }

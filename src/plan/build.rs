@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::message::Message;
 use super::pacing::{self, Pacing};
+use super::security::security;
 use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Timeouts, cores};
 use crate::analysis::slo;
 use crate::calibration::cache;
@@ -46,6 +47,7 @@ impl Plan {
         stages: Option<Vec<Stage>>,
     ) -> Result<Self, Refusal> {
         let target = Target::parse(url).map_err(Refusal::usage)?;
+        let security = security(args, &target).map_err(Refusal::usage)?;
         let load = load(args, stages).map_err(Refusal::usage)?;
         let timeouts = timeouts(args).map_err(Refusal::usage)?;
         let expect =
@@ -76,6 +78,7 @@ impl Plan {
             target,
             address,
             same_host,
+            security,
             request,
             method,
             slice_ns: slice_ns(&load),

@@ -8,6 +8,7 @@ pub mod expect;
 mod message;
 mod output;
 pub mod pacing;
+mod security;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::calibration::Calibration;
 use crate::request::RequestImage;
 use crate::schedule::{Schedule, Timeline};
 use crate::target::Target;
+use crate::tls::Security;
 pub use expect::Expect;
 pub use output::Output;
 pub use pacing::{OnOverload, Pacing};
@@ -30,6 +32,8 @@ pub struct Plan {
     pub address: SocketAddr,
     /// Whether `address` is this host, so that target and client share its cores.
     pub same_host: bool,
+    /// What the bytes are wrapped in; `None` for `http://`.
+    pub security: Option<Security>,
     /// The bytes of the request.
     pub request: RequestImage,
     /// Its method.
@@ -148,8 +152,13 @@ impl Plan {
     #[must_use]
     pub fn hash(&self) -> String {
         let canonical = format!(
-            "{} {:?} {:?} {:?} {}",
-            self.target, self.load, self.timeouts, self.expect, self.body_check
+            "{} {:?} {:?} {:?} {}{}",
+            self.target,
+            self.load,
+            self.timeouts,
+            self.expect,
+            self.body_check,
+            self.security.as_ref().map_or("", |security| &security.canonical)
         );
         let hash = fnv1a(canonical.bytes().chain(self.request.one().iter().copied()));
         format!("{hash:016x}")

@@ -6,6 +6,7 @@
 pub mod buckets;
 pub mod client;
 pub mod errors;
+pub mod handshakes;
 pub mod interval;
 pub mod latency;
 pub mod phase;
@@ -14,6 +15,7 @@ pub mod tally;
 
 pub use client::{ClientTally, Turns};
 pub use errors::{ErrorRow, ErrorTable};
+pub use handshakes::{Handshakes, Negotiated};
 pub use interval::Interval;
 pub use latency::LatencyHistogram;
 pub use phase::{Completion, Lag, PhaseRecord};
@@ -67,6 +69,10 @@ pub struct Record {
     pub connections: ConnectionTally,
     /// Times to open a connection.
     pub connect: Option<LatencyHistogram>,
+    /// Times of TLS handshakes, each from the opened connection to the last message of the server.
+    pub handshake: Option<LatencyHistogram>,
+    /// See [`Handshakes`].
+    pub handshakes: Handshakes,
     /// See [`ClientTally`].
     pub client: ClientTally,
     /// See [`Turns`].
@@ -84,6 +90,8 @@ impl Record {
             interim_responses: 0,
             connections: ConnectionTally::default(),
             connect: None,
+            handshake: None,
+            handshakes: Handshakes::default(),
             client: ClientTally::default(),
             turns: Turns::default(),
         }
@@ -121,6 +129,11 @@ impl Record {
         self.connect.get_or_insert_default().record(connect_ns);
     }
 
+    /// Counts one TLS handshake that has succeeded.
+    pub fn shook_hands(&mut self, handshake_ns: u64) {
+        self.handshake.get_or_insert_default().record(handshake_ns);
+    }
+
     /// Adds the record of another worker of the same run.
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.phases.iter_mut().zip(&other.phases) {
@@ -132,6 +145,10 @@ impl Record {
         if let Some(connect) = &other.connect {
             self.connect.get_or_insert_default().add(connect);
         }
+        if let Some(handshake) = &other.handshake {
+            self.handshake.get_or_insert_default().add(handshake);
+        }
+        self.handshakes.add(&other.handshakes);
         self.client.add(&other.client);
         self.turns.add(&other.turns);
     }

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::pressure::Pressure;
 use crate::record::{Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
-use crate::report::{base64, format};
+use crate::report::{base64, format, tls};
 use crate::summary::{
     Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Spread, Summary,
     spin_share, work_share,
@@ -78,6 +78,7 @@ pub fn json(plan: &Plan, summary: &Summary) -> String {
         "interim_responses": summary.record.interim_responses,
         "errors": summary.record.errors.rows().iter().map(|row| error(row, summary)).collect::<Vec<_>>(),
         "connections": connections(summary),
+        "tls": tls::object(plan, summary),
         "latency": latency_of_run(summary),
         "phases": phases(summary),
         "intervals": summary.intervals.iter().map(interval).collect::<Vec<_>>(),
@@ -274,7 +275,7 @@ fn phases(summary: &Summary) -> Vec<Value> {
             "over_slo": phase.over_limit,
             "disturbances": phase.disturbances.iter().map(disturbance).collect::<Vec<_>>(),
             // Connections belong to no phase.
-            "latency": latency(&phase.latencies, Histograms::Omitted, Value::Null),
+            "latency": latency(&phase.latencies, Histograms::Omitted, (Value::Null, Value::Null)),
         })
     };
     summary.phases.iter().map(phase).collect()
@@ -294,7 +295,10 @@ fn disturbance(disturbance: &Disturbance) -> Value {
 fn latency_of_run(summary: &Summary) -> Value {
     let opened = summary.record.connect.clone().unwrap_or_default();
     let connect = distribution(&Distribution::plain(opened), Histograms::Included);
-    latency(&summary.latencies, Histograms::Included, connect)
+    let handshake = summary.record.handshake.clone().map_or(Value::Null, |times| {
+        distribution(&Distribution::plain(times), Histograms::Included)
+    });
+    latency(&summary.latencies, Histograms::Included, (connect, handshake))
 }
 
 /// Whether distributions carry their histogram. Those of the phases do not: they would be most of the document.
@@ -304,7 +308,11 @@ enum Histograms {
     Omitted,
 }
 
-fn latency(latencies: &Latencies, histograms: Histograms, connect: Value) -> Value {
+fn latency(
+    latencies: &Latencies,
+    histograms: Histograms,
+    (connect, handshake): (Value, Value),
+) -> Value {
     let mut response = distribution(&latencies.response, histograms);
     response["censored"] = json!(latencies.censored);
     let lags = latencies.lags.as_ref();
@@ -318,7 +326,7 @@ fn latency(latencies: &Latencies, histograms: Histograms, connect: Value) -> Val
         "client_lag": lag(lags.map(|lags| &lags.client)),
         "pool_wait": lag(lags.map(|lags| &lags.pool)),
         "connect": connect,
-        "tls": null,
+        "tls": handshake,
     })
 }
 

@@ -17,6 +17,7 @@ mod progress;
 mod requests;
 mod text;
 mod timeseries;
+mod tls;
 
 pub use calibration::{calibration_json, calibration_text};
 pub use hgrm::hgrm;

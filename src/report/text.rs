@@ -9,7 +9,7 @@ use crate::record::{Counts, ErrorRow};
 use crate::report::format::{self, count, counted, duration, float, length, percent};
 use crate::report::json::errno;
 use crate::report::page::{Page, Paint, Style, unbroken};
-use crate::report::{latency, phases};
+use crate::report::{latency, phases, tls};
 use crate::summary::{End, Engine, Spread, Summary, spin_share, work_share};
 use crate::verdict::{Level, Verdict};
 
@@ -37,6 +37,7 @@ pub fn text(plan: &Plan, summary: &Summary, style: Style) -> String {
     errors(&mut page, summary);
     page.gap();
     connections(&mut page, summary);
+    tls::handshakes(&mut page, plan, summary);
     client(&mut page, summary);
     page.gap();
     page.line(&wrk_lines(summary));
@@ -64,6 +65,7 @@ fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
     page.head(&format!("maxq {version}: {} {}", plan.method, plan.target));
     let same_host = if plan.same_host { " on this host" } else { "" };
     page.fact("Target", &format!("{}{same_host}", plan.address));
+    tls::agreement(page, plan, summary);
     let idle = plan.idle.name();
     page.fact(
         "Engine",

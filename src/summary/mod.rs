@@ -199,6 +199,13 @@ pub fn spin_share(worker: &ClientTally) -> f64 {
     (seconds(worker.spin_ns) / seconds(worker.wall_ns)).clamp(0.0, 1.0)
 }
 
+/// A part of a whole, from 0 to 1.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a share is shown with few digits")]
+pub fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
 /// One phase of a run.
 #[derive(Clone, Debug)]
 pub struct PhaseSummary {

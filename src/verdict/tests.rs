@@ -67,6 +67,7 @@ fn plan(open: bool) -> Plan {
         target: Target::parse("http://192.0.2.1/").unwrap(),
         address: "192.0.2.1:80".parse().unwrap(),
         same_host: false,
+        security: None,
         request: RequestImage::new(b"GET / HTTP/1.1\r\n\r\n", 1, false),
         method: "GET".to_owned(),
         load,

@@ -57,6 +57,7 @@ impl Worker {
     pub(super) fn on_rare_event(&mut self, now: Nanos, event: Event<'_>) {
         let (Event::Connected(id)
         | Event::Sent(id, _)
+        | Event::Transmitted(id)
         | Event::Received(id, _)
         | Event::Discarded(id, _)
         | Event::Eof(id)
@@ -73,35 +74,52 @@ impl Worker {
                 self.record.phase_mut(phase).bytes_sent += bytes;
                 self.refill(now, index);
             }
-            Event::Received(_, bytes) => self.received(now, index, bytes),
+            Event::Transmitted(_) => self.transmitted(now, index),
+            // It is no rare event, and was seen to.
+            Event::Received(..) => {}
             Event::Discarded(_, length) => self.discarded(now, index, length),
-            Event::Eof(_) => self.end_of_stream(now, index),
+            Event::Eof(_) => self.end_of_stream(now, index, self.channels.is_none()),
             Event::Failed(_, failure) => self.failed(now, index, failure),
         }
     }
 
     fn connected(&mut self, now: Nanos, index: u32) {
-        let conn = &mut self.conns[index as usize];
-        let State::Connecting { since } = conn.state else {
+        let State::Connecting { since } = self.conns[index as usize].state else {
             debug_assert!(false, "only a connecting connection opens");
             return;
         };
+        self.record.connected(now.since(since));
+        if self.channels.is_some() {
+            self.secure(now, index, since);
+            return;
+        }
+        self.ready_for_requests(now, index);
+        let receive = Action::Receive { conn: self.id(index), receiving: Receiving::Once };
+        self.actions.push(receive);
+    }
+
+    /// A connection can carry requests now, and the first goes out at once: before its answer is asked for, and in the
+    /// same submission.
+    pub(super) fn ready_for_requests(&mut self, now: Nanos, index: u32) {
+        let conn = &mut self.conns[index as usize];
         conn.state = State::Open;
         self.open += 1;
-        self.record.connected(now.since(since));
         if conn.was_open {
             self.record.connections.reconnects += 1;
         }
         conn.was_open = true;
         self.opened += 1;
-        // The request goes out before its answer is asked for, in the same submission.
         self.refill(now, index);
-        let receive = Action::Receive { conn: self.id(index), receiving: Receiving::Once };
-        self.actions.push(receive);
         self.settle(now, index);
     }
 
-    fn end_of_stream(&mut self, now: Nanos, index: u32) {
+    /// The peer will send no more; `in_form` unless TLS should have said so and did not.
+    pub(super) fn end_of_stream(&mut self, now: Nanos, index: u32, in_form: bool) {
+        if matches!(self.conns[index as usize].state, State::Securing { .. }) {
+            let failure = Failure::new(FailurePhase::Tls, Kind::ClosedInHandshake);
+            self.handshake_failed(now, index, failure, &[]);
+            return;
+        }
         let conn = &mut self.conns[index as usize];
         if conn.in_flight() == 0 {
             // An idle connection was closed: nobody lost anything, but nobody must spin on it either.
@@ -110,9 +128,12 @@ impl Worker {
         }
         let closed = if conn.answered > 0 { Kind::ClosedIdle } else { Kind::ClosedEarly };
         let (failure, outcome) = match conn.reader.end_of_stream(&self.framer) {
-            StreamEnd::Whole(response) => {
+            StreamEnd::Whole(response) if in_form => {
                 self.complete_last(now, index, &response);
                 return;
+            }
+            StreamEnd::Whole(_) => {
+                (Failure::new(FailurePhase::Receive, Kind::ClosedWithoutNotice), Outcome::Truncated)
             }
             StreamEnd::BetweenResponses => {
                 (Failure::new(FailurePhase::Receive, closed), Outcome::Truncated)
@@ -130,9 +151,10 @@ impl Worker {
 
     fn failed(&mut self, now: Nanos, index: u32, failure: Failure) {
         let conn = &self.conns[index as usize];
-        if let State::Connecting { .. } = conn.state {
-            self.connect_failed(now, index, failure);
-            return;
+        match conn.state {
+            State::Connecting { .. } => return self.connect_failed(now, index, failure, &[]),
+            State::Securing { .. } => return self.handshake_failed(now, index, failure, &[]),
+            _ => {}
         }
         let asked = conn.in_flight() > 0;
         self.record.errors.count(failure, now, &[]);
@@ -143,8 +165,14 @@ impl Worker {
         }
     }
 
-    fn connect_failed(&mut self, now: Nanos, index: u32, failure: Failure) {
-        self.record.errors.count(failure, now, &[]);
+    pub(super) fn connect_failed(
+        &mut self,
+        now: Nanos,
+        index: u32,
+        failure: Failure,
+        sample: &[u8],
+    ) {
+        self.record.errors.count(failure, now, sample);
         self.record.connections.failed += 1;
         self.close(now, index);
         self.settle(now, index);
@@ -223,7 +251,9 @@ impl Worker {
         match conn.state {
             State::Closed => Nanos::NEVER,
             State::Waiting { until } => until,
-            State::Connecting { since } => since.plus(self.job.timeouts.connect_ns),
+            State::Connecting { since } | State::Securing { since, .. } => {
+                since.plus(self.job.timeouts.connect_ns)
+            }
             State::Open => self.flights.oldest(conn, index).map_or(Nanos::NEVER, |flight| {
                 // Without a schedule, what is late to be sent is no part of what it takes.
                 let from = if self.open_loop.is_some() { flight.intended } else { flight.sent };
@@ -239,7 +269,10 @@ impl Worker {
             State::Waiting { .. } if self.wants_connections() => self.connect(now, index),
             State::Waiting { .. } => self.conns[index as usize].state = State::Closed,
             State::Connecting { .. } => {
-                self.connect_failed(now, index, timeout(Kind::ConnectTimeout))
+                self.connect_failed(now, index, timeout(Kind::ConnectTimeout), &[]);
+            }
+            State::Securing { .. } => {
+                self.handshake_failed(now, index, timeout(Kind::HandshakeTimeout), &[]);
             }
             State::Open => {
                 self.record.errors.count(timeout(Kind::ResponseTimeout), now, &[]);

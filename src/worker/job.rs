@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::plan::{Expect, OnOverload, Plan, Timeouts};
 use crate::request::RequestImage;
 use crate::schedule::{Schedule, Timeline};
+use crate::tls::Security;
 
 /// What one worker is to do.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Job {
     pub timeouts: Timeouts,
     /// Which responses are good.
     pub expect: Expect,
+    /// What the bytes of requests and responses are wrapped in; `None` for plain text.
+    pub security: Option<Security>,
     /// Large bodies may be dropped unseen.
     pub may_discard: bool,
     /// Seed of the worker's own randomness.
@@ -75,7 +78,8 @@ impl Job {
             requests_per_connection: plan.load.requests_per_connection.unwrap_or(u64::MAX),
             timeouts: plan.timeouts,
             expect: plan.expect.clone(),
-            may_discard: !plan.body_check && !plan.expect.reads_body(),
+            security: plan.security.clone(),
+            may_discard: !plan.body_check && !plan.expect.reads_body() && plan.security.is_none(),
             seed: plan.seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             worker: number(index),
             workers: number(plan.threads()),
@@ -112,7 +116,8 @@ impl Batch {
         Self {
             most: job.image.most().min(job.pipeline),
             request_bytes: job.image.length() as u64,
-            confirm: in_flight_bytes > Self::UNCONFIRMED_BYTES,
+            // What was encrypted lies in memory that is used again once it has been sent.
+            confirm: in_flight_bytes > Self::UNCONFIRMED_BYTES || job.security.is_some(),
         }
     }
 }

@@ -14,8 +14,10 @@
 //! ```
 //!
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
-//! request is due and which connection takes it, `connections` what happens to connections, `job` the share of the plan.
+//! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
+//! their bytes and HTTP, `job` the share of the plan.
 
+mod channel;
 mod connections;
 mod job;
 mod open;
@@ -31,6 +33,7 @@ use crate::record::{Interval, Record, RequestRow, ServerStamps};
 use crate::request::RequestImage;
 use crate::schedule::{PhaseIndex, TimelineCursor, Window};
 use crate::time::Nanos;
+use channel::Channels;
 use job::Batch;
 pub use job::{Job, OpenJob};
 use open::Open;
@@ -50,6 +53,16 @@ pub enum Action {
         first: u32,
         /// Tell when all of it was handed over.
         confirm: bool,
+    },
+    /// Send [`Worker::sealed`], and answer with [`Event::Transmitted`] when all of it was handed over. It holds `count`
+    /// requests, 0 when it is of TLS' own.
+    Transmit {
+        /// On which connection.
+        conn: ConnId,
+        /// How many requests.
+        count: u32,
+        /// Ring place of the first of them; of no use to an engine.
+        first: u32,
     },
     /// Receive, in the given way. [`Receiving::Many`] lasts as long as the connection.
     Receive {
@@ -76,6 +89,8 @@ pub enum Event<'a> {
     Connected(ConnId),
     /// All of a send that was to be confirmed, so many bytes, has been handed over.
     Sent(ConnId, u64),
+    /// All of what was to be transmitted has been handed over.
+    Transmitted(ConnId),
     /// Bytes came; they are borrowed for the call only.
     Received(ConnId, &'a [u8]),
     /// So many bytes were discarded.
@@ -123,6 +138,8 @@ pub struct Worker {
     good_status: Box<[bool; 1000]>,
     conns: Vec<Conn>,
     flights: Flights,
+    /// TLS; `None` for plain text.
+    channels: Option<Channels>,
     framer: Framer,
     record: Record,
     interval: Interval,
@@ -195,6 +212,10 @@ impl Worker {
         let mut worker = Self {
             conns: (0..job.connections).map(|_| Conn::new()).collect(),
             flights: Flights::new(job.connections, job.pipeline, scheduled || job.logs_requests),
+            channels: job
+                .security
+                .as_ref()
+                .map(|security| Channels::new(security, job.connections)),
             framer: Framer::new(job.image.is_head(), needle.as_deref()),
             record: Record::new(job.timeline.phases().len(), scheduled),
             interval: Interval::new(0),
@@ -302,10 +323,20 @@ impl Worker {
             self.next_action = 0;
             return None;
         };
+        if let Action::Close(conn) = action
+            && self.leaves_channel(conn)
+        {
+            self.handed_over += 1;
+            return Some(Action::Transmit { conn, count: 0, first: 0 });
+        }
         self.next_action += 1;
-        if let Action::Send { conn, count, first, .. } = action {
-            let position = self.handed_over;
-            self.leaving = Some(Unstamped { index: conn.index, first, count, position });
+        match action {
+            Action::Send { conn, count, first, .. }
+            | Action::Transmit { conn, count: count @ 1.., first } => {
+                let position = self.handed_over;
+                self.leaving = Some(Unstamped { index: conn.index, first, count, position });
+            }
+            _ => {}
         }
         self.handed_over += 1;
         Some(action)
@@ -336,8 +367,13 @@ impl Worker {
     pub fn on_event(&mut self, now: Nanos, event: Event<'_>) {
         match event {
             Event::Received(id, bytes) => {
-                if self.is_current(id) {
+                if !self.is_current(id) {
+                    return;
+                }
+                if self.channels.is_none() {
                     self.received(now, id.index, bytes);
+                } else {
+                    self.unseal(now, id, bytes);
                 }
             }
             event => self.on_rare_event(now, event),
@@ -411,7 +447,9 @@ impl Worker {
         for conn in &self.conns {
             connections.opened += u64::from(conn.was_open);
             connections.used += u64::from(conn.responses > 0);
-            connections.unfinished += u64::from(matches!(conn.state, State::Connecting { .. }));
+            let unfinished =
+                matches!(conn.state, State::Connecting { .. } | State::Securing { .. });
+            connections.unfinished += u64::from(unfinished);
             connections.responses.push(conn.responses);
         }
         self.record.interim_responses = self.framer.interim_responses();
@@ -436,5 +474,7 @@ impl Worker {
 
 #[cfg(test)]
 mod open_tests;
+#[cfg(test)]
+mod secure_tests;
 #[cfg(test)]
 mod tests;

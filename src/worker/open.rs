@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Action, Job, Stage, Worker};
+use super::{Job, Stage, Worker};
 use crate::conn::{ConnId, Detail, State};
 use crate::plan::OnOverload;
 use crate::record::{Fate, RequestRow, ServerStamps};
@@ -360,7 +360,7 @@ impl Worker {
             let phase = self.phase_at(now);
             self.record.phase_mut(phase).sent_in_window += 1;
         }
-        self.actions.push(Action::Send { conn: id, count: 1, first, confirm });
+        self.push_send(id, 1, first);
         self.sweep_by(intended.plus(self.job.timeouts.request_ns));
         self.room_changed(now);
         self.offer_again(now, index);

@@ -60,7 +60,7 @@ impl Worker {
         if self.job.logs_requests {
             self.number_flights(index, first, count, phase);
         }
-        self.actions.push(Action::Send { conn: id, count, first, confirm });
+        self.push_send(id, count, first);
     }
 
     #[inline]

@@ -28,6 +28,7 @@ pub(super) fn job() -> Job {
             give_up_ns: SECOND,
         },
         expect: Expect::default(),
+        security: None,
         may_discard: true,
         seed: 1,
         worker: 0,
@@ -40,12 +41,12 @@ pub(super) fn job() -> Job {
 }
 
 /// A job whose warm-up is that of its timeline, too.
-fn warmed_up(warmup_ns: u64, job: Job) -> Job {
+pub(super) fn warmed_up(warmup_ns: u64, job: Job) -> Job {
     let length_ns = job.duration_ns.unwrap_or(u64::MAX);
     Job { warmup_ns, timeline: Timeline::plain(warmup_ns, length_ns), ..job }
 }
 
-fn piped(depth: u32) -> Job {
+pub(super) fn piped(depth: u32) -> Job {
     Job {
         image: RequestImage::new(b"GET / HTTP/1.1\r\n\r\n", depth, false),
         pipeline: depth,
@@ -53,7 +54,7 @@ fn piped(depth: u32) -> Job {
     }
 }
 
-fn counted(requests: u64) -> Job {
+pub(super) fn counted(requests: u64) -> Job {
     Job { requests: Some(requests), duration_ns: None, ..job() }
 }
 
@@ -64,6 +65,7 @@ pub(super) fn server() -> Server {
         deeds: vec![(Deed::Answer, 1)],
         refused_percent: 0,
         piece_bytes: 1 << 20,
+        mirror: None,
         seed: 7,
         client_stops: None,
         user_stops: None,

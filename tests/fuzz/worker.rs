@@ -111,6 +111,7 @@ fn job(shape: u8, size: u8, [pace, timing]: [u8; 2]) -> Job {
             give_up_ns: SECOND,
         },
         expect: Expect::default(),
+        security: None,
         may_discard: shape & 8 == 8,
         seed: u64::from(timing) + 1,
         worker: 0,
@@ -175,6 +176,7 @@ impl Engine {
                 }
                 self.sent += u64::from(count);
             }
+            Action::Transmit { .. } => unreachable!("nothing is encrypted here"),
             Action::Receive { conn, receiving } => {
                 let peer = self.peer(conn);
                 assert!(peer.open && peer.discarding.is_none());

@@ -33,6 +33,7 @@ fn plan() -> Plan {
         address: "127.0.0.1:8080".parse().unwrap(),
         same_host: true,
         method: "GET".to_owned(),
+        security: None,
         request: RequestImage::new(b"GET /bytes/100?x=1 HTTP/1.1\r\nHost: h\r\n\r\n", 1, false),
         load: Load {
             connections: 64,

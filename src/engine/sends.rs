@@ -1,0 +1,126 @@
+//! What a worker on a ring sends: requests from where they were serialised, and what was encrypted for one connection.
+
+use io_uring::opcode;
+use io_uring::squeue::Flags;
+
+use super::ring::{Operation, token};
+use super::uring::{Engine, fail};
+use crate::conn::ConnId;
+use crate::failure::Phase;
+use crate::time::Nanos;
+use crate::worker::{Event, Worker};
+
+impl Engine<'_> {
+    pub(super) fn send(&mut self, id: ConnId, count: u32, confirm: bool, worker: &mut Worker) {
+        let length = u32::try_from(worker.image().batch(count).len()).unwrap_or(u32::MAX);
+        let slot = &mut self.slots[id.index as usize];
+        if confirm {
+            slot.send = (length, length);
+            slot.busy = true;
+        }
+        self.send_bytes(id, 0, length, confirm, worker);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a send is where and how much of what")]
+    fn send_bytes(
+        &mut self,
+        id: ConnId,
+        from: u32,
+        length: u32,
+        confirm: bool,
+        worker: &mut Worker,
+    ) {
+        let Some(descriptor) = self.descriptor(id) else {
+            return;
+        };
+        let copies = worker.image().batch(worker.image().most());
+        let bytes = &copies[from as usize..from as usize + length as usize];
+        let entry = opcode::Send::new(descriptor, bytes.as_ptr(), length)
+            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            .build()
+            .user_data(token(Operation::Send, id));
+        // A failed or short send completes in any case; only the news of success can be done without.
+        let entry = if confirm { entry } else { entry.flags(Flags::SKIP_SUCCESS) };
+        self.push(&entry, worker);
+    }
+
+    /// Sends what the worker has encrypted; it is kept where it lies until the kernel is done with it.
+    pub(super) fn transmit(&mut self, id: ConnId, worker: &mut Worker, now: Nanos) {
+        let bytes = worker.sealed(id);
+        let slot = &mut self.slots[id.index as usize];
+        let open = slot.generation == id.generation && slot.socket.is_some();
+        if !open || bytes.is_empty() {
+            worker.reuse(bytes);
+            worker.on_event(now, Event::Transmitted(id));
+            return;
+        }
+        debug_assert!(slot.transmission.is_empty(), "one transmission at a time");
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        slot.transmission = bytes;
+        slot.send = (length, length);
+        slot.busy = true;
+        self.transmit_from(id, 0, worker);
+    }
+
+    fn transmit_from(&mut self, id: ConnId, from: usize, worker: &mut Worker) {
+        let Some(descriptor) = self.descriptor(id) else {
+            return;
+        };
+        let bytes = &self.slots[id.index as usize].transmission[from..];
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let entry = opcode::Send::new(descriptor, bytes.as_ptr(), length)
+            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            .build()
+            .user_data(token(Operation::Transmit, id));
+        self.push(&entry, worker);
+    }
+
+    pub(super) fn transmitted(&mut self, id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
+        let slot = &mut self.slots[id.index as usize];
+        if slot.generation != id.generation || slot.socket.is_none() {
+            // The connection was closed meanwhile, and the kernel was not done with it until now.
+            if let Some(place) = self.retired.iter().position(|(retired, _)| *retired == id) {
+                worker.reuse(self.retired.swap_remove(place).1);
+            }
+            return;
+        }
+        let Ok(sent) = u32::try_from(result) else {
+            fail(Phase::Send, id, result, worker, now);
+            return;
+        };
+        slot.send.1 = slot.send.1.saturating_sub(sent);
+        if slot.send.1 > 0 && sent > 0 {
+            let from = slot.transmission.len() - slot.send.1 as usize;
+            self.transmit_from(id, from, worker);
+            return;
+        }
+        slot.send = (0, 0);
+        worker.reuse(std::mem::take(&mut slot.transmission));
+        worker.on_event(now, Event::Transmitted(id));
+    }
+
+    pub(super) fn sent(&mut self, id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
+        let slot = &mut self.slots[id.index as usize];
+        if slot.generation != id.generation {
+            return;
+        }
+        let Ok(sent) = u32::try_from(result) else {
+            fail(Phase::Send, id, result, worker, now);
+            return;
+        };
+        let (whole, left) = slot.send;
+        if sent >= left {
+            slot.send = (0, 0);
+            if whole > 0 {
+                worker.on_event(now, Event::Sent(id, u64::from(whole)));
+            } else {
+                // Only failures and short sends complete unasked.
+                fail(Phase::Send, id, -libc::EPIPE, worker, now);
+            }
+            return;
+        }
+        let left = left - sent;
+        slot.send = (whole, left);
+        self.send_bytes(id, whole - left, left, true, worker);
+    }
+}

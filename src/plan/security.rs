@@ -1,0 +1,84 @@
+//! TLS as the flags ask for it: files read, authorities looked up, contradictions refused.
+
+use std::fs;
+use std::path::Path;
+
+use crate::cli::{RunArgs, TlsArg};
+use crate::target::Target;
+use crate::tls::{Identity, Options, ResumptionShare, Security, Trust, Version};
+
+/// What the bytes of a run against `target` are wrapped in.
+///
+/// # Errors
+/// The flag that cannot be obeyed, and the remedy.
+pub(super) fn security(args: &RunArgs, target: &Target) -> Result<Option<Security>, String> {
+    if !target.secure {
+        return match needless(args) {
+            Some(flag) => Err(format!("{flag} is about TLS; use an https:// URL with it")),
+            None => Ok(None),
+        };
+    }
+    let trust = match &args.cacert {
+        _ if args.insecure => Trust::Anybody,
+        Some(path) => Trust::Named(read("--cacert", path)?),
+        None => authorities(),
+    };
+    let identity = match (&args.cert, &args.key) {
+        (Some(cert), Some(key)) => {
+            Some(Identity { certificates: read("--cert", cert)?, key: read("--key", key)? })
+        }
+        _ => None,
+    };
+    let share = if args.no_resumption { 0 } else { args.resumption.unwrap_or(100) };
+    let options = Options {
+        name: args.sni.clone().unwrap_or_else(|| target.host.clone()),
+        trust,
+        identity,
+        version: args.tls.map(|version| match version {
+            TlsArg::Tls12 => Version::Tls12,
+            TlsArg::Tls13 => Version::Tls13,
+        }),
+        ciphers: words(args.ciphers.as_deref()),
+        groups: words(args.groups.as_deref()),
+        resumption: ResumptionShare(share),
+    };
+    options.build().map(Some).map_err(|why| match args.sni {
+        None if why.starts_with("--sni") => format!("URL '{target}': {}", &why["--sni: ".len()..]),
+        _ => why,
+    })
+}
+
+/// The first flag that is about TLS.
+fn needless(args: &RunArgs) -> Option<&'static str> {
+    let given = [
+        (args.insecure, "-k"),
+        (args.cacert.is_some(), "--cacert"),
+        (args.cert.is_some(), "--cert"),
+        (args.sni.is_some(), "--sni"),
+        (args.tls.is_some(), "--tls"),
+        (args.ciphers.is_some(), "--ciphers"),
+        (args.groups.is_some(), "--groups"),
+        (args.resumption.is_some(), "--resumption"),
+        (args.no_resumption, "--no-resumption"),
+    ];
+    given.into_iter().find_map(|(given, flag)| given.then_some(flag))
+}
+
+fn read(flag: &str, path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("{flag} {}: {error}", path.display()))
+}
+
+/// Those that this machine trusts; Mozilla's where it has none, as in a container from scratch.
+fn authorities() -> Trust {
+    let mine = rustls_native_certs::load_native_certs().certs;
+    if mine.is_empty() {
+        return Trust::Bundled;
+    }
+    Trust::Issuers(mine.iter().map(|issuer| issuer.as_ref().to_vec()).collect())
+}
+
+/// The words of a list.
+fn words(list: Option<&str>) -> Vec<String> {
+    let words = list.unwrap_or_default().split([',', ':']).map(str::trim);
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
