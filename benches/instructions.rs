@@ -56,6 +56,7 @@ impl Running {
                 give_up_ns: timeout_ns,
             },
             expect: Expect::default(),
+            tunnel: None,
             security: None,
             may_discard: true,
             seed: 1,

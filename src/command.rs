@@ -323,10 +323,14 @@ fn unreachable_target(plan: &Plan, summary: &Summary) -> Refusal {
         return Refusal::target(format!("{}: no connection could be opened", plan.target));
     };
     let kind = row.failure.kind;
+    let sample = match &row.sample[..] {
+        [] => String::new(),
+        sample => format!(", '{}'", report::format::escape(sample)),
+    };
     Refusal::target(format!(
-        "{}: no connection to {} in {:.1} s ({}, {} attempts); {} -d and --give-up set how long to try",
+        "{}: no connection to {} in {:.1} s ({}, {} attempts{sample}); {}; -d and --give-up set how long to try",
         plan.target,
-        plan.address,
+        plan.route,
         seconds(plan.timeouts.give_up_ns.min(plan.load.duration_ns.unwrap_or(u64::MAX))),
         kind.name(),
         summary.record.connections.failed,

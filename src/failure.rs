@@ -132,6 +132,8 @@ kinds! {
         "compare --tls, --ciphers and --groups with the server's settings";
     Other, "other", "An operating system error without a name of its own here.",
         "see the errno";
+    ProxyRefused, "proxy_refused", "The proxy did not open a tunnel to the target.",
+        "see the sample; --proxy http://USER:PASSWORD@HOST:PORT says who asks";
     Refused, "refused", "Nothing listens there.",
         "is the server running on that address and port?";
     Reset, "reset", "The peer reset the connection.",

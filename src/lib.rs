@@ -84,6 +84,7 @@
 //!   should take by the law, worked out from its intended time alone.
 
 pub mod analysis;
+pub mod base64;
 pub mod calibrate;
 pub mod calibration;
 pub mod cgroup;

@@ -97,6 +97,41 @@ pub fn reset_on_close(socket: i32) {
     };
 }
 
+/// The errno that a socket holds from what happened to it, or 0; asking takes it away.
+#[must_use]
+pub fn socket_error(socket: i32) -> i32 {
+    let mut errno: libc::c_int = 0;
+    let mut length = u32::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+    // SAFETY: `errno` is a valid int of the given length, and `length` a valid one, for the whole call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket,
+            libc::SOL_SOCKET,
+            libc::SO_ERROR,
+            (&raw mut errno).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { errno } else { libc::EBADF }
+}
+
+/// Lets the binding of a socket to an address leave its port open until it is connected, so that connections to different
+/// places may share ports. Where the kernel does not know of that, the port is chosen at once.
+pub fn bind_without_port(socket: i32) {
+    let on: libc::c_int = 1;
+    let length = u32::try_from(size_of::<libc::c_int>()).unwrap_or(0);
+    // SAFETY: `on` is a valid int of the given length for the whole call; a wrong descriptor is refused.
+    unsafe {
+        libc::setsockopt(
+            socket,
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            length,
+        )
+    };
+}
+
 /// Cores that this machine has switched on, whether or not this process may use them.
 #[must_use]
 pub fn cores_online() -> usize {

@@ -77,6 +77,24 @@ pub fn parse_count(text: &str) -> Result<u64, String> {
     Ok(count)
 }
 
+/// Reads a number of bytes: digits, with k, M or G for powers of 1024.
+///
+/// # Errors
+/// What is wrong with it and how it should look.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 10),
+        Some(b'M') => (&text[..text.len() - 1], 20),
+        Some(b'G') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u64>());
+    match number {
+        Some(Ok(number)) if number <= u64::MAX >> shift => Ok(number << shift),
+        _ => Err(format!("'{text}' is no number of bytes; use digits, with k, M or G, like 64k")),
+    }
+}
+
 /// Reads a list of cores: `0,2-5`.
 ///
 /// # Errors

@@ -82,6 +82,7 @@ fn simulated(deed: sim::Deed, requests: u64) -> Vec<u64> {
             give_up_ns: 10_000 * MILLISECOND,
         },
         expect: Expect::default(),
+        tunnel: None,
         security: None,
         may_discard: true,
         seed: 1,

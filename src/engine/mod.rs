@@ -5,6 +5,7 @@
 //! watches can slow it down.
 
 mod bufring;
+mod closing;
 mod idle;
 mod meter;
 pub mod mirror;
@@ -13,14 +14,14 @@ pub mod portable;
 pub mod ring;
 mod sends;
 pub mod sim;
+pub mod sockets;
 pub mod uring;
 mod wait;
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, SyncSender};
 
-use crate::plan::Idle;
+use crate::plan::{Idle, Route};
 use crate::record::{Interval, RequestRow};
 use crate::time::Nanos;
 use crate::worker::Worker;
@@ -145,9 +146,11 @@ const STOP_DRAIN_NS: u64 = 1_000_000_000;
 
 /// What a loop needs to know beside the worker's job.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where to connect.
-    pub address: SocketAddr,
+pub struct Settings<'a> {
+    /// Where to connect, and how.
+    pub route: &'a Route,
+    /// Number of the worker's first connection among those of all workers.
+    pub first_connection: u64,
     /// How to wait.
     pub idle: Idle,
     /// Workers that spin leave other cores to a target on this host.

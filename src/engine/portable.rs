@@ -11,6 +11,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -21,12 +22,15 @@ use monoio::io::{AsyncReadRent, AsyncWriteRent, OwnedReadHalf, OwnedWriteHalf, S
 use monoio::net::TcpStream;
 use monoio::{LegacyDriver, RuntimeBuilder};
 
+use super::closing::{Closing, Role, unless_closed};
 use super::meter::Meter;
 use super::patience::Patience;
+use super::sockets::Sockets;
 use super::{LONGEST_SLEEP_NS, Link, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported};
 use crate::conn::ConnId;
 use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record, Turns};
+use crate::sys;
 use crate::time::{Nanos, monotonic};
 use crate::worker::{Action, Event, Job, Span, Worker};
 
@@ -42,7 +46,11 @@ const MOST_BUFFER_BYTES: usize = 64 * 1024;
 ///
 /// # Errors
 /// Why an event loop cannot be had.
-pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Span), Unsupported> {
+pub fn run(
+    job: Job,
+    settings: &Settings<'_>,
+    link: &Link<'_>,
+) -> Result<(Record, Span), Unsupported> {
     // Nothing consumes bytes inside the kernel here.
     let job = Job { may_discard: false, ..job };
     let paced = job.open.is_some();
@@ -57,7 +65,7 @@ pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Sp
         copies,
         length,
         paced,
-        address: settings.address,
+        sockets: Sockets::new(settings.route, settings.first_connection),
         expected: Cell::new(monotonic()),
         carried_ns: Cell::new(0),
         measuring: Cell::new(false),
@@ -85,7 +93,7 @@ struct Engine {
     length: usize,
     /// Requests come by a schedule.
     paced: bool,
-    address: std::net::SocketAddr,
+    sockets: Sockets,
     /// When the clock wanted to look again: whatever is seen later is seen late.
     expected: Cell<Nanos>,
     /// How late the clock itself came, which whatever is seen in its turn has waited for, in nanoseconds.
@@ -132,50 +140,6 @@ impl Told {
             Self::Transmitted => Some(Event::Transmitted(id)),
         }
     }
-}
-
-/// The two tasks that a connection may have.
-#[derive(Clone, Copy)]
-enum Role {
-    Reader,
-    Writer,
-}
-
-/// Tells the tasks of a connection that it is closed.
-#[derive(Default)]
-struct Closing {
-    closed: Cell<bool>,
-    wakers: RefCell<[Option<Waker>; 2]>,
-}
-
-impl Closing {
-    fn close(&self) {
-        self.closed.set(true);
-        for waker in self.wakers.take().into_iter().flatten() {
-            waker.wake();
-        }
-    }
-
-    fn remember(&self, role: Role, waker: &Waker) {
-        let place = &mut self.wakers.borrow_mut()[role as usize];
-        if !place.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *place = Some(waker.clone());
-        }
-    }
-}
-
-/// Carries on `task` until it ends or its connection is closed; then everything that it holds is dropped.
-async fn unless_closed(closing: Rc<Closing>, role: Role, task: impl Future<Output = ()>) {
-    let mut task = pin!(task);
-    poll_fn(|context| {
-        if closing.closed.get() {
-            return Poll::Ready(());
-        }
-        closing.remember(role, context.waker());
-        let done = task.as_mut().poll(context);
-        if closing.closed.get() { Poll::Ready(()) } else { done }
-    })
-    .await;
 }
 
 /// The loop: waits, tells the worker the time, and ends when it is finished.
@@ -377,11 +341,27 @@ impl Engine {
         }
     }
 
+    /// A connected socket. A Unix socket, too, is read and written as any stream.
+    async fn open(&self, index: u32) -> io::Result<TcpStream> {
+        let (socket, address) = self.sockets.open(index)?;
+        match socket.connect(address) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+            _ => {}
+        }
+        // A second descriptor, only for those that need more than to be read and written.
+        let again = self.sockets.has_beginning().then(|| socket.try_clone()).transpose()?;
+        let stream = TcpStream::from_std(socket.into())?;
+        stream.writable(true).await?;
+        match sys::socket_error(stream.as_raw_fd()) {
+            0 => again.map_or(Ok(()), |again| self.sockets.begin(&again))?,
+            errno => return Err(io::Error::from_raw_os_error(errno)),
+        }
+        Ok(stream)
+    }
+
     /// A connection from its first packet to its last.
     async fn live(engine: Rc<Self>, id: ConnId) {
-        let connected = TcpStream::connect_addr(engine.address).await;
-        let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-        let (mut reader, writer) = match connected {
+        let (mut reader, writer) = match engine.open(id.index).await {
             Ok(stream) => stream.into_split(),
             Err(error) => return Self::tell(&engine, failed(Phase::Connect, id, &error)),
         };

@@ -15,12 +15,12 @@ use std::ptr;
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{CompletionQueue, SubmissionQueue, Submitter, cqueue, opcode};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::bufring::{self, BufferRing};
 use super::idle::Idler;
 use super::meter::Meter;
 use super::ring::{Operation, Slot, build, explain, token, untoken};
+use super::sockets::Sockets;
 use super::{Link, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
@@ -64,7 +64,11 @@ fn buffers_for(connections: u32) -> u16 {
 ///
 /// # Errors
 /// When the ring cannot be set up; nothing was sent then.
-pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Span), Unsupported> {
+pub fn run(
+    job: Job,
+    settings: &Settings<'_>,
+    link: &Link<'_>,
+) -> Result<(Record, Span), Unsupported> {
     let connections = job.connections.max(1);
     let mut ring = build(SUBMISSIONS, completions_for(connections))?;
     let (mut submitter, submissions, completions) = ring.split();
@@ -81,8 +85,7 @@ pub fn run(job: Job, settings: &Settings, link: &Link<'_>) -> Result<(Record, Sp
         rearm: Vec::new(),
         retired: Vec::new(),
         idler: Idler::new(settings.idle, settings.cores_left, job.open.is_some()),
-        address: SockAddr::from(settings.address),
-        domain: Domain::for_address(settings.address),
+        sockets: Sockets::new(settings.route, settings.first_connection),
         tally: ClientTally::default(),
         turns: Turns::default(),
         paced: job.open.is_some(),
@@ -104,8 +107,7 @@ pub(super) struct Engine<'r> {
     /// Transmissions of connections that were closed before the kernel was done with them.
     pub(super) retired: Vec<(ConnId, Vec<u8>)>,
     pub(super) idler: Idler,
-    pub(super) address: SockAddr,
-    pub(super) domain: Domain,
+    pub(super) sockets: Sockets,
     pub(super) tally: ClientTally,
     pub(super) turns: Turns,
     /// Requests come by a schedule.
@@ -239,11 +241,8 @@ impl Engine<'_> {
     }
 
     fn connect(&mut self, id: ConnId, worker: &mut Worker, now: Nanos) {
-        let socket =
-            Socket::new(self.domain, Type::STREAM.nonblocking().cloexec(), Some(Protocol::TCP))
-                .and_then(|socket| socket.set_tcp_nodelay(true).map(|()| socket));
-        let socket = match socket {
-            Ok(socket) => socket,
+        let (socket, address) = match self.sockets.open(id.index) {
+            Ok(opened) => opened,
             Err(error) => {
                 let failure =
                     Failure::from_errno(Phase::Connect, error.raw_os_error().unwrap_or(0));
@@ -253,8 +252,9 @@ impl Engine<'_> {
         };
         let entry = opcode::Connect::new(
             Fd(socket.as_raw_fd()),
-            self.address.as_ptr().cast(),
-            self.address.len(),
+            // It lies in `sockets`, which outlives the ring's operations.
+            address.as_ptr().cast(),
+            address.len(),
         )
         .build()
         .user_data(token(Operation::Connect, id));
@@ -351,7 +351,7 @@ impl Engine<'_> {
                     self.settle(id);
                     discarded(id, result, worker, now);
                 }
-                Operation::Connect if result == 0 => worker.on_event(now, Event::Connected(id)),
+                Operation::Connect if result == 0 => self.connected(id, worker, now),
                 Operation::Connect => fail(Phase::Connect, id, result, worker, now),
                 Operation::Transmit => self.transmitted(id, result, worker, now),
                 Operation::Silent => {}
@@ -359,6 +359,17 @@ impl Engine<'_> {
         }
         self.completions.sync();
         self.buffers.publish();
+    }
+
+    fn connected(&self, id: ConnId, worker: &mut Worker, now: Nanos) {
+        let slot = &self.slots[id.index as usize];
+        let socket = slot.socket.as_ref().filter(|_| slot.generation == id.generation);
+        match socket.map_or(Ok(()), |socket| self.sockets.begin(socket)) {
+            Ok(()) => worker.on_event(now, Event::Connected(id)),
+            Err(error) => {
+                fail(Phase::Connect, id, -error.raw_os_error().unwrap_or(0), worker, now);
+            }
+        }
     }
 
     #[inline]

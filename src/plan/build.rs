@@ -2,14 +2,13 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::message::Message;
 use super::pacing::{self, Pacing};
+use super::proxy::Proxy;
 use super::security::security;
-use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Timeouts, cores};
+use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts, cores};
 use crate::analysis::slo;
 use crate::calibration::cache;
 use crate::cli::{EngineArg, IdleArg, RunArgs, WarmupArg};
@@ -47,12 +46,15 @@ impl Plan {
         stages: Option<Vec<Stage>>,
     ) -> Result<Self, Refusal> {
         let target = Target::parse(url).map_err(Refusal::usage)?;
-        let security = security(args, &target).map_err(Refusal::usage)?;
+        let security = security(&args.tls, &target).map_err(Refusal::usage)?;
         let load = load(args, stages).map_err(Refusal::usage)?;
         let timeouts = timeouts(args).map_err(Refusal::usage)?;
         let expect =
             Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
+        let proxy = args.network.proxy.as_deref().map(Proxy::parse).transpose();
+        let proxy = proxy.map_err(Refusal::usage)?;
         let message = Message {
+            proxy: proxy.as_ref().filter(|_| !target.secure),
             method: args.method.as_deref(),
             headers: &args.headers,
             body: args.body.as_deref(),
@@ -68,16 +70,19 @@ impl Plan {
         let slo = args.slo.as_deref().map(slo::parse).transpose().map_err(Refusal::usage)?;
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
         let output = output(args)?;
-        let address = resolve(&target)?;
-        let same_host = cores::is_this_host(address.ip());
+        let route = Route::find(&target, &args.network, proxy.as_ref())?;
+        let same_host = route.is_local();
+        let tunnel = proxy.filter(|_| target.secure);
+        let tunnel = tunnel.map(|proxy| proxy.connect_request(&target).into());
         let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice());
         let (cores, threads_reason) =
             cores::choose(args.threads, listed, most_threads(&load), same_host)
                 .map_err(Refusal::usage)?;
         Ok(Self {
             target,
-            address,
+            route,
             same_host,
+            tunnel,
             security,
             request,
             method,
@@ -269,32 +274,6 @@ fn output(args: &RunArgs) -> Result<Output, Refusal> {
     };
     output.check_contradictions().map_err(Refusal::usage)?;
     Ok(output)
-}
-
-/// Looks the host up once. Where it has several addresses, the first that accepts a connection is taken, as people
-/// expect of `localhost`; where none does, the first.
-fn resolve(target: &Target) -> Result<SocketAddr, Refusal> {
-    const PROBE: Duration = Duration::from_secs(1);
-    let addresses: Vec<SocketAddr> = (target.host.as_str(), target.port)
-        .to_socket_addrs()
-        .map_err(|error| {
-            Refusal::target(format!(
-                "URL '{target}': host '{}' does not resolve ({error}); check its spelling",
-                target.host
-            ))
-        })?
-        .collect();
-    let Some(&first) = addresses.first() else {
-        return Err(Refusal::target(format!(
-            "URL '{target}': host '{}' has no address",
-            target.host
-        )));
-    };
-    if addresses.len() == 1 {
-        return Ok(first);
-    }
-    let accepts = |address: &&SocketAddr| TcpStream::connect_timeout(address, PROBE).is_ok();
-    Ok(addresses.iter().find(accepts).copied().unwrap_or(first))
 }
 
 /// The standard library seeds its hash maps from the operating system.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use super::proxy::Proxy;
 use crate::request::RequestImage;
 use crate::target::Target;
 
@@ -18,6 +19,8 @@ pub(super) struct Message<'a> {
     pub body: Option<&'a str>,
     /// `--raw`.
     pub raw: Option<&'a Path>,
+    /// The proxy that is asked, in absolute form.
+    pub proxy: Option<&'a Proxy>,
     /// Ask the server to close after the response.
     pub close: bool,
     /// Copies to prepare.
@@ -63,7 +66,9 @@ impl Message<'_> {
     }
 
     fn head(&self, target: &Target, method: &str, body: Option<&[u8]>) -> Result<String, String> {
-        let mut head = format!("{method} {} HTTP/1.1\r\n", target.path);
+        let absolute = self.proxy.map(|_| format!("http://{}", target.authority));
+        let absolute = absolute.unwrap_or_default();
+        let mut head = format!("{method} {absolute}{} HTTP/1.1\r\n", target.path);
         let mut given = Vec::new();
         for header in self.headers {
             given.push(check_header(header)?);
@@ -77,6 +82,9 @@ impl Message<'_> {
         add("Host", &target.authority);
         add("User-Agent", concat!("maxq/", env!("CARGO_PKG_VERSION")));
         add("Accept", "*/*");
+        if let Some(value) = self.proxy.and_then(|proxy| proxy.authorization.as_deref()) {
+            add("Proxy-Authorization", value);
+        }
         if let Some(body) = body {
             add("Content-Type", "application/octet-stream");
             if !has("Transfer-Encoding") {
@@ -153,12 +161,19 @@ fn read_input(path: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Message, Target};
+    use super::{Message, Proxy, Target};
     use std::io::Write;
     use std::path::Path;
 
-    const PLAIN: Message<'_> =
-        Message { method: None, headers: &[], body: None, raw: None, close: false, pipeline: 1 };
+    const PLAIN: Message<'_> = Message {
+        method: None,
+        headers: &[],
+        body: None,
+        raw: None,
+        proxy: None,
+        close: false,
+        pipeline: 1,
+    };
 
     fn serialise(message: &Message<'_>) -> Result<String, String> {
         let target = Target::parse("http://example.test:81/a?b").unwrap();
@@ -172,6 +187,14 @@ mod tests {
         let request = serialise(&PLAIN).unwrap();
         assert!(request.starts_with("GET /a?b HTTP/1.1\r\nHost: example.test:81\r\n"), "{request}");
         assert!(request.ends_with("\r\n\r\n") && !request.contains("Content-Length"), "{request}");
+    }
+
+    #[test]
+    fn a_proxy_is_asked_in_absolute_form() {
+        let proxy = Proxy::parse("u:p@proxy.test").unwrap();
+        let request = serialise(&Message { proxy: Some(&proxy), ..PLAIN }).unwrap();
+        assert!(request.starts_with("GET http://example.test:81/a?b HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("\r\nProxy-Authorization: Basic dTpw\r\n"), "{request}");
     }
 
     #[test]

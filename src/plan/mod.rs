@@ -8,9 +8,11 @@ pub mod expect;
 mod message;
 mod output;
 pub mod pacing;
+mod proxy;
+pub mod route;
 mod security;
+mod sources;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::analysis::slo::Clause;
@@ -22,16 +24,19 @@ use crate::tls::Security;
 pub use expect::Expect;
 pub use output::Output;
 pub use pacing::{OnOverload, Pacing};
+pub use route::{Endpoint, ProxyProtocol, Route, SocketOptions};
 
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What the user asked for.
     pub target: Target,
-    /// Where the bytes go.
-    pub address: SocketAddr,
-    /// Whether `address` is this host, so that target and client share its cores.
+    /// Where the bytes go, and how.
+    pub route: Route,
+    /// Whether that is this host, so that target and client share its cores.
     pub same_host: bool,
+    /// What asks the proxy for a tunnel to the target, where there must be one.
+    pub tunnel: Option<Arc<[u8]>>,
     /// What the bytes are wrapped in; `None` for `http://`.
     pub security: Option<Security>,
     /// The bytes of the request.
@@ -152,8 +157,9 @@ impl Plan {
     #[must_use]
     pub fn hash(&self) -> String {
         let canonical = format!(
-            "{} {:?} {:?} {:?} {}{}",
+            "{} {:?} {:?} {:?} {:?} {}{}",
             self.target,
+            (&self.route.options, self.route.proxy_protocol, self.tunnel.is_some()),
             self.load,
             self.timeouts,
             self.expect,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::cli::{RunArgs, TlsArg};
+use crate::cli::{TlsArgs, TlsVersionArg};
 use crate::target::Target;
 use crate::tls::{Identity, Options, ResumptionShare, Security, Trust, Version};
 
@@ -11,7 +11,7 @@ use crate::tls::{Identity, Options, ResumptionShare, Security, Trust, Version};
 ///
 /// # Errors
 /// The flag that cannot be obeyed, and the remedy.
-pub(super) fn security(args: &RunArgs, target: &Target) -> Result<Option<Security>, String> {
+pub(super) fn security(args: &TlsArgs, target: &Target) -> Result<Option<Security>, String> {
     if !target.secure {
         return match needless(args) {
             Some(flag) => Err(format!("{flag} is about TLS; use an https:// URL with it")),
@@ -35,8 +35,8 @@ pub(super) fn security(args: &RunArgs, target: &Target) -> Result<Option<Securit
         trust,
         identity,
         version: args.tls.map(|version| match version {
-            TlsArg::Tls12 => Version::Tls12,
-            TlsArg::Tls13 => Version::Tls13,
+            TlsVersionArg::Tls12 => Version::Tls12,
+            TlsVersionArg::Tls13 => Version::Tls13,
         }),
         ciphers: words(args.ciphers.as_deref()),
         groups: words(args.groups.as_deref()),
@@ -49,7 +49,7 @@ pub(super) fn security(args: &RunArgs, target: &Target) -> Result<Option<Securit
 }
 
 /// The first flag that is about TLS.
-fn needless(args: &RunArgs) -> Option<&'static str> {
+fn needless(args: &TlsArgs) -> Option<&'static str> {
     let given = [
         (args.insecure, "-k"),
         (args.cacert.is_some(), "--cacert"),

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::base64;
 use crate::failure::errno_name;
 use crate::plan::Plan;
 use crate::pressure::Pressure;
 use crate::record::{Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
-use crate::report::{base64, format, tls};
+use crate::report::{format, tls};
 use crate::summary::{
     Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Spread, Summary,
     spin_share, work_share,
@@ -105,7 +106,9 @@ fn plan_of(plan: &Plan) -> Value {
     json!({
         "hash": plan.hash(),
         "url": plan.target.to_string(),
-        "address": plan.address.to_string(),
+        "address": plan.route.endpoints.first().map(ToString::to_string),
+        "addresses": plan.route.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "sources": plan.route.sources.len(),
         "same_host": plan.same_host,
         "method": plan.method,
         "mode": if pacing.is_some() { "open" } else { "closed" },

@@ -4,7 +4,6 @@
 //! the caller's business. Nothing here computes more than a presentation needs: figures come from [`crate::summary`].
 //! The names in the JSON documents are stable, and `run.schema.json` is held to them by tests.
 
-mod base64;
 mod calibration;
 pub mod format;
 mod hgrm;

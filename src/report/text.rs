@@ -64,7 +64,7 @@ fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
     let version = env!("CARGO_PKG_VERSION");
     page.head(&format!("maxq {version}: {} {}", plan.method, plan.target));
     let same_host = if plan.same_host { " on this host" } else { "" };
-    page.fact("Target", &format!("{}{same_host}", plan.address));
+    page.fact("Target", &format!("{}{same_host}", plan.route));
     tls::agreement(page, plan, summary);
     let idle = plan.idle.name();
     page.fact(

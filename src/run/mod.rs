@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::engine::{Control, Gauges, Link, Settings, Stop, Unsupported, portable, uring};
+use crate::engine::{Control, Gauges, Link, Settings, Stop, Unsupported, portable, sockets, uring};
 use crate::exit::Refusal;
 use crate::plan::{EngineChoice, Plan};
 use crate::pressure::Sample;
@@ -96,6 +96,7 @@ pub fn run(
 ) -> Result<Summary, Refusal> {
     let connections = u64::from(plan.load.connections);
     check_descriptors(connections + 2 * plan.threads() as u64, connections)?;
+    sockets::try_out(&plan.route).map_err(Refusal::environment)?;
     let engine = choose(plan)?;
     if let Some(cause) = engine.instead_because() {
         watch(Progress::Fallback(cause));
@@ -200,8 +201,9 @@ fn work(
     let cores_left = !plan.same_host || plan.threads() < sys::cores_online();
     let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: core });
     sys::sharpen_timers();
-    let settings = Settings { address: plan.address, idle: plan.idle, cores_left };
     let job = Job::of(plan, index);
+    let first_connection = Job::first_connection(plan, index);
+    let settings = Settings { route: &plan.route, first_connection, idle: plan.idle, cores_left };
     let ended = match (pinned, on_epoll) {
         (true, false) => uring::run(job, &settings, link),
         (true, true) => portable::run(job, &settings, link),

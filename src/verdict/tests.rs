@@ -6,7 +6,9 @@ use super::{Code, Evidence, Level, Verdict, judge};
 use crate::analysis::series::Slice;
 use crate::calibration::Calibration;
 use crate::failure::{Failure, Phase as FailurePhase};
-use crate::plan::{EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Timeouts};
+use crate::plan::{
+    EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Route, Timeouts,
+};
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, Completion, Lag, Outcome, Record};
 use crate::request::RequestImage;
@@ -65,7 +67,8 @@ fn plan(open: bool) -> Plan {
     });
     Plan {
         target: Target::parse("http://192.0.2.1/").unwrap(),
-        address: "192.0.2.1:80".parse().unwrap(),
+        route: Route::to("192.0.2.1:80".parse().unwrap()),
+        tunnel: None,
         same_host: false,
         security: None,
         request: RequestImage::new(b"GET / HTTP/1.1\r\n\r\n", 1, false),

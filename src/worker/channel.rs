@@ -3,6 +3,7 @@
 //! A connection has at most one transmission under way; `sending` says so. What is encrypted is encrypted when an engine
 //! takes it, into memory that it gives back once it has been sent, so that idle connections hold none.
 
+use super::tunnel::{Heard, Tunnel};
 use super::{Action, Worker};
 use crate::conn::{ConnId, Receiving, State};
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
@@ -42,6 +43,8 @@ struct Unsealed {
 /// One connection's.
 #[derive(Debug)]
 struct Channel {
+    /// The tunnel that leads to the other end, until it is there.
+    tunnel: Option<Tunnel>,
     session: Session,
     /// A transmission is under way.
     transmitting: bool,
@@ -50,8 +53,15 @@ struct Channel {
 }
 
 impl Channel {
-    fn new(session: Session) -> Self {
-        Self { session, transmitting: false, leaving: false }
+    fn new(session: Session, tunnel: Option<Tunnel>) -> Self {
+        Self { tunnel, session, transmitting: false, leaving: false }
+    }
+
+    fn has_outgoing(&self) -> bool {
+        match &self.tunnel {
+            Some(tunnel) => !tunnel.asked,
+            None => self.session.has_outgoing(),
+        }
     }
 }
 
@@ -76,6 +86,11 @@ impl Worker {
         out.clear();
         let Some(channel) = &mut channels.by_connection[id.index as usize] else { return out };
         channel.transmitting = true;
+        if let Some(tunnel) = &mut channel.tunnel {
+            tunnel.asked = true;
+            out.extend_from_slice(self.job.tunnel.as_deref().unwrap_or_default());
+            return out;
+        }
         let batch = &mut channels.batches[id.index as usize];
         let piece = (batch.to - batch.from).min(PIECE_BYTES);
         let plain = &self.job.image.batch(self.batch.most)[batch.from..batch.from + piece];
@@ -116,13 +131,15 @@ impl Worker {
     pub(super) fn secure(&mut self, now: Nanos, index: u32, since: Nanos) {
         self.conns[index as usize].state = State::Securing { since, from: now };
         let Some(channels) = &mut self.channels else { return };
+        let tunnel = self.job.tunnel.is_some().then(Tunnel::default);
         let greeted = channels.client.begin().and_then(|mut session| {
             session.greet()?;
             Ok(session)
         });
         match greeted {
             Ok(session) => {
-                channels.by_connection[index as usize] = Some(Box::new(Channel::new(session)));
+                channels.by_connection[index as usize] =
+                    Some(Box::new(Channel::new(session, tunnel)));
                 channels.batches[index as usize] = Unsealed::default();
                 self.say_what_there_is(index);
                 self.conns[index as usize].receiving = Receiving::Many;
@@ -139,6 +156,26 @@ impl Worker {
     pub(super) fn unseal(&mut self, now: Nanos, id: ConnId, bytes: &[u8]) {
         let Some(channels) = &mut self.channels else { return };
         let Some(mut channel) = channels.by_connection[id.index as usize].take() else { return };
+        let mut bytes = bytes;
+        if let Some(tunnel) = &mut channel.tunnel {
+            let heard = tunnel.hear(bytes);
+            match heard {
+                Heard::Open(rest) => {
+                    channel.tunnel = None;
+                    bytes = &bytes[bytes.len() - rest..];
+                }
+                Heard::NeedMore | Heard::Refused(_) => {
+                    channels.by_connection[id.index as usize] = Some(channel);
+                    if let Heard::Refused(answer) = heard {
+                        let refused = Failure::new(FailurePhase::Connect, Kind::ProxyRefused);
+                        self.connect_failed(now, id.index, refused, &answer);
+                    }
+                    return;
+                }
+            }
+            self.tunnelled(now, id.index);
+        }
+        let Some(channels) = &mut self.channels else { return };
         let mut scratch = std::mem::take(&mut channels.scratch);
         let heard = channel.session.receive(bytes, &mut scratch, |step| {
             match step {
@@ -173,6 +210,19 @@ impl Worker {
         self.say_what_there_is(id.index);
     }
 
+    /// The other end can be reached: only now the handshake begins.
+    fn tunnelled(&mut self, now: Nanos, index: u32) {
+        if let State::Securing { from, .. } = &mut self.conns[index as usize].state {
+            *from = now;
+        }
+    }
+
+    /// The way through the proxy is not there yet.
+    fn is_tunnelling(&self, index: u32) -> bool {
+        let channel = self.channels.as_ref().and_then(|c| c.by_connection[index as usize].as_ref());
+        channel.is_some_and(|channel| channel.tunnel.is_some())
+    }
+
     fn is_securing(&self, id: ConnId) -> bool {
         self.is_current(id) && matches!(self.conns[id.index as usize].state, State::Securing { .. })
     }
@@ -185,7 +235,7 @@ impl Worker {
         let Some(channels) = &self.channels else { return };
         let Some(channel) = &channels.by_connection[index as usize] else { return };
         let batch = channels.batches[index as usize];
-        if channel.session.has_outgoing() || batch.from < batch.to {
+        if channel.has_outgoing() || batch.from < batch.to {
             let conn = self.id(index);
             self.conns[index as usize].sending = true;
             self.actions.push(Action::Transmit { conn, count: 0, first: 0 });
@@ -232,6 +282,14 @@ impl Worker {
         failure: Failure,
         sample: &[u8],
     ) {
+        if self.is_tunnelling(index) {
+            let failure = match failure.kind {
+                Kind::ClosedInHandshake => Failure::new(FailurePhase::Connect, Kind::ProxyRefused),
+                Kind::HandshakeTimeout => Failure { kind: Kind::ConnectTimeout, ..failure },
+                _ => failure,
+            };
+            return self.connect_failed(now, index, failure, sample);
+        }
         let failure = match failure.phase {
             FailurePhase::Environment | FailurePhase::Timeout => failure,
             _ => Failure { phase: FailurePhase::Tls, ..failure },

@@ -28,6 +28,8 @@ pub struct Job {
     pub timeouts: Timeouts,
     /// Which responses are good.
     pub expect: Expect,
+    /// What asks a proxy for a way to the target, before anything else is said; only for what is wrapped.
+    pub tunnel: Option<Arc<[u8]>>,
     /// What the bytes of requests and responses are wrapped in; `None` for plain text.
     pub security: Option<Security>,
     /// Large bodies may be dropped unseen.
@@ -60,6 +62,14 @@ pub struct OpenJob {
 }
 
 impl Job {
+    /// How many connections the workers before worker `index` have.
+    #[must_use]
+    pub fn first_connection(plan: &Plan, index: usize) -> u64 {
+        let (workers, index) = (plan.threads() as u64, index as u64);
+        let connections = u64::from(plan.load.connections);
+        index * (connections / workers) + index.min(connections % workers)
+    }
+
     /// The share of worker `index`: remainders go to the first workers, nothing is dropped.
     #[must_use]
     pub fn of(plan: &Plan, index: usize) -> Self {
@@ -78,6 +88,7 @@ impl Job {
             requests_per_connection: plan.load.requests_per_connection.unwrap_or(u64::MAX),
             timeouts: plan.timeouts,
             expect: plan.expect.clone(),
+            tunnel: plan.tunnel.clone(),
             security: plan.security.clone(),
             may_discard: !plan.body_check && !plan.expect.reads_body() && plan.security.is_none(),
             seed: plan.seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),

@@ -28,6 +28,7 @@ pub(super) fn job() -> Job {
             give_up_ns: SECOND,
         },
         expect: Expect::default(),
+        tunnel: None,
         security: None,
         may_discard: true,
         seed: 1,

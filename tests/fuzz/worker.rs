@@ -111,6 +111,7 @@ fn job(shape: u8, size: u8, [pace, timing]: [u8; 2]) -> Job {
             give_up_ns: SECOND,
         },
         expect: Expect::default(),
+        tunnel: None,
         security: None,
         may_discard: shape & 8 == 8,
         seed: u64::from(timing) + 1,

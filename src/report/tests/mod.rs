@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::series::Series;
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
-use crate::plan::{EngineChoice, Expect, Idle, Load, Output, Plan, Timeouts};
+use crate::plan::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts};
 use crate::pressure::Pressure;
 use crate::record::latency::HIGHEST_NS;
 use crate::record::{ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record};
@@ -30,7 +30,8 @@ const PLAIN: Style = Style { color: false, columns: 80 };
 fn plan() -> Plan {
     Plan {
         target: Target::parse("http://127.0.0.1:8080/bytes/100?x=1").unwrap(),
-        address: "127.0.0.1:8080".parse().unwrap(),
+        route: Route::to("127.0.0.1:8080".parse().unwrap()),
+        tunnel: None,
         same_host: true,
         method: "GET".to_owned(),
         security: None,

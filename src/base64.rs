@@ -1,9 +1,11 @@
-//! Base64 with padding (RFC 4648 section 4): how a compressed histogram travels in a text document.
+//! Base64 with padding (RFC 4648 section 4): how a compressed histogram travels in a text document, and a password in a
+//! header.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// The base64 text of `bytes`.
-pub(super) fn encode(bytes: &[u8]) -> String {
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
         let mut octets = [0_u8; 4];

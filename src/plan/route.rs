@@ -1,0 +1,417 @@
+//! The way to the target: where connections go, where they come from, how their sockets are set. Names are looked up
+//! here, once.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use super::proxy::Proxy;
+use super::{cores, sources};
+use crate::cli::{AddressesArg, NetworkArgs, ProxyProtocolArg};
+use crate::exit::Refusal;
+use crate::target::Target;
+
+/// Addresses of one host that are used at most.
+const MOST_ADDRESSES: usize = 256;
+
+/// As long as the path of a Unix socket may be.
+const MOST_PATH_BYTES: usize = 107;
+
+/// The way to the target.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Route {
+    /// Where connections go, dealt out in turn; at least one.
+    pub endpoints: Vec<Endpoint>,
+    /// Where they come from, dealt out in turn; empty leaves it to the kernel.
+    pub sources: Vec<IpAddr>,
+    /// The interface that they go over.
+    pub interface: Option<String>,
+    /// What each of them begins with.
+    pub proxy_protocol: Option<ProxyProtocol>,
+    /// How their sockets are set.
+    pub options: SocketOptions,
+    /// What a reader should know of how the endpoints were chosen; may be empty.
+    pub note: String,
+}
+
+/// Where a connection goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Endpoint {
+    /// An address and a port.
+    Inet(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// A version of the PROXY protocol.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ProxyProtocol {
+    /// One line of text.
+    V1,
+    /// Binary.
+    V2,
+}
+
+/// Options of the client's sockets; `None` leaves the kernel's choice.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SocketOptions {
+    /// TCP_CONGESTION.
+    pub congestion: Option<String>,
+    /// SO_BUSY_POLL, in microseconds.
+    pub busy_poll_us: Option<u32>,
+    /// SO_SNDBUF, in bytes.
+    pub send_buffer_bytes: Option<usize>,
+    /// SO_RCVBUF, in bytes.
+    pub receive_buffer_bytes: Option<usize>,
+    /// TCP_QUICKACK.
+    pub quickack: bool,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inet(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display().to_string().escape_debug()),
+        }
+    }
+}
+
+impl fmt::Display for Route {
+    /// The endpoints, as many as fit a line, and what there is to know of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 4;
+        let shown: Vec<String> =
+            self.endpoints.iter().take(SHOWN).map(ToString::to_string).collect();
+        f.write_str(&shown.join(", "))?;
+        if self.endpoints.len() > SHOWN {
+            write!(f, " and {} more", self.endpoints.len() - SHOWN)?;
+        }
+        if self.endpoints.len() > 1 {
+            f.write_str(", dealt out in turn")?;
+        }
+        f.write_str(&self.note)
+    }
+}
+
+impl Route {
+    /// A route to one address, with nothing special about it.
+    #[must_use]
+    pub fn to(address: SocketAddr) -> Self {
+        Self { endpoints: vec![Endpoint::Inet(address)], ..Self::default() }
+    }
+
+    /// Whether any of it leads to this host.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| match endpoint {
+            Endpoint::Inet(address) => cores::is_this_host(address.ip()),
+            Endpoint::Unix(_) => true,
+        })
+    }
+
+    /// Finds the way to `target`, or to the proxy before it.
+    ///
+    /// # Errors
+    /// The flag that cannot be obeyed, or why the host has no address.
+    pub(super) fn find(
+        target: &Target,
+        args: &NetworkArgs,
+        proxy: Option<&Proxy>,
+    ) -> Result<Self, Refusal> {
+        let (endpoints, note) = match &args.unix_socket {
+            Some(path) => (vec![unix_socket(path.clone())?], String::new()),
+            None => addresses(target, args, proxy)?,
+        };
+        let route = Self {
+            endpoints,
+            sources: sources(args)?,
+            interface: args.interface.clone(),
+            proxy_protocol: args.proxy_protocol.map(|version| match version {
+                ProxyProtocolArg::V1 => ProxyProtocol::V1,
+                ProxyProtocolArg::V2 => ProxyProtocol::V2,
+            }),
+            options: options(args)?,
+            note,
+        };
+        route.check_families()?;
+        Ok(route)
+    }
+
+    /// Every endpoint must be one that some source can reach.
+    fn check_families(&self) -> Result<(), Refusal> {
+        let reached = |endpoint: &&Endpoint| match endpoint {
+            Endpoint::Inet(address) => {
+                self.sources.iter().any(|source| source.is_ipv4() == address.is_ipv4())
+            }
+            Endpoint::Unix(_) => true,
+        };
+        let unreached = self.endpoints.iter().find(|endpoint| !reached(endpoint));
+        match unreached {
+            Some(endpoint) if !self.sources.is_empty() => Err(Refusal::usage(format!(
+                "--source: no address of the same version as {endpoint}; name one, or choose with -4 or -6"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn unix_socket(path: PathBuf) -> Result<Endpoint, Refusal> {
+    let shown = path.display().to_string();
+    if path.as_os_str().is_empty() || path.as_os_str().len() > MOST_PATH_BYTES {
+        return Err(Refusal::usage(format!(
+            "--unix-socket {}: a path of at most {MOST_PATH_BYTES} bytes is wanted",
+            shown.escape_debug()
+        )));
+    }
+    if !path.exists() {
+        return Err(Refusal::target(format!(
+            "--unix-socket {}: there is no such file; is the server running?",
+            shown.escape_debug()
+        )));
+    }
+    Ok(Endpoint::Unix(path))
+}
+
+fn options(args: &NetworkArgs) -> Result<SocketOptions, Refusal> {
+    let size = |flag: &str, bytes: Option<u64>| match bytes {
+        Some(bytes) if i32::try_from(bytes).is_err() || bytes == 0 => {
+            Err(Refusal::usage(format!("{flag} {bytes}: a buffer holds between 1 byte and 2 GiB")))
+        }
+        bytes => Ok(bytes.and_then(|bytes| usize::try_from(bytes).ok())),
+    };
+    Ok(SocketOptions {
+        congestion: args.congestion.clone(),
+        busy_poll_us: args.busy_poll,
+        send_buffer_bytes: size("--send-buffer", args.send_buffer)?,
+        receive_buffer_bytes: size("--receive-buffer", args.receive_buffer)?,
+        quickack: args.quickack,
+    })
+}
+
+/// What `--source` names, each of which this host must have.
+fn sources(args: &NetworkArgs) -> Result<Vec<IpAddr>, Refusal> {
+    let Some(list) = &args.source else { return Ok(Vec::new()) };
+    let sources = sources::parse(list).map_err(Refusal::usage)?;
+    match sources.iter().find(|&&source| UdpSocket::bind((source, 0)).is_err()) {
+        Some(foreign) => Err(Refusal::usage(format!(
+            "--source: {foreign} is no address of this host; add it with 'ip address add', or name others"
+        ))),
+        None => Ok(sources),
+    }
+}
+
+/// The addresses of the host that connections are to go to, and what is to be said of them.
+fn addresses(
+    target: &Target,
+    args: &NetworkArgs,
+    proxy: Option<&Proxy>,
+) -> Result<(Vec<Endpoint>, String), Refusal> {
+    let (host, port) = match proxy {
+        Some(proxy) => (proxy.host.clone(), proxy.port),
+        None => connect_to(args, &target.host, target.port).map_err(Refusal::usage)?,
+    };
+    let mut found = look_up(target, args, &host, port)?;
+    let all = found.len();
+    found.retain(|address| !(args.ipv4 && address.is_ipv6() || args.ipv6 && address.is_ipv4()));
+    if found.is_empty() {
+        let (flag, version) = if args.ipv4 { ("-4", "IPv4") } else { ("-6", "IPv6") };
+        return Err(Refusal::target(format!(
+            "{flag}: host '{host}' has no {version} address, and {all} of the other version"
+        )));
+    }
+    let mut note = String::new();
+    if found.len() > 1 {
+        found.truncate(MOST_ADDRESSES);
+        let known = found.len();
+        let mut accepting = accepting(&found);
+        if accepting.is_empty() {
+            accepting = vec![found[0]];
+            note = format!(", the first of {known} addresses, none of which accepts");
+        } else if args.addresses == Some(AddressesArg::First) {
+            accepting.truncate(1);
+            note = format!(", the first of {known} addresses that accepts");
+        } else if accepting.len() < known {
+            note = format!(", {} of {known} addresses that accept", accepting.len());
+        }
+        found = accepting;
+    }
+    if let Some(proxy) = proxy {
+        note += &format!(", the proxy {}:{}", proxy.host, proxy.port);
+    }
+    Ok((found.into_iter().map(Endpoint::Inet).collect(), note))
+}
+
+/// Where `--connect-to` leads from a host and a port.
+fn connect_to(args: &NetworkArgs, host: &str, port: u16) -> Result<(String, u16), String> {
+    for entry in &args.connect_to {
+        let refuse = || {
+            format!(
+                "--connect-to '{}': HOST1:PORT1:HOST2:PORT2 is wanted, where parts may be empty",
+                entry.escape_debug()
+            )
+        };
+        let parts = split(entry);
+        let [from_host, from_port, to_host, to_port] = parts[..] else { return Err(refuse()) };
+        let number = |text: &str, usual: u16| match text {
+            "" => Ok(usual),
+            text => text.parse::<u16>().map_err(|_| refuse()),
+        };
+        let (from_port, to_port) = (number(from_port, port)?, number(to_port, port)?);
+        if (from_host.is_empty() || from_host.eq_ignore_ascii_case(host)) && from_port == port {
+            let to_host = if to_host.is_empty() { host } else { to_host };
+            return Ok((to_host.to_owned(), to_port));
+        }
+    }
+    Ok((host.to_owned(), port))
+}
+
+/// The addresses that `--resolve` gives a host, or those that the system knows.
+fn look_up(
+    target: &Target,
+    args: &NetworkArgs,
+    host: &str,
+    port: u16,
+) -> Result<Vec<SocketAddr>, Refusal> {
+    for entry in &args.resolve {
+        let refuse = || {
+            Refusal::usage(format!(
+                "--resolve '{}': HOST:PORT:ADDRESS[,ADDRESS] is wanted",
+                entry.escape_debug()
+            ))
+        };
+        let mut parts = entry.splitn(3, ':');
+        let (Some(known), Some(number), Some(list)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(refuse());
+        };
+        let number: u16 = number.parse().map_err(|_| refuse())?;
+        let bare =
+            |text: &str| text.trim().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let addresses: Result<Vec<IpAddr>, _> =
+            list.split(',').map(|address| bare(address).parse()).collect();
+        let addresses = addresses.map_err(|_| refuse())?;
+        if known.eq_ignore_ascii_case(host) && number == port {
+            return Ok(addresses.into_iter().map(|address| (address, port).into()).collect());
+        }
+    }
+    let found = (host, port).to_socket_addrs().map_err(|error| {
+        Refusal::target(format!(
+            "URL '{target}': host '{host}' does not resolve ({error}); check its spelling"
+        ))
+    })?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(Refusal::target(format!("URL '{target}': host '{host}' has no address")));
+    }
+    Ok(addresses)
+}
+
+/// Splits at colons, but not within brackets, which are taken off.
+fn split(entry: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = entry;
+    loop {
+        let bracketed = rest.strip_prefix('[').and_then(|inner| inner.split_once(']'));
+        let (part, after) = match bracketed {
+            Some((part, after)) => (part, after.strip_prefix(':')),
+            None => match rest.split_once(':') {
+                Some((part, after)) => (part, Some(after)),
+                None => (rest, None),
+            },
+        };
+        parts.push(part);
+        match after {
+            Some(after) => rest = after,
+            None => return parts,
+        }
+    }
+}
+
+/// Those of several addresses that accept a connection, in the same order.
+fn accepting(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    const PROBE: Duration = Duration::from_secs(1);
+    let accepts = |address: &SocketAddr| TcpStream::connect_timeout(address, PROBE).is_ok();
+    thread::scope(|scope| {
+        let probes: Vec<_> =
+            addresses.iter().map(|address| scope.spawn(move || accepts(address))).collect();
+        let answers = probes.into_iter().map(|probe| probe.join().unwrap_or(false));
+        addresses.iter().zip(answers).filter_map(|(&address, yes)| yes.then_some(address)).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Endpoint, Route, connect_to};
+    use crate::cli::NetworkArgs;
+    use crate::target::Target;
+
+    fn find(url: &str, args: &NetworkArgs) -> Result<Vec<String>, String> {
+        let route = Route::find(&Target::parse(url).unwrap(), args, None);
+        let shown = |route: Route| route.endpoints.iter().map(Endpoint::to_string).collect();
+        route.map(shown).map_err(|refusal| refusal.message)
+    }
+
+    fn resolving(entries: &[&str]) -> NetworkArgs {
+        let resolve = entries.iter().map(|&entry| entry.to_owned()).collect();
+        NetworkArgs { resolve, ..NetworkArgs::default() }
+    }
+
+    #[test]
+    fn a_given_address_takes_the_place_of_a_look_up() {
+        let args = resolving(&["b.test:80:192.0.2.9", "a.test:80:192.0.2.1"]);
+        assert_eq!(find("http://A.test/", &args).unwrap(), ["192.0.2.1:80"]);
+        let args = resolving(&["a.test:81:[2001:db8::1]"]);
+        assert_eq!(find("http://a.test:81/", &args).unwrap(), ["[2001:db8::1]:81"]);
+        for entry in ["a.test", "a.test:80", "a.test:x:192.0.2.1", "a.test:80:b"] {
+            assert!(
+                find("http://a.test/", &resolving(&[entry])).unwrap_err().contains("--resolve")
+            );
+        }
+    }
+
+    #[test]
+    fn only_addresses_of_the_chosen_version_are_used() {
+        let entries = ["a.test:80:192.0.2.1,2001:db8::1"];
+        let args = NetworkArgs { ipv6: true, ..resolving(&entries) };
+        assert_eq!(find("http://a.test/", &args).unwrap(), ["[2001:db8::1]:80"]);
+        let args = NetworkArgs { ipv4: true, ..resolving(&["a.test:80:2001:db8::1"]) };
+        assert!(find("http://a.test/", &args).unwrap_err().contains("no IPv4 address"));
+    }
+
+    #[test]
+    fn connections_are_led_elsewhere_as_far_as_they_are_meant() {
+        let to = |entry: &str| {
+            let connect_to_args = vec![entry.to_owned()];
+            let args = NetworkArgs { connect_to: connect_to_args, ..NetworkArgs::default() };
+            connect_to(&args, "a.test", 80)
+        };
+        let is = |host: &str, port: u16| Ok((host.to_owned(), port));
+        assert_eq!(to("a.test:80:b.test:8080"), is("b.test", 8080));
+        assert_eq!(to("::b.test:8080"), is("b.test", 8080));
+        assert_eq!(to("A.test::[::1]:"), is("::1", 80));
+        assert_eq!(to("a.test:443:b.test:8080"), is("a.test", 80));
+        assert_eq!(to("c.test:80:b.test:8080"), is("a.test", 80));
+        for entry in ["", "a", "a:b", "a:80:b:x", "a:80:b:1:2"] {
+            assert!(to(entry).unwrap_err().contains("--connect-to"), "{entry}");
+        }
+    }
+
+    #[test]
+    fn sources_must_fit_the_target_and_this_host() {
+        let args = |source: &str| NetworkArgs {
+            source: Some(source.to_owned()),
+            ..NetworkArgs::default()
+        };
+        let url = "http://127.0.0.1:9/";
+        assert!(find(url, &args("127.0.0.2-127.0.0.5")).is_ok());
+        assert!(find(url, &args("192.0.2.1")).unwrap_err().contains("no address of this host"));
+        assert!(find(url, &args("::1")).unwrap_err().contains("same version"));
+    }
+}
