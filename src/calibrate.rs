@@ -139,7 +139,8 @@ fn measure_client(
     let measure = |more: &[&str]| {
         let flags = [&["--cpus", &core, "-t", "1", "-c", "64", "-d", &length][..], more].concat();
         let run_args = RunArgs::from_flags(&flags).map_err(Refusal::usage)?;
-        let summary = run::run(&Plan::build(&url, &run_args)?, interrupts, |_| {})?;
+        let plan = Plan::build(&url, &run_args)?;
+        let summary = run::run(&plan, run::prepare(&plan)?, interrupts, |_| {})?;
         Ok(match summary.end {
             End::Interrupted(signal) => Err(Stopped(signal)),
             _ => Ok(summary),

@@ -1,9 +1,11 @@
 //! The command line: flag definitions only, no look-ups. What the flags mean together is the plan's business.
 
 mod network;
+mod preflight;
 mod tls;
 
 pub use network::{AddressesArg, NetworkArgs, ProxyProtocolArg};
+pub use preflight::PreflightArgs;
 pub use tls::{TlsArgs, TlsVersionArg};
 
 use std::net::SocketAddr;
@@ -273,6 +275,9 @@ pub struct RunArgs {
     /// TLS.
     #[command(flatten)]
     pub tls: TlsArgs,
+    /// What happens before.
+    #[command(flatten)]
+    pub preflight: PreflightArgs,
 
     /// Longest time from the intended start of a request to its last byte; the connection is closed then.
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "10s", help_heading = "Limits")]

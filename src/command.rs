@@ -9,6 +9,7 @@ use crate::cli::{RunArgs, RunTarget, ServeArgs, SpikeArgs};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
+use crate::preflight::{self, Readiness};
 use crate::report::{self, RequestFormat, Style};
 use crate::run::{self, Interrupts, Progress, check_descriptors};
 use crate::schedule::{Rate, Stage};
@@ -97,7 +98,7 @@ pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
         stage("recovery", whole_ns - before_ns, spike.base),
     ];
     let url = spike.target.url.as_deref().unwrap_or_default();
-    carry_out(&Plan::with_stages(url, args, Some(stages))?)
+    carry_out(Plan::with_stages(url, args, Some(stages))?, args)
 }
 
 /// `maxq serve`: until a signal comes.
@@ -226,21 +227,36 @@ impl Places {
 }
 
 fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
-    carry_out(&Plan::build(url, args)?)
+    carry_out(Plan::build(url, args)?, args)
 }
 
 /// Runs a plan, and writes down what came of it.
-fn carry_out(plan: &Plan) -> Result<u8, Refusal> {
-    let mut places = Places::open(plan)?;
+fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
+    if args.preflight.dry_run {
+        tell(&plan, args, &Readiness::default());
+        return dry_run(&plan);
+    }
+    let mut plan = plan;
+    let mut places = Places::open(&plan)?;
     let interrupts = Interrupts::catch()?;
+    let engine = run::prepare(&plan)?;
+    let readiness = match preflight::await_target(&mut plan, args, &interrupts) {
+        Ok(readiness) => readiness,
+        Err(refusal) => {
+            places.streams.discard();
+            return Err(refusal);
+        }
+    };
+    let plan = &plan;
+    tell(plan, args, &readiness);
     let mut live = LiveLine::new(plan);
     let streams = &mut places.streams;
-    let summary = run::run(plan, &interrupts, |progress| {
+    let summary = run::run(plan, engine, &interrupts, |progress| {
         live.show(progress);
         streams.take(progress);
     });
     live.clear();
-    let summary = summary?;
+    let summary = Summary { preflight: readiness.seen, ..summary? };
     if summary.record.connections.opened == 0 && !matches!(summary.end, End::Interrupted(_)) {
         places.streams.discard();
         return Err(unreachable_target(plan, &summary));
@@ -250,6 +266,36 @@ fn carry_out(plan: &Plan) -> Result<u8, Refusal> {
         eprintln!("maxq: {complaint}");
     }
     Ok(exit_code(plan, &summary))
+}
+
+/// Shows the plan, and sends nothing.
+fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
+    let file = plan.output.file.as_deref().unwrap_or(Path::new("-"));
+    let mut report = Destination::open("-o", file)?;
+    let text = if plan.output.json {
+        report::plan_json(plan)
+    } else {
+        report::plan_text(plan, style(report.is_stdout()))
+    };
+    report.write(&text)?;
+    report.finish()?;
+    Ok(exit::FINISHED)
+}
+
+/// What the preflight showed, as far as it is not what anybody would expect.
+fn tell(plan: &Plan, args: &RunArgs, readiness: &Readiness) {
+    if plan.output.quiet {
+        return;
+    }
+    let place = preflight::warn_of_place(plan, args.preflight.allow_public);
+    let answer = readiness.seen.iter().flat_map(|seen| seen.warnings.iter().cloned());
+    let doubt = readiness
+        .doubt
+        .iter()
+        .map(|doubt| format!("no answer to one request before the run: {doubt}"));
+    for warning in place.into_iter().chain(answer).chain(doubt) {
+        eprintln!("maxq: warning: {warning}");
+    }
 }
 
 /// Why a run that came to a report is no success, for those who read only standard error.

@@ -19,16 +19,20 @@ const DATA_PATH: &[(&str, &[&str])] = &[
     ("record", &["failure", "schedule", "time"]),
     ("conn", &["http1", "schedule", "time"]),
     ("tls", &["failure", "record"]),
+    ("tunnel", &[]),
     (
         "worker",
-        &["conn", "failure", "http1", "plan", "record", "request", "schedule", "time", "tls"],
+        &[
+            "conn", "failure", "http1", "plan", "record", "request", "schedule", "time", "tls",
+            "tunnel",
+        ],
     ),
 ];
 
 /// What reads the results: above the data path, and knowing neither engines nor how a run is carried out.
 const RESULTS: &[(&str, &[&str])] = &[
     ("analysis", &["units"]),
-    ("summary", &["analysis", "pressure", "record", "time", "verdict"]),
+    ("summary", &["analysis", "preflight", "pressure", "record", "time", "verdict"]),
     (
         "verdict",
         &["analysis", "calibration", "failure", "plan", "pressure", "record", "summary", "time"],
@@ -39,7 +43,9 @@ const RESULTS: &[(&str, &[&str])] = &[
             "base64",
             "calibration",
             "failure",
+            "http1",
             "plan",
+            "preflight",
             "pressure",
             "record",
             "request",
@@ -57,7 +63,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["cli.rs", "cli/", "main.rs"]),
     ("core_affinity", &["calibrate.rs", "plan/cores.rs", "run/", "serve/"]),
     ("hdrhistogram", &["record/", "report/"]),
-    ("httparse", &["http1/", "serve/", "worker/tunnel.rs"]),
+    ("httparse", &["http1/", "preflight/", "serve/", "tunnel.rs"]),
     ("io_uring", &["engine/"]),
     ("io_uring06", &["serve/"]),
     ("libc", &["engine/", "failure.rs", "report/", "sys.rs"]),
@@ -66,7 +72,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["plan/security.rs"]),
     ("serde_json", &["calibration/", "report/", "serve/"]),
     ("signal_hook", &["run/", "serve/"]),
-    ("socket2", &["engine/", "serve/"]),
+    ("socket2", &["engine/", "preflight/", "serve/"]),
     ("webpki_roots", &["tls/"]),
 ];
 
@@ -80,6 +86,8 @@ const CLOCKS: &[&str] = &[
     "engine/portable.rs",
     "engine/uring.rs",
     "engine/wait.rs",
+    "plan/build.rs",
+    "preflight/",
     "run/",
     "serve/",
     "sys.rs",

@@ -50,7 +50,8 @@ fn target() -> Server {
 }
 
 fn with(engine: &str, arguments: &[&str], url: &str) -> Ended {
-    run(maxq().args(["--engine", engine, "-t", "1", "--json"]).args(arguments).arg(url))
+    let common = ["--engine", engine, "-t", "1", "--json", "--no-preflight"];
+    run(maxq().args(common).args(arguments).arg(url))
 }
 
 /// Counts by outcome, status codes, and errors by kind.

@@ -18,7 +18,7 @@ pub struct NetworkArgs {
     /// Of several addresses of a host, all that accept a connection, dealt out in turn, or only the first [default: all].
     #[arg(long, value_enum, help_heading = "Network")]
     pub addresses: Option<AddressesArg>,
-    /// HOST:PORT:ADDRESS[,ADDRESS]: take these addresses for the host instead of looking it up; repeatable.
+    /// HOST:PORT:ADDRESS,...: take these addresses for the host instead of looking it up; repeatable.
     #[arg(long, value_name = "H:P:ADDR", help_heading = "Network")]
     pub resolve: Vec<String>,
     /// HOST1:PORT1:HOST2:PORT2: connect to the second for what is asked of the first; parts may be empty; repeatable.

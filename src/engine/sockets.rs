@@ -18,7 +18,7 @@ const PROXY_V2: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 
 /// Opens the sockets of one worker.
 #[derive(Debug)]
-pub(super) struct Sockets {
+pub struct Sockets {
     places: Vec<Place>,
     route: Route,
     /// Number of the worker's first connection among those of all workers.
@@ -35,7 +35,11 @@ struct Place {
 
 impl Sockets {
     /// Those of a worker whose first connection is number `first`.
-    pub(super) fn new(route: &Route, first: u64) -> Self {
+    ///
+    /// # Panics
+    /// When the path of a Unix socket is too long, which a plan does not allow.
+    #[must_use]
+    pub fn new(route: &Route, first: u64) -> Self {
         let place = |endpoint: &Endpoint| match endpoint {
             Endpoint::Inet(address) => Place {
                 domain: Domain::for_address(*address),
@@ -53,7 +57,10 @@ impl Sockets {
     }
 
     /// A new socket for connection `index`, which does not block, and the address that it is to be connected to.
-    pub(super) fn open(&self, index: u32) -> io::Result<(Socket, &SockAddr)> {
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn open(&self, index: u32) -> io::Result<(Socket, &SockAddr)> {
         let number = self.first + u64::from(index);
         let count = self.places.len() as u64;
         let place = &self.places[usize::try_from(number % count).unwrap_or(0)];
@@ -98,7 +105,10 @@ impl Sockets {
     }
 
     /// What an open connection begins with, before anybody else may send on it. A fresh socket has room for it.
-    pub(super) fn begin(&self, socket: &impl AsFd) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn begin(&self, socket: &impl AsFd) -> io::Result<()> {
         if !self.has_beginning() {
             return Ok(());
         }

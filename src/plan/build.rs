@@ -3,6 +3,8 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use super::message::Message;
 use super::pacing::{self, Pacing};
@@ -12,11 +14,11 @@ use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts, cor
 use crate::analysis::slo;
 use crate::calibration::cache;
 use crate::cli::{EngineArg, IdleArg, RunArgs, WarmupArg};
-use crate::exit::Refusal;
+use crate::exit::{self, Refusal};
 use crate::host;
 use crate::schedule::{Schedule, Stage, Timeline};
 use crate::target::Target;
-use crate::time::NANOS_PER_SECOND;
+use crate::time::{NANOS_PER_SECOND, monotonic};
 
 const DEFAULT_DURATION_NS: u64 = 10 * NANOS_PER_SECOND;
 const DEFAULT_WARMUP_NS: u64 = NANOS_PER_SECOND;
@@ -70,7 +72,7 @@ impl Plan {
         let slo = args.slo.as_deref().map(slo::parse).transpose().map_err(Refusal::usage)?;
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
         let output = output(args)?;
-        let route = Route::find(&target, &args.network, proxy.as_ref())?;
+        let route = find_route(&target, args, proxy.as_ref())?;
         let same_host = route.is_local();
         let tunnel = proxy.filter(|_| target.secure);
         let tunnel = tunnel.map(|proxy| proxy.connect_request(&target).into());
@@ -111,6 +113,35 @@ impl Plan {
             calibration: cache::read(&host::describe()),
             output,
         })
+    }
+}
+
+impl Plan {
+    /// Looks for the way to the target once more: what a name stands for, and which addresses accept, may have changed.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn find_route_again(&mut self, args: &RunArgs) -> Result<(), Refusal> {
+        let proxy = args.network.proxy.as_deref().map(Proxy::parse).transpose();
+        let proxy = proxy.map_err(Refusal::usage)?;
+        self.route = Route::find(&self.target, &args.network, proxy.as_ref(), true)?;
+        self.same_host = self.route.is_local();
+        Ok(())
+    }
+}
+
+/// The way to the target; one that is not there yet is looked for as long as `--wait-ready` says.
+fn find_route(target: &Target, args: &RunArgs, proxy: Option<&Proxy>) -> Result<Route, Refusal> {
+    const AGAIN_AFTER: Duration = Duration::from_millis(50);
+    let until = monotonic().plus(args.preflight.wait_ready.unwrap_or(0));
+    loop {
+        let found = Route::find(target, &args.network, proxy, !args.preflight.dry_run);
+        match found {
+            Err(Refusal { code: exit::TARGET, .. }) if monotonic() < until => {
+                thread::sleep(AGAIN_AFTER);
+            }
+            found => return found,
+        }
     }
 }
 

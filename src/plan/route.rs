@@ -111,7 +111,8 @@ impl Route {
         })
     }
 
-    /// Finds the way to `target`, or to the proxy before it.
+    /// Finds the way to `target`, or to the proxy before it. Where there are several addresses, they are asked whether
+    /// they accept a connection, unless nobody may be asked.
     ///
     /// # Errors
     /// The flag that cannot be obeyed, or why the host has no address.
@@ -119,10 +120,11 @@ impl Route {
         target: &Target,
         args: &NetworkArgs,
         proxy: Option<&Proxy>,
+        asking: bool,
     ) -> Result<Self, Refusal> {
         let (endpoints, note) = match &args.unix_socket {
             Some(path) => (vec![unix_socket(path.clone())?], String::new()),
-            None => addresses(target, args, proxy)?,
+            None => addresses(target, args, proxy, asking)?,
         };
         let route = Self {
             endpoints,
@@ -207,6 +209,7 @@ fn addresses(
     target: &Target,
     args: &NetworkArgs,
     proxy: Option<&Proxy>,
+    asking: bool,
 ) -> Result<(Vec<Endpoint>, String), Refusal> {
     let (host, port) = match proxy {
         Some(proxy) => (proxy.host.clone(), proxy.port),
@@ -222,7 +225,9 @@ fn addresses(
         )));
     }
     let mut note = String::new();
-    if found.len() > 1 {
+    if found.len() > 1 && !asking {
+        note = ", of which those are used that accept".to_owned();
+    } else if found.len() > 1 {
         found.truncate(MOST_ADDRESSES);
         let known = found.len();
         let mut accepting = accepting(&found);
@@ -277,7 +282,7 @@ fn look_up(
     for entry in &args.resolve {
         let refuse = || {
             Refusal::usage(format!(
-                "--resolve '{}': HOST:PORT:ADDRESS[,ADDRESS] is wanted",
+                "--resolve '{}': HOST:PORT:ADDRESS,... is wanted",
                 entry.escape_debug()
             ))
         };
@@ -353,7 +358,7 @@ mod tests {
     use crate::target::Target;
 
     fn find(url: &str, args: &NetworkArgs) -> Result<Vec<String>, String> {
-        let route = Route::find(&Target::parse(url).unwrap(), args, None);
+        let route = Route::find(&Target::parse(url).unwrap(), args, None, true);
         let shown = |route: Route| route.endpoints.iter().map(Endpoint::to_string).collect();
         route.map(shown).map_err(|refusal| refusal.message)
     }

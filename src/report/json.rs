@@ -9,7 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::base64;
 use crate::failure::errno_name;
+use crate::http1::head::Body;
 use crate::plan::Plan;
+use crate::preflight::Seen;
 use crate::pressure::Pressure;
 use crate::record::{Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
@@ -54,6 +56,7 @@ pub fn json(plan: &Plan, summary: &Summary) -> String {
         "partial": summary.end != End::Finished,
         "end": end(summary.end),
         "plan": plan_of(plan),
+        "preflight": summary.preflight.as_ref().map_or(Value::Null, preflight),
         "host": {
             "cpu": summary.host.cpu,
             "cores_allowed": summary.host.cores_allowed,
@@ -100,7 +103,31 @@ fn end(end: End) -> Value {
     json!({ "reason": reason, "signal": signal })
 }
 
-fn plan_of(plan: &Plan) -> Value {
+fn preflight(seen: &Seen) -> Value {
+    let framing = match seen.framing {
+        Body::None => "none",
+        Body::Length(_) => "content_length",
+        Body::Chunked => "chunked",
+        Body::UntilClose => "until_close",
+    };
+    json!({
+        "endpoint": seen.endpoint,
+        "status": seen.status,
+        "body_bytes": seen.body_bytes,
+        "framing": framing,
+        "keep_alive": seen.keep_alive,
+        "content_encoding": seen.encoding,
+        "content_type": seen.content_type,
+        "location": seen.location,
+        "server": seen.server,
+        "connect_us": seconds(seen.connect_ns) * 1e6,
+        "first_byte_us": seconds(seen.first_byte_ns) * 1e6,
+        "whole_us": seconds(seen.whole_ns) * 1e6,
+        "warnings": seen.warnings,
+    })
+}
+
+pub(super) fn plan_of(plan: &Plan) -> Value {
     let pacing = plan.load.pacing.as_ref();
     let paced = pacing.filter(|pacing| !pacing.stages.is_empty() || pacing.rate.is_some());
     json!({

@@ -3,7 +3,9 @@
 //! Sections stand in the order of the questions that a reader has. Every number comes from the summary; this file only
 //! chooses words and columns. Whatever a server sent is escaped.
 
+use crate::http1::head::Body;
 use crate::plan::{Idle, Plan};
+use crate::preflight::Seen;
 use crate::record::errors::MOST_ROWS;
 use crate::record::{Counts, ErrorRow};
 use crate::report::format::{self, count, counted, duration, float, length, percent};
@@ -60,17 +62,48 @@ pub fn quiet_text(plan: &Plan, summary: &Summary) -> String {
 }
 
 fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
-    let load = &plan.load;
-    let version = env!("CARGO_PKG_VERSION");
-    page.head(&format!("maxq {version}: {} {}", plan.method, plan.target));
-    let same_host = if plan.same_host { " on this host" } else { "" };
-    page.fact("Target", &format!("{}{same_host}", plan.route));
+    whom(page, plan);
+    if let Some(seen) = &summary.preflight {
+        page.fact("Answer", &answer(seen));
+    }
     tls::agreement(page, plan, summary);
     let idle = plan.idle.name();
     page.fact(
         "Engine",
         &format!("{}, idle {idle}{}", summary.engine.name(), engine_notes(plan, summary)),
     );
+    threads_and_load(page, plan);
+    page.fact("Duration", &length_of_run(plan, summary));
+    page.fact("Warm-up", &warmup(summary));
+    page.fact("Seed", &plan.seed.to_string());
+}
+
+/// What one request before the run showed.
+fn answer(seen: &Seen) -> String {
+    let framing = match seen.framing {
+        Body::None => "no body announced",
+        Body::Length(_) => "Content-Length",
+        Body::Chunked => "chunked",
+        Body::UntilClose => "ends with the connection",
+    };
+    let kept = if seen.keep_alive { "kept alive" } else { "closed after it" };
+    let bytes = counted(seen.body_bytes, "byte");
+    let mut facts = vec![seen.status.to_string(), format!("{bytes} ({framing})"), kept.to_owned()];
+    facts.extend([&seen.content_type, &seen.encoding].into_iter().flatten().cloned());
+    facts.join(", ")
+}
+
+/// What is asked of whom.
+pub(super) fn whom(page: &mut Page, plan: &Plan) {
+    let version = env!("CARGO_PKG_VERSION");
+    page.head(&format!("maxq {version}: {} {}", plan.method, plan.target));
+    let same_host = if plan.same_host { " on this host" } else { "" };
+    page.fact("Target", &format!("{}{same_host}", plan.route));
+}
+
+/// By whom, and how much.
+pub(super) fn threads_and_load(page: &mut Page, plan: &Plan) {
+    let load = &plan.load;
     let reason = plan.threads_reason.as_ref();
     let reason = reason.map(|reason| format!(" ({reason})"));
     let reason = reason.unwrap_or_default();
@@ -89,9 +122,6 @@ fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
             churn.unwrap_or_default()
         ),
     );
-    page.fact("Duration", &length_of_run(plan, summary));
-    page.fact("Warm-up", &warmup(summary));
-    page.fact("Seed", &plan.seed.to_string());
 }
 
 /// What a reader must know of the engine that is not the best one.

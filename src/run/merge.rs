@@ -70,9 +70,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let constant = pacing::is_constant(plan.load.pacing.as_ref());
     let latencies = Latencies::of(&measured, if constant { slices } else { &[] });
     let phases = summarise(plan, &record, &phases, &window, &observer);
-    let cpu_ns = clients.iter().map(|client: &ClientTally| client.cpu_ns).sum();
-    let client =
-        Client { cpu_ns, peak_rss_bytes: sys::peak_rss_bytes(), clock_read_ns, workers: clients };
+    let client = client_of(clients, clock_read_ns);
     let host = host::describe();
     let evidence = Evidence {
         plan,
@@ -94,6 +92,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let gates = gates(plan, &measured, &latencies);
     Summary {
         started_at,
+        preflight: None,
         engine,
         end,
         window,
@@ -110,6 +109,12 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         host,
         verdict,
     }
+}
+
+/// What the client used, all workers together.
+fn client_of(workers: Vec<ClientTally>, clock_read_ns: u64) -> Client {
+    let cpu_ns = workers.iter().map(|worker| worker.cpu_ns).sum();
+    Client { cpu_ns, peak_rss_bytes: sys::peak_rss_bytes(), clock_read_ns, workers }
 }
 
 /// From which slice on nothing changes any more, and how many of them are to be cut.

@@ -58,7 +58,8 @@ impl Interrupts {
     }
 
     /// A signal that came since the last call.
-    fn take(&self) -> Option<i32> {
+    #[must_use]
+    pub fn take(&self) -> Option<i32> {
         if self.sigterm.swap(false, Ordering::Relaxed) {
             return Some(SIGTERM);
         }
@@ -85,19 +86,27 @@ struct News {
     requests: Receiver<Vec<RequestRow>>,
 }
 
-/// Carries out `plan`. `watch` is called from this thread while the run goes on.
+/// Asks this machine for what `plan` needs, and says which engine will run.
 ///
 /// # Errors
-/// What this machine refuses, before anything is sent.
-pub fn run(
-    plan: &Plan,
-    interrupts: &Interrupts,
-    mut watch: impl FnMut(Progress<'_>),
-) -> Result<Summary, Refusal> {
+/// What is refused; nothing was sent.
+pub fn prepare(plan: &Plan) -> Result<Engine, Refusal> {
     let connections = u64::from(plan.load.connections);
     check_descriptors(connections + 2 * plan.threads() as u64, connections)?;
     sockets::try_out(&plan.route).map_err(Refusal::environment)?;
-    let engine = choose(plan)?;
+    choose(plan)
+}
+
+/// Carries out `plan` on an engine that [`prepare`] has chosen. `watch` is called from this thread while the run goes on.
+///
+/// # Errors
+/// What this machine refuses all the same.
+pub fn run(
+    plan: &Plan,
+    engine: Engine,
+    interrupts: &Interrupts,
+    mut watch: impl FnMut(Progress<'_>),
+) -> Result<Summary, Refusal> {
     if let Some(cause) = engine.instead_because() {
         watch(Progress::Fallback(cause));
     }

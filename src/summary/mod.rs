@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use crate::analysis::recovery::Recovery;
 use crate::analysis::series::Series;
 use crate::analysis::slo::Clause;
+use crate::preflight::Seen;
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
@@ -285,6 +286,8 @@ impl Engine {
 pub struct Summary {
     /// Wall clock at the start of the run.
     pub started_at: SystemTime,
+    /// What one request before the run showed; `None` without one.
+    pub preflight: Option<Seen>,
     /// The engine that ran it.
     pub engine: Engine,
     /// How it ended.

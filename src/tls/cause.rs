@@ -91,6 +91,9 @@ fn text_of(error: &Error) -> String {
             let names: Vec<&str> = presented.iter().take(4).map(|name| bare_name(name)).collect();
             format!("valid for {}", names.join(", "))
         }
+        Error::InvalidCertificate(error) if is_issuer_as_server(error) => {
+            "signed by itself, or by nobody who is trusted, and made for an issuer".to_owned()
+        }
         Error::AlertReceived(alert) => format!("alert {alert:?}"),
         error => error.to_string(),
     }

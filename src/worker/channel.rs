@@ -3,13 +3,13 @@
 //! A connection has at most one transmission under way; `sending` says so. What is encrypted is encrypted when an engine
 //! takes it, into memory that it gives back once it has been sent, so that idle connections hold none.
 
-use super::tunnel::{Heard, Tunnel};
 use super::{Action, Worker};
 use crate::conn::{ConnId, Receiving, State};
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
 use crate::record::Outcome;
 use crate::time::Nanos;
 use crate::tls::{self, Security, Session, Step, TlsFailure};
+use crate::tunnel::{Heard, Tunnel};
 
 /// Plain bytes that one transmission holds at most: longer requests go in several.
 const PIECE_BYTES: usize = 64 * 1024;

@@ -15,7 +15,7 @@
 //!
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
 //! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
-//! their bytes and HTTP, `tunnel` the way through a proxy, `job` the share of the plan.
+//! their bytes and HTTP, `job` the share of the plan.
 
 mod channel;
 mod connections;
@@ -23,7 +23,6 @@ mod job;
 mod open;
 mod requests;
 mod stages;
-mod tunnel;
 
 use std::collections::VecDeque;
 

@@ -143,7 +143,7 @@ impl Bed {
         let cache = folder.path().join("cache");
         command
             .env("XDG_CACHE_HOME", &cache)
-            .args(["--json", "--log-requests"])
+            .args(["--json", "--no-preflight", "--log-requests"])
             .arg(&log)
             .args(arguments)
             .arg(self.url(&path));

@@ -97,7 +97,7 @@ fn a_spike_has_the_peak_the_backlog_and_the_recovery_of_the_closed_form() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("requests.jsonl");
         // 1000 a second at most: 500, 2000 for a second, and 500 again.
-        let shape = "--base 500 --peak 2000 --at 2s --hold 1s -d 7s --warmup 0 -c 1500 -t 1 --json";
+        let shape = "--base 500 --peak 2000 --at 2s --hold 1s -d 7s --warmup 0 -c 1500 -t 1 --json --no-preflight";
         let measured = witnessed(|| {
             let ended = run(maxq()
                 .arg("spike")

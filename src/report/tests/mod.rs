@@ -74,6 +74,7 @@ fn summary(record: Record) -> Summary {
     record.conserved().unwrap();
     Summary {
         started_at: UNIX_EPOCH + Duration::from_secs(1_795_410_000),
+        preflight: None,
         engine: Engine::Uring,
         end: End::Finished,
         window: Window { warmup_ns: SECOND, measured_ns: 10 * SECOND, drain_ns: 0 },

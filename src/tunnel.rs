@@ -1,6 +1,6 @@
 //! A tunnel through a proxy: it is asked for, and the answer is read, before anything else is said on a connection.
 //!
-//! Pure. The rest of the worker knows only whether the tunnel is there.
+//! Pure: bytes in, meaning out. Owned by whoever talks to a proxy, a worker or the preflight.
 
 use httparse::{EMPTY_HEADER, Response, Status};
 
@@ -10,15 +10,15 @@ const MOST_HEADERS: usize = 64;
 
 /// A tunnel that is not there yet.
 #[derive(Debug, Default)]
-pub(super) struct Tunnel {
+pub struct Tunnel {
     /// It was asked for.
-    pub(super) asked: bool,
+    pub asked: bool,
     head: Vec<u8>,
 }
 
 /// What the bytes of a proxy mean.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Heard {
+pub enum Heard {
     /// The answer is not whole.
     NeedMore,
     /// The tunnel is there; so many of the bytes belong to what comes through it.
@@ -29,7 +29,7 @@ pub(super) enum Heard {
 
 impl Tunnel {
     /// Takes what the proxy says.
-    pub(super) fn hear(&mut self, bytes: &[u8]) -> Heard {
+    pub fn hear(&mut self, bytes: &[u8]) -> Heard {
         self.head.extend_from_slice(bytes);
         let mut headers = [EMPTY_HEADER; MOST_HEADERS];
         let mut answer = Response::new(&mut headers);

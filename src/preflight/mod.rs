@@ -1,0 +1,374 @@
+//! Before the clock: one request on its own connection shows what will be measured. No count includes it.
+//!
+//! Owned by the control plane. It goes the same way as every connection of the run, through the same sockets, tunnel and
+//! TLS, but waits for each step, and looks at what a worker has no time for. `seen` says what the answer means, `ready`
+//! what comes of it.
+
+mod ready;
+mod seen;
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use httparse::EMPTY_HEADER;
+use socket2::Socket;
+
+use crate::engine::sockets::Sockets;
+use crate::failure::{Failure, Kind, Phase};
+use crate::http1::head::{self, Body, MOST_HEADERS};
+use crate::http1::{Framer, Progressed, ResponseReader, StreamEnd};
+use crate::plan::{Endpoint, Plan};
+use crate::run::Interrupts;
+use crate::sys;
+use crate::time::{Nanos, monotonic};
+use crate::tls::{self, Session, Step};
+use crate::tunnel::{Heard, Tunnel};
+pub use ready::{Readiness, await_target};
+pub use seen::Seen;
+use seen::{Expected, public_warning, surprises, value};
+
+/// How long a read waits before it is asked whether the user wants to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Of an answer this much is kept, enough for any head that is accepted.
+const KEPT_BYTES: usize = head::MOST_HEAD_BYTES;
+
+/// Why there was no answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NoAnswer {
+    /// What went wrong.
+    pub failure: Failure,
+    /// What it looked like; may be empty.
+    pub sample: String,
+    /// The user wants to stop, by this signal.
+    pub signal: Option<i32>,
+}
+
+impl NoAnswer {
+    fn new(phase: Phase, kind: Kind) -> Self {
+        Self { failure: Failure::new(phase, kind), sample: String::new(), signal: None }
+    }
+
+    fn of(phase: Phase, error: &io::Error) -> Self {
+        let failure = Failure::from_errno(phase, error.raw_os_error().unwrap_or(0));
+        Self { failure, sample: String::new(), signal: None }
+    }
+
+    /// Whether a run would fare no better: nobody could be talked to at all.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        let failure = self.failure;
+        matches!(failure.phase, Phase::Connect | Phase::Tls | Phase::Environment)
+            || matches!(failure.kind, Kind::ConnectTimeout | Kind::HandshakeTimeout)
+    }
+}
+
+/// Sends one request of `plan` and says what came back.
+///
+/// # Errors
+/// Why nothing did.
+pub fn look(plan: &Plan, interrupts: &Interrupts) -> Result<Seen, NoAnswer> {
+    let begun = monotonic();
+    let mut wire = Wire::open(plan, interrupts)?;
+    wire.tunnel(plan)?;
+    wire.secure(plan)?;
+    let connect_ns = monotonic().since(begun);
+    let asked = monotonic();
+    wire.until = asked.plus(plan.timeouts.request_ns);
+    wire.send(plan.request.one())?;
+    let answer = wire.answer(plan)?;
+    let mut seen = Seen {
+        endpoint: plan.route.endpoints[0].to_string(),
+        tls: wire.session.as_ref().map(|session| session.negotiated()),
+        connect_ns,
+        first_byte_ns: answer.first_byte.since(asked),
+        whole_ns: answer.last_byte.since(asked),
+        ..answer.read(plan)?
+    };
+    let request = plan.request.one();
+    seen.warnings = surprises(
+        &seen,
+        Expected {
+            status_is_good: plan.expect.accepts_status(seen.status),
+            head: plan.request.is_head(),
+            closes: plan.load.requests_per_connection == Some(1),
+            accepts_encoding: contains_header(request, b"accept-encoding:"),
+        },
+    );
+    Ok(seen)
+}
+
+/// What a user should know of where the load will go, whether or not anybody answers there.
+#[must_use]
+pub fn warn_of_place(plan: &Plan, allow_public: bool) -> Vec<String> {
+    let public = plan.route.endpoints.iter().find_map(|endpoint| match endpoint {
+        Endpoint::Inet(address) => public_warning(address.ip()),
+        Endpoint::Unix(_) => None,
+    });
+    let crowded = plan.same_host && plan.threads() >= sys::cores_online();
+    let crowded = crowded.then(|| {
+        "the target is on this host, and the workers take all of its cores: each is measured at the expense of the other; use a smaller -t"
+            .to_owned()
+    });
+    public.filter(|_| !allow_public).into_iter().chain(crowded).collect()
+}
+
+/// Whether the head of a request has a line that begins so, in lower case.
+fn contains_header(request: &[u8], name: &[u8]) -> bool {
+    let lines = request.split(|&byte| byte == b'\n').take_while(|line| line.len() > 1);
+    lines
+        .into_iter()
+        .any(|line| line.len() >= name.len() && line[..name.len()].eq_ignore_ascii_case(name))
+}
+
+/// The one connection.
+struct Wire<'a> {
+    socket: Socket,
+    session: Option<Session>,
+    /// The peer said by TLS that nothing more will come.
+    ended: bool,
+    scratch: Vec<u8>,
+    /// When patience ends.
+    until: Nanos,
+    interrupts: &'a Interrupts,
+}
+
+/// An answer as it came.
+struct Answer {
+    kept: Vec<u8>,
+    body_bytes: u64,
+    keep_alive: bool,
+    first_byte: Nanos,
+    last_byte: Nanos,
+}
+
+impl<'a> Wire<'a> {
+    fn open(plan: &Plan, interrupts: &'a Interrupts) -> Result<Self, NoAnswer> {
+        let failed = |error: &io::Error| NoAnswer::of(Phase::Connect, error);
+        let sockets = Sockets::new(&plan.route, 0);
+        let (socket, address) = sockets.open(0).map_err(|error| failed(&error))?;
+        let patience = Duration::from_nanos(plan.timeouts.connect_ns);
+        let until = monotonic().plus(plan.timeouts.connect_ns);
+        socket.set_nonblocking(false).map_err(|error| failed(&error))?;
+        let connected = match plan.route.endpoints[0] {
+            Endpoint::Inet(_) => socket.connect_timeout(address, patience),
+            Endpoint::Unix(_) => socket.connect(address),
+        };
+        connected.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut if error.raw_os_error().is_none() => {
+                NoAnswer::new(Phase::Timeout, Kind::ConnectTimeout)
+            }
+            _ => failed(&error),
+        })?;
+        sockets.begin(&socket).map_err(|error| failed(&error))?;
+        let set = socket
+            .set_read_timeout(Some(PATIENCE))
+            .and_then(|()| socket.set_write_timeout(Some(patience)));
+        set.map_err(|error| failed(&error))?;
+        Ok(Self { socket, session: None, ended: false, scratch: Vec::new(), until, interrupts })
+    }
+
+    /// The way through a proxy, where there is one.
+    fn tunnel(&mut self, plan: &Plan) -> Result<(), NoAnswer> {
+        let Some(request) = &plan.tunnel else { return Ok(()) };
+        self.write(request)?;
+        let mut tunnel = Tunnel::default();
+        loop {
+            let refused = NoAnswer::new(Phase::Connect, Kind::ProxyRefused);
+            let bytes = self.read(Kind::ConnectTimeout)?.ok_or_else(|| refused.clone())?;
+            match tunnel.hear(&bytes) {
+                Heard::NeedMore => {}
+                Heard::Open(_) => return Ok(()),
+                Heard::Refused(answer) => {
+                    return Err(NoAnswer { sample: shown(&answer), ..refused });
+                }
+            }
+        }
+    }
+
+    fn secure(&mut self, plan: &Plan) -> Result<(), NoAnswer> {
+        let Some(security) = &plan.security else { return Ok(()) };
+        let mut session = tls::Client::new(security, 1).begin().map_err(tls_failed)?;
+        session.greet().map_err(tls_failed)?;
+        loop {
+            let mut out = Vec::new();
+            session.seal(&[], &mut out).map_err(tls_failed)?;
+            if !out.is_empty() {
+                self.write(&out)?;
+            }
+            if session.is_established() {
+                self.session = Some(session);
+                return Ok(());
+            }
+            let closed = NoAnswer::new(Phase::Tls, Kind::ClosedInHandshake);
+            let bytes = self.read(Kind::HandshakeTimeout);
+            let bytes = bytes.map_err(in_handshake)?.ok_or(closed)?;
+            let heard = session.receive(&bytes, &mut self.scratch, |_| true);
+            if let Err(failure) = heard {
+                // The peer is told why, as far as it listens.
+                let mut alert = Vec::new();
+                let _ = session.seal(&[], &mut alert).map(|()| self.write(&alert));
+                return Err(tls_failed(failure));
+            }
+        }
+    }
+
+    fn send(&mut self, plain: &[u8]) -> Result<(), NoAnswer> {
+        let Some(session) = &mut self.session else { return self.write(plain) };
+        let mut out = Vec::new();
+        session.seal(plain, &mut out).map_err(tls_failed)?;
+        self.write(&out)
+    }
+
+    /// Reads a whole answer.
+    fn answer(&mut self, plan: &Plan) -> Result<Answer, NoAnswer> {
+        let mut framer = Framer::new(plan.request.is_head(), None);
+        let mut reader = ResponseReader::new();
+        let mut kept = Vec::new();
+        let mut first_byte = None;
+        loop {
+            let plain = self.plain()?;
+            let now = monotonic();
+            let first_byte = *first_byte.get_or_insert(now);
+            let whole = |body_bytes, keep_alive, kept| Answer {
+                kept,
+                body_bytes,
+                keep_alive,
+                first_byte,
+                last_byte: now,
+            };
+            let Some(plain) = plain else {
+                return match reader.end_of_stream(&framer) {
+                    StreamEnd::Whole(_) if self.session.is_some() && !self.ended => {
+                        Err(sampled(Phase::Receive, Kind::ClosedWithoutNotice, &kept))
+                    }
+                    StreamEnd::Whole(response) => Ok(whole(response.body_bytes, false, kept)),
+                    StreamEnd::Violation(kind) => Err(sampled(Phase::Parse, kind, &kept)),
+                    StreamEnd::BetweenResponses | StreamEnd::Cut => {
+                        Err(sampled(Phase::Receive, Kind::ClosedEarly, &kept))
+                    }
+                };
+            };
+            let room = KEPT_BYTES.saturating_sub(kept.len());
+            kept.extend_from_slice(&plain[..plain.len().min(room)]);
+            match reader.advance(&plain, &mut framer) {
+                Ok(Progressed::Whole { response, .. }) => {
+                    return Ok(whole(response.body_bytes, response.keep_alive, kept));
+                }
+                Ok(Progressed::NeedMore) => {}
+                Err(kind) => return Err(sampled(Phase::Parse, kind, &plain)),
+            }
+        }
+    }
+
+    /// The next plain bytes; `None` at the end of the stream.
+    fn plain(&mut self) -> Result<Option<Vec<u8>>, NoAnswer> {
+        loop {
+            if self.ended {
+                return Ok(None);
+            }
+            let bytes = self.read(Kind::ResponseTimeout)?;
+            let (Some(session), Some(bytes)) = (&mut self.session, &bytes) else {
+                return Ok(bytes);
+            };
+            let (mut plain, mut ended) = (Vec::new(), false);
+            let heard = session.receive(bytes, &mut self.scratch, |step| {
+                match step {
+                    Step::Plain(bytes) => plain.extend_from_slice(bytes),
+                    Step::Ended => ended = true,
+                    Step::Established => {}
+                }
+                true
+            });
+            heard.map_err(tls_failed)?;
+            self.ended = ended;
+            if !plain.is_empty() {
+                return Ok(Some(plain));
+            }
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), NoAnswer> {
+        self.socket.write_all(bytes).map_err(|error| NoAnswer::of(Phase::Send, &error))
+    }
+
+    /// The next bytes; `None` at the end of the stream.
+    fn read(&mut self, late: Kind) -> Result<Option<Vec<u8>>, NoAnswer> {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Ok(None),
+                Ok(length) => {
+                    buffer.truncate(length);
+                    return Ok(Some(buffer));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(NoAnswer::of(Phase::Receive, &error)),
+            }
+            let stopped = NoAnswer::new(Phase::Timeout, late);
+            if let Some(signal) = self.interrupts.take() {
+                return Err(NoAnswer { signal: Some(signal), ..stopped });
+            }
+            if monotonic() >= self.until {
+                return Err(stopped);
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// What the head says.
+    fn read(self, plan: &Plan) -> Result<Seen, NoAnswer> {
+        let mut bytes = &self.kept[..];
+        let broken = |kind| sampled(Phase::Parse, kind, &self.kept);
+        let head = loop {
+            let head = head::parse(bytes, plan.request.is_head(), None).map_err(broken)?;
+            let head = head.ok_or_else(|| broken(Kind::HeadTooLarge))?;
+            if !head.is_interim() {
+                break head;
+            }
+            bytes = &bytes[head.length..];
+        };
+        let mut headers = [EMPTY_HEADER; MOST_HEADERS];
+        let mut parsed = httparse::Response::new(&mut headers);
+        // It was parsed a moment ago; what httparse is told of here is only where the lines are.
+        let _ = parsed.parse(bytes);
+        Ok(Seen {
+            endpoint: String::new(),
+            tls: None,
+            status: head.status,
+            body_bytes: self.body_bytes,
+            framing: head.body,
+            keep_alive: self.keep_alive && head.body != Body::UntilClose,
+            encoding: value(parsed.headers, "content-encoding"),
+            content_type: value(parsed.headers, "content-type"),
+            location: value(parsed.headers, "location"),
+            server: value(parsed.headers, "server"),
+            connect_ns: 0,
+            first_byte_ns: 0,
+            whole_ns: 0,
+            warnings: Vec::new(),
+        })
+    }
+}
+
+fn tls_failed(failure: tls::TlsFailure) -> NoAnswer {
+    NoAnswer { failure: failure.failure, sample: failure.text, signal: None }
+}
+
+/// A reset in the handshake is one of TLS.
+fn in_handshake(mut none: NoAnswer) -> NoAnswer {
+    if none.failure.phase == Phase::Receive {
+        none.failure.phase = Phase::Tls;
+    }
+    none
+}
+
+fn sampled(phase: Phase, kind: Kind, bytes: &[u8]) -> NoAnswer {
+    NoAnswer { sample: shown(bytes), ..NoAnswer::new(phase, kind) }
+}
+
+/// The beginning of what was received, fit to be shown.
+fn shown(bytes: &[u8]) -> String {
+    bytes[..bytes.len().min(96)].escape_ascii().to_string()
+}

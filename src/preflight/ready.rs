@@ -1,0 +1,95 @@
+//! What comes of the preflight: a run, a warning, another try, or none at all.
+
+use std::thread;
+use std::time::Duration;
+
+use super::{NoAnswer, Seen, look};
+use crate::cli::RunArgs;
+use crate::exit::{self, Refusal};
+use crate::failure::Phase;
+use crate::plan::Plan;
+use crate::run::Interrupts;
+use crate::time::{monotonic, seconds};
+
+/// Between two tries.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// What is known before a run begins.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    /// The answer, if there was one.
+    pub seen: Option<Seen>,
+    /// Why there was none, where the run may still tell more.
+    pub doubt: Option<String>,
+}
+
+/// Asks the target of `plan` once, or as long as `--wait-ready` says.
+///
+/// # Errors
+/// Why a run would be of no use: nobody can be talked to, or nobody got ready, or the user wants to stop.
+pub fn await_target(
+    plan: &mut Plan,
+    args: &RunArgs,
+    interrupts: &Interrupts,
+) -> Result<Readiness, Refusal> {
+    if args.preflight.no_preflight {
+        return Ok(Readiness::default());
+    }
+    let Some(patience_ns) = args.preflight.wait_ready else {
+        return match look(plan, interrupts) {
+            Ok(seen) => Ok(Readiness { seen: Some(seen), doubt: None }),
+            Err(NoAnswer { signal: Some(signal), .. }) => Err(stopped(signal)),
+            Err(none) if none.is_final() => Err(refusal(plan, &none)),
+            Err(none) => Ok(Readiness { seen: None, doubt: Some(sentence(&none)) }),
+        };
+    };
+    let until = monotonic().plus(patience_ns);
+    loop {
+        let why = match look(plan, interrupts) {
+            Ok(seen) if plan.expect.accepts_status(seen.status) => {
+                return Ok(Readiness { seen: Some(seen), doubt: None });
+            }
+            Ok(seen) => format!("it answers {}", seen.status),
+            Err(NoAnswer { signal: Some(signal), .. }) => return Err(stopped(signal)),
+            Err(none) => sentence(&none),
+        };
+        if monotonic() >= until {
+            return Err(Refusal::target(format!(
+                "{}: not ready after {:.1} s (--wait-ready): {why}",
+                plan.target,
+                seconds(patience_ns)
+            )));
+        }
+        if let Some(signal) = interrupts.take() {
+            return Err(stopped(signal));
+        }
+        thread::sleep(AGAIN_AFTER);
+        // What is not there now may be there at the next try.
+        let _ = plan.find_route_again(args);
+    }
+}
+
+/// Nothing was measured when the user stopped it.
+fn stopped(signal: i32) -> Refusal {
+    let code = exit::SIGNAL + u8::try_from(signal).unwrap_or(0);
+    Refusal { message: "stopped before the run began".to_owned(), code }
+}
+
+fn refusal(plan: &Plan, none: &NoAnswer) -> Refusal {
+    let message = format!("{}: {}: {}", plan.target, plan.route, sentence(none));
+    match none.failure.phase {
+        Phase::Environment => Refusal::environment(message),
+        _ => Refusal::target(message),
+    }
+}
+
+/// What went wrong, and what may help.
+fn sentence(none: &NoAnswer) -> String {
+    let kind = none.failure.kind;
+    let description = kind.description().trim_end_matches('.');
+    let sample = match none.sample.as_str() {
+        "" => String::new(),
+        sample => format!(": '{sample}'"),
+    };
+    format!("{description} ({}){sample}; {}", kind.name(), kind.hint())
+}

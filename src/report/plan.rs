@@ -1,0 +1,90 @@
+//! A plan that is not carried out: what would be sent, when, and to whom.
+
+use serde_json::{Value, json};
+
+use crate::plan::Plan;
+use crate::report::format::{self, count, counted, length};
+use crate::report::json::plan_of;
+use crate::report::page::{Page, Style};
+use crate::report::text::{threads_and_load, whom};
+use crate::time::seconds;
+
+/// So many requests of a schedule are shown.
+const SHOWN_SLOTS: usize = 5;
+/// Of a request so many bytes are shown in a text.
+const SHOWN_BYTES: usize = 4096;
+
+/// For people.
+#[must_use]
+pub fn plan_text(plan: &Plan, style: Style) -> String {
+    let mut page = Page::new(style);
+    whom(&mut page, plan);
+    if let Some(security) = &plan.security {
+        let verified = if security.verified { "verified" } else { "NOT verified (-k)" };
+        page.fact("TLS", &format!("certificate for {} {verified}", security.name()));
+    }
+    threads_and_load(&mut page, plan);
+    let requests = plan.load.requests.map(|requests| counted(requests, "request"));
+    let duration = plan.load.duration_ns.map(length);
+    let wanted: Vec<String> = requests.into_iter().chain(duration).collect();
+    page.fact("Duration", &wanted.join(" or "));
+    page.fact(
+        "Warm-up",
+        &if plan.load.auto_warmup {
+            "cut from it afterwards".to_owned()
+        } else {
+            length(plan.load.warmup_ns)
+        },
+    );
+    page.fact("Seed", &plan.seed.to_string());
+    if let Some(schedule) = &plan.schedule {
+        let slots =
+            schedule.slots().map_or("without an end".to_owned(), |slots| counted(slots, "request"));
+        let first: Vec<String> =
+            first_due_s(plan).iter().map(|at_s| format!("{at_s:.6}")).collect();
+        page.fact(
+            "Schedule",
+            &format!("{slots}, warm-up included; due at {} ... s", first.join(", ")),
+        );
+    }
+    page.gap();
+    let request = plan.request.one();
+    page.line(&format!("Request, {} bytes:", count(request.len() as u64)));
+    let shown = &request[..request.len().min(SHOWN_BYTES)];
+    for line in shown.split_inclusive(|&byte| byte == b'\n') {
+        page.line(&format!("  {}", format::escape(line)));
+    }
+    if shown.len() < request.len() {
+        page.line(&format!("  ... and {} more bytes", count((request.len() - shown.len()) as u64)));
+    }
+    page.gap();
+    page.line("Nothing was sent.");
+    page.finish()
+}
+
+/// For programs: schema `maxq.plan/1`.
+#[must_use]
+pub fn plan_json(plan: &Plan) -> String {
+    let request = plan.request.one();
+    let document = json!({
+        "schema": "maxq.plan/1",
+        "plan": plan_of(plan),
+        "request": { "bytes": request.len(), "escaped": format::escape(request) },
+        "schedule": plan.schedule.as_ref().map_or(Value::Null, |schedule| {
+            json!({ "requests": schedule.slots(), "first_due_s": first_due_s(plan) })
+        }),
+    });
+    format!("{document:#}\n")
+}
+
+/// When the first requests are due, in seconds from the start of the warm-up.
+fn first_due_s(plan: &Plan) -> Vec<f64> {
+    let Some(schedule) = &plan.schedule else { return Vec::new() };
+    let mut cursor = schedule.cursor(0, 1);
+    let next = std::iter::from_fn(|| {
+        let slot = cursor.peek()?;
+        cursor.advance();
+        Some(seconds(slot.at_ns))
+    });
+    next.take(SHOWN_SLOTS).collect()
+}
