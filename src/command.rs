@@ -287,7 +287,7 @@ fn tell(plan: &Plan, args: &RunArgs, readiness: &Readiness) {
     if plan.output.quiet {
         return;
     }
-    let place = preflight::warn_of_place(plan, args.preflight.allow_public);
+    let place = preflight::warn_of_place(plan, &args.preflight);
     let answer = readiness.seen.iter().flat_map(|seen| seen.warnings.iter().cloned());
     let doubt = readiness
         .doubt

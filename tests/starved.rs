@@ -144,7 +144,9 @@ fn a_refused_run_does_not_spin() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let running = Running::start(
-        command.args(["-t", "1", "-c", "64", "-d", "2s", "--warmup", "0", "--json", &url]),
+        command
+            .args(["-t", "1", "-c", "64", "-d", "2s", "--warmup", "0", "--json"])
+            .args(["--no-preflight", &url]),
     );
     listener.set_nonblocking(true).unwrap();
     let mut kept = Vec::new();

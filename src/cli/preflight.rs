@@ -7,7 +7,7 @@ use crate::units::parse_duration_ns;
 /// The flags about what happens before a run.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct PreflightArgs {
-    /// Do not ask the target once before the run; it shows what will be measured, and no count includes it.
+    /// Do not send one request before the run, which shows what will be measured, and which no count includes.
     #[arg(long, conflicts_with = "wait_ready", help_heading = "Preflight")]
     pub no_preflight: bool,
     /// Ask again and again for so long, until the target gives an answer that --expect accepts.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use httparse::EMPTY_HEADER;
 use socket2::Socket;
 
+use crate::cli::PreflightArgs;
 use crate::engine::sockets::Sockets;
 use crate::failure::{Failure, Kind, Phase};
 use crate::http1::head::{self, Body, MOST_HEADERS};
@@ -99,17 +100,17 @@ pub fn look(plan: &Plan, interrupts: &Interrupts) -> Result<Seen, NoAnswer> {
 
 /// What a user should know of where the load will go, whether or not anybody answers there.
 #[must_use]
-pub fn warn_of_place(plan: &Plan, allow_public: bool) -> Vec<String> {
+pub fn warn_of_place(plan: &Plan, args: &PreflightArgs) -> Vec<String> {
     let public = plan.route.endpoints.iter().find_map(|endpoint| match endpoint {
         Endpoint::Inet(address) => public_warning(address.ip()),
         Endpoint::Unix(_) => None,
     });
-    let crowded = plan.same_host && plan.threads() >= sys::cores_online();
+    let crowded = plan.same_host && plan.threads() >= sys::cores_online() && !args.no_preflight;
     let crowded = crowded.then(|| {
         "the target is on this host, and the workers take all of its cores: each is measured at the expense of the other; use a smaller -t"
             .to_owned()
     });
-    public.filter(|_| !allow_public).into_iter().chain(crowded).collect()
+    public.filter(|_| !args.allow_public).into_iter().chain(crowded).collect()
 }
 
 /// Whether the head of a request has a line that begins so, in lower case.

@@ -135,7 +135,7 @@ fn each_second_is_a_line_of_the_time_series() {
     let path = folder.path().join("run.ndjson");
     let ended = run(maxq()
         .args(["-t", "1", "-c", "2", "-d", "1200ms", "--warmup", "300ms", "--json"])
-        .args(["--timeseries", path.to_str().unwrap(), &url(&server)]));
+        .args(["--no-preflight", "--timeseries", path.to_str().unwrap(), &url(&server)]));
     let report = checked(0, &ended);
     let text = fs::read_to_string(&path).unwrap();
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -85,7 +85,7 @@ fn the_demo_needs_no_server() {
 #[test]
 fn run_and_no_command_are_the_same() {
     let server = target();
-    let arguments = ["-t", "1", "--json", "-n", "50", "-c", "3"];
+    let arguments = ["-t", "1", "--json", "-n", "50", "-c", "3", "--no-preflight"];
     let plain = checked(0, &run(maxq().args(arguments).arg(url(&server))));
     let named = checked(0, &run(maxq().arg("run").args(arguments).arg(url(&server))));
     assert_eq!(plain.json["plan"]["hash"], named.json["plan"]["hash"]);
@@ -95,7 +95,7 @@ fn run_and_no_command_are_the_same() {
 #[test]
 fn two_threads_share_connections_and_requests() {
     let server = target();
-    let arguments = ["-t", "2", "--json", "-n", "1001", "-c", "5", &url(&server)];
+    let arguments = ["-t", "2", "--json", "-n", "1001", "-c", "5", "--no-preflight", &url(&server)];
     let ended = run(maxq().args(arguments));
     if thread::available_parallelism().unwrap().get() < 2 {
         assert_eq!(ended.code, Some(2), "each thread needs a core");
