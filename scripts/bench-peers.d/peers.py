@@ -4,9 +4,12 @@ import json
 import math
 import re
 
+import targets
+
 GET = ("maxq", "wrk", "hey", "ab", "h2load", "gcannon")
 DEEP = ("maxq", "wrk", "h2load", "gcannon")
 CLOSE = ("maxq", "wrk", "hey", "ab", "gcannon")
+SECURE = ("maxq", "wrk", "hey", "ab", "h2load")
 SHORT = ("depth1-c1", "depth1-c64-serve", "body64k-nginx")
 
 
@@ -41,6 +44,11 @@ WORKLOADS = [
     Workload("close-nginx", "nginx", "/", 64, CLOSE, close=True),
     # nginx holds each answer back for about a second here, so nearly all connections wait
     Workload("idle10k-nginx", "nginx", "/second", 10_000, min_seconds=3.0),
+    Workload("tls1k-nginx", "nginx-tls", "/1k", 64, SECURE, size=1024),
+    Workload("tls1m-nginx", "nginx-tls", "/1m", 64, SECURE, size=1 << 20),
+    Workload("tls-handshakes-nginx", "nginx-tls", "/", 64, ("maxq", "wrk", "hey", "ab"), close=True),
+    # a handshake takes nginx half a millisecond, so that all connections take it a while
+    Workload("tls-idle2k-nginx", "nginx-tls", "/second", 2_000, ("maxq", "wrk"), min_seconds=6.0),
 ]
 
 def input_file(bench, work, kind):
@@ -67,6 +75,7 @@ def command_line(bench, tool, work, url):
     body = input_file(bench, work, "body") if work.upload else None
     if tool == "maxq":
         more = (["-b", "@" + body] if body else []) + (["--no-keepalive"] if work.close else [])
+        more += ["--cacert", str(targets.certificate(bench.dir))] if url.startswith("https:") else []
         return [bench.binaries["maxq"], "--json", "--no-progress", "--warmup", "200ms", "-t", "1", "--cpus",
                 str(bench.client_core), "-c", conns, "-d", ms, "-p", str(work.depth), *more, url]
     if tool == "wrk":

@@ -3,6 +3,7 @@ import statistics
 import sys
 
 BIG = 65536  # from this payload on, bytes are what a run costs
+SERVERS = {"nginx": "nginx", "nginx-tls": "nginx, TLS 1.3, ECDSA", "serve": "maxq serve"}
 METRICS = ("rps", "bytes_per_s", "cpu_per_mreq", "cpu_per_gb", "rss_bytes", "p50_us", "busy")
 
 
@@ -80,7 +81,7 @@ def show(bench, work, rows):
     what = [plural(work.connections, "connection"), f"{work.size:,}-byte {'uploads' if work.upload else 'responses'}"]
     what += [f"{work.depth} requests in flight on each"] if work.depth > 1 else []
     what += ["a connection per request"] if work.close else []
-    title = f"{work.name}: {', '.join(what)}, {'nginx' if work.server == 'nginx' else 'maxq serve'}"
+    title = f"{work.name}: {', '.join(what)}, {SERVERS[work.server]}"
     if bench.markdown:
         print(f"\n### {title}\n\n| {' | '.join(header)} |\n|---|{'---:|' * (len(header) - 1)}")
         print("\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n")

@@ -97,9 +97,11 @@ fn an_interrupt_in_the_warmup_leaves_a_valid_report() {
     let report = interrupted(running, "INT", 130);
     assert_eq!(report.count("sent"), 0);
     assert_eq!(report.in_intervals("completed"), server.counters().requests_total());
-    assert!(report.float("/window/warmup_s") < 15.0);
-    // No second is listed that was before the run.
-    assert!(report.float("/intervals/0/t_s") > -15.0, "{:#}", report.json["intervals"]);
+    let warmup_s = report.float("/window/warmup_s");
+    assert!(warmup_s < 15.0);
+    // No second is listed that was before the run. Those that had ended by then keep the times that they were told with.
+    let first_s = report.float("/intervals/0/t_s");
+    assert!(first_s > -15.0 || warmup_s >= 1.0, "{:#}", report.json["intervals"]);
 }
 
 #[test]
