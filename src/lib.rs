@@ -13,7 +13,7 @@
 //!         |   schedule --due?--> worker --actions--> engine (uring | portable | sim) --> kernel
 //!         |    slots of whole      ^                    |                              data plane: a failure is
 //!         |    nanoseconds         +------ conn <-------+ bytes, borrowed for one call  a counted event, never
-//!         |                               http1 frames them                             a Result
+//!         |                        tls? and http1 read them                      a Result
 //!         |                               record: phases, tallies, histograms, intervals, lags
 //!         +---------------- join -> merge -> Summary <- verdict <- pressure, calibration
 //!                                               |         ^
@@ -33,19 +33,21 @@
 //! | [`target`], [`units`] | URLs; lengths of time and counts as people type them |
 //! | [`request`] | the serialised request, in as many copies as one send may hold |
 //! | [`time`], [`schedule`] | nanoseconds; when each request is due, and which phase it belongs to |
+//! | [`tls`], [`tunnel`] | plain bytes out of encrypted ones, and back; the way through a proxy |
 //! | [`http1`] | responses out of bytes: framing, and the learned head that makes it cheap |
 //! | [`conn`] | one connection's state, and the stamps of what is in flight on it |
 //! | [`worker`] | one core's brain: events and instants in, actions out; who is to blame for what is sent late |
 //! | [`record`] | what a worker remembers, phase by phase; merging; the conservation check |
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
 //! | [`run`] | pins, spawns, starts, watches, stops, joins, merges |
+//! | [`preflight`] | one request before the clock: is this what the user means? |
 //! | [`pressure`] | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
 //! | [`calibrate`], [`calibration`] | what this client can do on this machine, measured once and kept |
 //! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up |
 //! | [`verdict`] | is the measurement valid, and what limited it |
 //! | [`summary`], [`report`] | a finished run, and what it looks like |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
-//! | [`output`], [`exit`], [`host`], [`cgroup`], [`sys`], [`command`] | files, exit codes, the machine, limits of CPU time, system calls, the commands |
+//! | [`output`], [`base64`], [`exit`], [`host`], [`cgroup`], [`sys`], [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time, system calls, the commands |
 //!
 //! From `schedule` to `record` everything is sans-io and pure over the time that it is given: nothing there reads a
 //! clock or names an engine, and `unsafe` is confined to `engine/uring`, `engine/bufring` and `sys`.

@@ -253,6 +253,22 @@ fn a_dry_run_shows_the_bytes_and_sends_nothing() {
 }
 
 #[test]
+fn a_dry_run_shows_no_secrets() {
+    for more in [&[][..], &["--json"]] {
+        let ended = run(maxq()
+            .args(["--dry-run", "-H", "authorization: secret", "-H", "Cookie: a=secret"])
+            .args(["--proxy", "u:secret@127.0.0.1:1", "-b", "Cookie: of the body"])
+            .args(more)
+            .arg("http://127.0.0.1/"));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let secret = ended.stdout.contains("secret") || ended.stdout.contains("dTpzZWNyZXQ=");
+        assert!(!secret, "{}", ended.stdout);
+        assert_eq!(ended.stdout.matches("[masked]").count(), 3, "{}", ended.stdout);
+        assert!(ended.stdout.contains("Cookie: of the body"));
+    }
+}
+
+#[test]
 fn a_public_address_is_warned_of_unless_it_is_meant() {
     let told = |arguments: &[&str]| run(maxq().arg("--dry-run").args(arguments)).stderr;
     let line = "maxq: warning: 8.8.8.8 is a public address";

@@ -48,8 +48,9 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
         );
     }
     page.gap();
-    let request = plan.request.one();
-    page.line(&format!("Request, {} bytes:", count(request.len() as u64)));
+    let length = plan.request.length();
+    page.line(&format!("Request, {} bytes:", count(length as u64)));
+    let request = masked(plan.request.one());
     let shown = &request[..request.len().min(SHOWN_BYTES)];
     for line in shown.split_inclusive(|&byte| byte == b'\n') {
         page.line(&format!("  {}", format::escape(line)));
@@ -58,6 +59,9 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
         page.line(&format!("  ... and {} more bytes", count((request.len() - shown.len()) as u64)));
     }
     page.gap();
+    if request != plan.request.one() {
+        page.line("Values of Authorization, Proxy-Authorization and Cookie are masked.");
+    }
     page.line("Nothing was sent.");
     page.finish()
 }
@@ -65,16 +69,37 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
 /// For programs: schema `maxq.plan/1`.
 #[must_use]
 pub fn plan_json(plan: &Plan) -> String {
-    let request = plan.request.one();
+    let request = masked(plan.request.one());
     let document = json!({
         "schema": "maxq.plan/1",
         "plan": plan_of(plan),
-        "request": { "bytes": request.len(), "escaped": format::escape(request) },
+        "request": { "bytes": plan.request.length(), "escaped": format::escape(&request) },
         "schedule": plan.schedule.as_ref().map_or(Value::Null, |schedule| {
             json!({ "requests": schedule.slots(), "first_due_s": first_due_s(plan) })
         }),
     });
     format!("{document:#}\n")
+}
+
+/// A request with the values of its secret headers replaced: reports travel further than their authors think.
+fn masked(request: &[u8]) -> Vec<u8> {
+    const SECRET: [&[u8]; 3] = [b"authorization:", b"proxy-authorization:", b"cookie:"];
+    let mut shown = Vec::new();
+    let mut in_head = true;
+    for line in request.split_inclusive(|&byte| byte == b'\n') {
+        let secret = SECRET
+            .iter()
+            .find(|name| line.len() >= name.len() && line[..name.len()].eq_ignore_ascii_case(name));
+        match secret {
+            Some(name) if in_head => {
+                shown.extend_from_slice(&line[..name.len()]);
+                shown.extend_from_slice(b" [masked]\r\n");
+            }
+            _ => shown.extend_from_slice(line),
+        }
+        in_head &= line.trim_ascii() != b"";
+    }
+    shown
 }
 
 /// When the first requests are due, in seconds from the start of the warm-up.
