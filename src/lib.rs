@@ -13,7 +13,7 @@
 //!         |   schedule --due?--> worker --actions--> engine (uring | portable | sim) --> kernel
 //!         |    slots of whole      ^                    |                              data plane: a failure is
 //!         |    nanoseconds         +------ conn <-------+ bytes, borrowed for one call  a counted event, never
-//!         |                        tls? and http1 read them                      a Result
+//!         |                        tls? and http1 read them                            a Result
 //!         |                               record: phases, tallies, histograms, intervals, lags
 //!         +---------------- join -> merge -> Summary <- verdict <- pressure, calibration
 //!                                               |         ^
@@ -47,7 +47,7 @@
 //! | [`verdict`] | is the measurement valid, and what limited it |
 //! | [`summary`], [`report`] | a finished run, and what it looks like |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
-//! | [`output`], [`base64`], [`exit`], [`host`], [`cgroup`], [`sys`], [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time, system calls, the commands |
+//! | [`output`], [`base64`], [`exit`], [`host`], [`cgroup`], [`memory`], [`sys`], [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |
 //!
 //! From `schedule` to `record` everything is sans-io and pure over the time that it is given: nothing there reads a
 //! clock or names an engine, and `unsafe` is confined to `engine/uring`, `engine/bufring` and `sys`.
@@ -98,6 +98,7 @@ pub mod exit;
 pub mod failure;
 pub mod host;
 pub mod http1;
+pub mod memory;
 pub mod output;
 pub mod plan;
 pub mod preflight;

@@ -81,6 +81,15 @@ pub fn raise_descriptor_limit(needed: u64) -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// The limit of this process's address space in bytes; `None` without one.
+#[must_use]
+pub fn address_space_limit() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit for the whole call.
+    let read = unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } == 0;
+    (read && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
 /// Makes the closing of a socket reset its connection.
 pub fn reset_on_close(socket: i32) {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };

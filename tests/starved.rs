@@ -241,6 +241,67 @@ fn memory_that_cannot_be_had_ends_a_run_with_a_word() {
     assert!(ended.stderr.contains("memory allocation of"), "{}", ended.stderr);
 }
 
+/// Debian keeps it in a folder of its machine's kind.
+fn faketime() -> String {
+    let folders = fs::read_dir("/usr/lib").unwrap().flatten();
+    let library = |folder: fs::DirEntry| folder.path().join("faketime/libfaketime.so.1");
+    let found = folders.map(library).find(|path| path.is_file());
+    let found = found.expect("install the Debian package libfaketime (scripts/test does)");
+    found.display().to_string()
+}
+
+#[test]
+fn a_wall_clock_that_is_stepped_during_a_run_changes_nothing() {
+    let _turn = turn();
+    let (_server, url) = target();
+    let folder = tempfile::tempdir().unwrap();
+    let offset = folder.path().join("offset");
+    let step = |by: &str| fs::write(&offset, by).unwrap();
+    let stepped = |command: &mut Command| {
+        command
+            .env("LD_PRELOAD", faketime())
+            .env("FAKETIME_TIMESTAMP_FILE", &offset)
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("DONT_FAKE_MONOTONIC", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    };
+    // The wall clock of this test's own children, and nobody else's.
+    step("+3600");
+    let mut date = Command::new("date");
+    stepped(date.arg("+%s"));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let told: u64 = run(&mut date).stdout.trim().parse().unwrap();
+    assert!(told.abs_diff(now + 3600) < 60, "{told} at {now}");
+    step("+0");
+    let mut command = maxq_on_engine();
+    command.args(["-t", "1", "-c", "4", "-R", "500", "-d", "1500ms", "--warmup", "0", "--json"]);
+    stepped(command.arg(&url));
+    let running = Running::start(&mut command);
+    for by in ["+3600", "-3600", "+86400"] {
+        std::thread::sleep(Duration::from_millis(350));
+        step(by);
+    }
+    let report = checked(0, &running.end());
+    report.assert_all_ok();
+    assert_eq!((report.count("scheduled"), report.float("/window/measured_s")), (750, 1.5));
+    // As late as a busy machine may be, and not by an hour.
+    assert!(report.float("/latency/response/max_us") < 1e6);
+}
+
+#[test]
+fn what_there_is_no_memory_for_is_refused_before_anything_is_sent() {
+    let _turn = turn();
+    let (server, url) = target();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -v 200000 && exec \"$0\" \"$@\""]).arg(binary());
+    let ended = run(command.args(["-c", "15k", "-p", "1024", "-n", "100", &url]));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(7), ""));
+    for part in ["-c 15000", "-p 1024", "MiB of memory are needed", "smaller -c or -p"] {
+        assert!(ended.stderr.contains(part), "{}", ended.stderr);
+    }
+    assert_eq!(server.counters().connections_accepted, 0);
+}
+
 /// What is printed in a terminal of so many columns.
 fn in_terminal(term: &str, columns: u32, url: &str) -> Option<String> {
     let inside = format!(

@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::engine::{Control, Gauges, Link, Settings, Stop, Unsupported, portable, sockets, uring};
 use crate::exit::Refusal;
+use crate::memory;
 use crate::plan::{EngineChoice, Plan};
 use crate::pressure::Sample;
 use crate::record::buckets::IntervalBuckets;
@@ -93,6 +94,7 @@ struct News {
 pub fn prepare(plan: &Plan) -> Result<Engine, Refusal> {
     let connections = u64::from(plan.load.connections);
     check_descriptors(connections + 2 * plan.threads() as u64, connections)?;
+    check_memory(plan)?;
     sockets::try_out(&plan.route).map_err(Refusal::environment)?;
     choose(plan)
 }
@@ -196,6 +198,21 @@ pub fn check_descriptors(wanted: u64, connections: u64) -> Result<(), Refusal> {
         )));
     }
     Ok(())
+}
+
+/// Refuses what this machine has no memory for.
+fn check_memory(plan: &Plan) -> Result<(), Refusal> {
+    let needed = memory::needed_bytes(plan);
+    match memory::available_bytes() {
+        Some(available) if available < needed => Err(Refusal::environment(format!(
+            "-c {}, -p {}: at least {} MiB of memory are needed, and {} MiB can be had; use a smaller -c or -p",
+            plan.load.connections,
+            plan.load.pipeline,
+            needed >> 20,
+            available >> 20
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// One worker thread.
