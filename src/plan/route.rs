@@ -243,7 +243,12 @@ fn addresses(
         found = accepting;
     }
     if let Some(proxy) = proxy {
-        note += &format!(", the proxy {}:{}", proxy.host, proxy.port);
+        let is_address = proxy.host.parse::<IpAddr>().is_ok();
+        note += &if is_address {
+            ", a proxy".to_owned()
+        } else {
+            format!(", the proxy {}", proxy.host)
+        };
     }
     Ok((found.into_iter().map(Endpoint::Inet).collect(), note))
 }
