@@ -13,8 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use maxq::serve::{Options, Server};
+use support::namespaces::in_namespaces;
 use support::report::{Report, checked};
-use support::{Running, binary, maxq, maxq_on_engine, not_tested, run, wait_until};
+use support::{Running, binary, maxq, maxq_on_engine, run, wait_until};
 
 /// Tests take turns: some need nearly all descriptors there are.
 static TURN: Mutex<()> = Mutex::new(());
@@ -28,23 +29,6 @@ fn target() -> (Server, String) {
     let server = Server::start(&Options { listen, threads: 1, cpus: Vec::new() }).unwrap();
     let url = format!("http://{}/", server.local_address());
     (server, url)
-}
-
-/// A shell in namespaces of its own, for which `flags` ask; the script finds the binary in `$0` and what follows in `$@`.
-/// `None`, and a line that says so, where namespaces cannot be had.
-fn in_namespaces(flags: &[&str], script: &str) -> Option<Command> {
-    let allowed =
-        Command::new("unshare").args(flags).args(["--fork", "--kill-child", "true"]).output();
-    if !allowed.is_ok_and(|tried| tried.status.success()) {
-        not_tested(&format!("unshare {flags:?} is not allowed here: {script}"));
-        return None;
-    }
-    let mut command = Command::new("unshare");
-    // Whatever goes on in there ends with it.
-    command.args(flags).args(["--fork", "--kill-child", "sh", "-c", script]).arg(binary());
-    command.env_remove("TERM").env("XDG_CACHE_HOME", "/nonexistent");
-    command.env("ENGINE", std::env::var("MAXQ_TEST_ENGINE").unwrap_or("auto".to_owned()));
-    Some(command)
 }
 
 #[test]

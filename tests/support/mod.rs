@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: the built binary and its reports, a real nginx, a server that follows a script.
 #![allow(dead_code, reason = "each test file uses its own share of this")]
 
+pub(crate) mod namespaces;
 pub(crate) mod nginx;
 pub(crate) mod report;
 pub(crate) mod scripted;
@@ -8,6 +9,7 @@ pub(crate) mod without_ring;
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -111,6 +113,18 @@ impl Drop for Running {
 /// Says that something was not tested, and why. What a passing test prints is hidden, and this must not be.
 pub(crate) fn not_tested(why: &str) {
     let _ = writeln!(std::io::stderr(), "NOT TESTED: {why}");
+}
+
+/// Where a program is; Debian keeps some where only root's PATH leads.
+pub(crate) fn installed(program: &str, package: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
+        .map(|folder| folder.join(program))
+        .find(|found| found.is_file())
+        .unwrap_or_else(|| {
+            panic!("{program} is missing: install the Debian package {package} (scripts/test does)")
+        })
 }
 
 /// Runs a program to its end.

@@ -3,14 +3,14 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{signal, wait_until};
+use super::{installed, signal, wait_until};
 
 /// One process, files under `{prefix}`. `{front}` logs to `access.log`; `{back}` reads what `{front}` passes on and logs
 /// to `back.log`.
@@ -64,7 +64,7 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts one that serves `files`, each a name and its size.
     pub(crate) fn start(files: &[(&str, usize)]) -> Self {
-        let program = find();
+        let program = installed("nginx", "nginx-light");
         let folder = tempfile::tempdir().expect("a folder can be made");
         let www = folder.path().join("www");
         fs::create_dir(&www).expect("a folder can be made");
@@ -129,16 +129,6 @@ impl Drop for Nginx {
     }
 }
 
-/// Debian keeps it where only root's PATH leads.
-fn find() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
-        .map(|folder| folder.join("nginx"))
-        .find(|program| program.is_file())
-        .expect("nginx is missing: install the Debian package nginx-light (scripts/test does)")
-}
-
 fn spawn(program: &Path, prefix: &Path, front: SocketAddr, back: SocketAddr) -> Child {
     let configuration = CONFIGURATION
         .replace("{prefix}", &prefix.display().to_string())
@@ -161,7 +151,7 @@ fn spawn(program: &Path, prefix: &Path, front: SocketAddr, back: SocketAddr) -> 
 }
 
 /// A free port below those that the kernel deals out by itself, so that it is still free when nginx comes to it.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     const FIRST: u16 = 18_000;
     const COUNT: u16 = 12_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
