@@ -6,6 +6,8 @@
 mod addresses;
 #[path = "network/machines.rs"]
 mod machines;
+#[path = "network/options.rs"]
+mod options;
 #[path = "network/proxies.rs"]
 mod proxies;
 #[path = "network/proxy_protocol.rs"]

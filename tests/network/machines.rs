@@ -43,7 +43,7 @@ fn measured_on(files: &Files, script: &str, arguments: &[&str]) -> Option<Report
 #[test]
 fn one_source_has_no_more_connections_than_ports() {
     let files = Files::write(&["127.0.0.1:8080"], 8080, 8443);
-    let flags = ["-c", "40", "-d", "500ms", "--warmup", "0", "http://127.0.0.1:8080/"];
+    let flags = ["-c", "40", "-d", "300ms", "--warmup", "0", "http://127.0.0.1:8080/"];
     for source in [&[][..], &["--source", "127.0.0.2"]] {
         let arguments = [&flags[..], source].concat();
         let Some(report) = measured_on(&files, FEW_PORTS, &arguments) else { return };

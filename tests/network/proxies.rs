@@ -196,3 +196,197 @@ fn a_name_may_stand_for_the_proxy() {
     report.assert_all_ok();
     assert_eq!((proxy.counters().number("requests"), site.log().requests()), (100, 100));
 }
+
+#[test]
+fn user_and_password_arrive_as_they_are_meant() {
+    let ((site, secure, trust), proxy) =
+        (secure_site(), Proxy::start(&[("USER_WANTED", "us:er@x:p%: wörd")]));
+    // The first colon that is not encoded parts them; the rest is as in RFC 3986.
+    let through = format!("http://us%3Aer%40x:p%25%3A%20w%C3%B6rd@{}", proxy.address);
+    let plain = format!("http://{NAME}:{}/", site.files.port);
+    let flags = ["--proxy", &through, "-n", "100", "-c", "2"];
+    measure(&[&flags[..], &[&plain]].concat()).assert_all_ok();
+    measure(&[&flags[..], &[&trust[0], &trust[1], &secure]].concat()).assert_all_ok();
+    let counters = proxy.counters();
+    assert_eq!(counters.number("refused"), 0);
+    // A hundred requests, and two tunnels.
+    assert_eq!(counters.table("users"), each(["us:er@x:p%: wörd"], 102));
+    assert_eq!(site.log().requests(), 200);
+}
+
+const PASSWORD: &str = "s3cret%2Fword";
+/// Everything that it could be recognised by: as given, as meant, as told to the proxy behind a name and a colon.
+const BETRAYALS: [&str; 3] = [PASSWORD, "s3cret/word", "c29tZW9uZTpzM2NyZXQvd29yZA"];
+
+/// Nothing that was printed betrays the password.
+fn assert_secret(ended: &Ended) {
+    for part in BETRAYALS {
+        assert!(!ended.stdout.contains(part), "{part} in {}", ended.stdout);
+        assert!(!ended.stderr.contains(part), "{part} in {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_password_is_never_printed() {
+    let ((site, secure, trust), proxy) =
+        (secure_site(), Proxy::start(&[("USER_WANTED", "someone:s3cret/word")]));
+    let through = format!("http://someone:{PASSWORD}@{}", proxy.address);
+    let plain = format!("http://{NAME}:{}/", site.files.port);
+    for url in [plain, secure] {
+        let secure = url.starts_with("https");
+        let trust = if secure { &[trust[0].as_str(), &trust[1]][..] } else { &[] };
+        for output in ["--json", "--latency", "--quiet"] {
+            let flags = ["-t", "1", "-n", "50", "-c", "2", "--proxy", &through, output, &url];
+            let ended = run(maxq_on_engine().args(flags).args(trust));
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            assert_secret(&ended);
+            if output == "--json" {
+                checked(0, &ended).assert_all_ok();
+            }
+        }
+    }
+    assert_eq!(proxy.counters().number("refused"), 0);
+}
+
+#[test]
+fn what_is_wrong_with_a_proxy_is_said_without_its_password() {
+    for place in [
+        "socks5://someone:PASSWORD@127.0.0.1:1",
+        "https://someone:PASSWORD@127.0.0.1:1",
+        "http://someone:PASSWORD@",
+        "http://someone:PASSWORD@127.0.0.1:99999",
+        "http://someone:PASSWORD@127.0.0.1:x",
+        "http://someone:PASSWORD@127.0.0.1:1/path",
+        "http://someone:PASSWORD@127.0.0.1 :1",
+        "http://someone:PASSWORD@[::1:1",
+        "someone:PASSWORD@",
+    ] {
+        let given = place.replace("PASSWORD", PASSWORD);
+        refused(2, &["--proxy", &given, "http://a.test/"], &["--proxy"]);
+        assert_secret(&run(maxq_on_engine().args(["--proxy", &given, "http://a.test/"])));
+    }
+    let (address, _kept) = closed_port();
+    let given = format!("http://someone:{PASSWORD}@{address}");
+    for url in ["http://a.test/", "https://a.test/"] {
+        let flags = ["--proxy", &given, "--give-up", "200ms", url];
+        refused(5, &flags, &["the proxy", &address.to_string(), "refused"]);
+        assert_secret(&run(maxq_on_engine().args(flags)));
+    }
+    let resolve = format!("--resolve=proxy.test:{}:127.0.0.1", address.port());
+    let given = format!("http://someone:{PASSWORD}@proxy.test:{}", address.port());
+    let flags = [&resolve, "-6", "--proxy", &given, "http://a.test/"];
+    refused(5, &flags, &["-6", "proxy.test"]);
+    assert_secret(&run(maxq_on_engine().args(flags)));
+}
+
+#[test]
+fn who_is_not_admitted_by_a_proxy_is_told_so() {
+    let proxy = Proxy::start(&[("USER_WANTED", "someone:else")]);
+    for user in [format!("someone:{PASSWORD}@"), String::new()] {
+        let through = format!("http://{user}{}", proxy.address);
+        // In absolute form a refusal is a response like any other.
+        let flags = ["--proxy", &through, "-n", "50", "-c", "2", "http://site.test/"];
+        let report = measure_to(5, &flags);
+        assert_eq!((report.status(407), report.count("http_error")), (50, 50));
+        assert_secret(&run(maxq_on_engine().args(flags)));
+        // Without a tunnel there is no connection.
+        let flags = ["--proxy", &through, "--give-up", "200ms", "https://site.test/"];
+        refused(5, &flags, &["the proxy", "proxy_refused", "407 Proxy Authentication Required"]);
+        assert_secret(&run(maxq_on_engine().args(flags)));
+    }
+    assert_eq!(proxy.counters().number("refused"), proxy.counters().number("tunnels") + 4 * 50);
+}
+
+/// A proxy that opens tunnels to a port for so long as it has opened fewer than `good`, and then answers with `refusal`.
+fn tiring_proxy(good: u64, port: u16, refusal: &'static str) -> Scripted {
+    Scripted::start(move |mut peer| {
+        let Some(number) = peer.request() else { return };
+        if number >= good {
+            peer.send(refusal);
+            return peer.wait_for_close();
+        }
+        peer.send("HTTP/1.1 200 Connection established\r\n\r\n");
+        peer.relay(TcpStream::connect(("127.0.0.1", port)).unwrap());
+    })
+}
+
+#[test]
+fn a_proxy_that_opens_no_more_tunnels_is_in_the_report() {
+    let (site, url, trust) = secure_site();
+    let refusal = "HTTP/1.1 503 Too Many\r\nX-Escape: \x1b[31m\r\nContent-Length: 0\r\n\r\n";
+    let proxy = tiring_proxy(6, site.files.other, refusal);
+    let through = format!("http://someone:{PASSWORD}@{}", proxy.address());
+    let limits = ["-d", "500ms", "--warmup", "0", "-c", "2", "--requests-per-connection", "5"];
+    let flags = ["--proxy", &through, &trust[0], &trust[1], &url];
+    let report = measure(&[&limits[..], &flags].concat());
+    assert_eq!((report.count("ok"), opened(&report)), (30, 6));
+    let refused = report.error("connect/proxy_refused");
+    assert_eq!(refused, report.number("/connections/failed"), "{:?}", report.errors());
+    assert!(refused > 2, "{refused}");
+    let rows = report.json["errors"].to_string();
+    assert!(rows.contains("503 Too Many") && !rows.contains('\x1b'), "{rows}");
+    assert_eq!(report.json["tls"]["failed"], 0, "no handshake has begun");
+    assert_eq!(report.count("scheduled"), 30, "what was not sent was not due");
+    let proxy = tiring_proxy(6, site.files.other, refusal);
+    let through = format!("http://someone:{PASSWORD}@{}", proxy.address());
+    let flags = ["--proxy", &through, &trust[0], &trust[1], &url];
+    let (ended, words) = told(&[&limits[..], &flags].concat());
+    assert!(words.contains("connect proxy_refused"), "{words}");
+    assert!(words.contains("503 Too Many"), "{words}");
+    assert_secret(&ended);
+}
+
+#[test]
+fn proxies_that_open_no_tunnel_are_unusable_targets() {
+    for (answer, parts) in [
+        (None, &["proxy_refused"][..]),
+        (Some("SSH-2.0-OpenSSH_9.2\r\n"), &["proxy_refused", "SSH-2.0"]),
+        (Some("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"), &["proxy_refused", "302 Found"]),
+        (Some("HTTP/1.1 200"), &["proxy_refused"]),
+        (Some("HTTP/1.1 200 OK\r\n\r\nno TLS"), &["not_tls"]),
+    ] {
+        let proxy = Scripted::start(move |mut peer| {
+            if let Some(answer) = answer {
+                peer.request();
+                peer.send(answer);
+                // What has been said comes before the end.
+                peer.half_close();
+                peer.wait_for_close();
+            }
+        });
+        let through = format!("http://{}", proxy.address());
+        let flags = ["--proxy", &through, "-c", "2", "--give-up", "200ms", "https://a.test/"];
+        refused(5, &flags, &[&["no connection", "the proxy"], parts].concat());
+    }
+}
+
+#[test]
+fn a_proxy_that_never_answers_is_not_waited_for_longer_than_allowed() {
+    let proxy = Scripted::start(|mut peer| {
+        peer.request();
+        peer.wait_for_close();
+    });
+    let through = format!("http://{}", proxy.address());
+    let limits = ["-c", "2", "--connect-timeout", "100ms", "--give-up", "300ms"];
+    let flags = [&limits[..], &["--proxy", &through, "https://a.test/"]].concat();
+    refused(5, &flags, &["no connection", "the proxy", "connect_timeout"]);
+    assert!(proxy.accepted() >= 4, "each of both is tried again");
+}
+
+#[test]
+fn the_report_names_the_proxy() {
+    let ((site, secure, trust), proxy) = (secure_site(), Proxy::start(&[]));
+    let port = proxy.address.rsplit(':').next().unwrap();
+    let resolve = format!("--resolve=proxy.test:{port}:127.0.0.1");
+    let through = format!("proxy.test:{port}");
+    let plain = format!("http://{NAME}:{}/", site.files.port);
+    for url in [&plain, &secure] {
+        let flags = [&resolve, "--proxy", &through, "-n", "100", "-c", "2", url];
+        let trust = if *url == secure { &[trust[0].as_str(), &trust[1]][..] } else { &[] };
+        let (ended, words) = told(&[&flags[..], trust].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let target = format!("Target 127.0.0.1:{port}, the proxy proxy.test:{port} on this host");
+        assert!(words.contains(&target), "{words}");
+        assert!(words.contains(&format!("GET {url}")), "{words}");
+    }
+}

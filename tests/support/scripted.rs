@@ -1,6 +1,6 @@
 //! A TCP server whose every connection follows a script: what servers do wrong, done on purpose.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -68,6 +68,22 @@ impl Peer {
     pub(crate) fn wait_for_close(&self) {
         let mut piece = [0; 16 * 1024];
         while matches!((&*self.stream).read(&mut piece), Ok(1..)) {}
+    }
+
+    /// Hands everything on between the client and `other`, until one of them has no more to say.
+    pub(crate) fn relay(&self, other: TcpStream) {
+        let onward = Arc::new(other);
+        let back = Arc::clone(&onward);
+        let stream = Arc::clone(&self.stream);
+        let answers = thread::spawn(move || {
+            // What breaks here is broken for the client, too, and it will say so.
+            let _ = io::copy(&mut &*back, &mut &*stream);
+            let _ = stream.shutdown(Shutdown::Write);
+        });
+        let _ = (&*onward).write_all(&self.unread);
+        let _ = io::copy(&mut &*self.stream, &mut &*onward);
+        let _ = onward.shutdown(Shutdown::Both);
+        let _ = answers.join();
     }
 
     /// Closes with a reset.
