@@ -336,28 +336,43 @@ fn a_proxy_that_opens_no_more_tunnels_is_in_the_report() {
     assert_secret(&ended);
 }
 
+/// A proxy that says `answer` to whatever it is asked, and no more.
+fn saying(answer: &'static str) -> Scripted {
+    Scripted::start(move |mut peer| {
+        peer.request();
+        peer.send(answer);
+        // What has been said comes before the end.
+        peer.half_close();
+        peer.wait_for_close();
+    })
+}
+
+/// Runs through `proxy`, where no connection can be had for a reason that holds all of `parts`.
+fn nothing_through(proxy: &Scripted, parts: &[&str]) {
+    let through = format!("http://{}", proxy.address());
+    let flags = ["--proxy", &through, "-c", "2", "--give-up", "200ms", "https://a.test/"];
+    refused(5, &flags, &[&["no connection", "the proxy"], parts].concat());
+}
+
 #[test]
 fn proxies_that_open_no_tunnel_are_unusable_targets() {
     for (answer, parts) in [
-        (None, &["proxy_refused"][..]),
-        (Some("SSH-2.0-OpenSSH_9.2\r\n"), &["proxy_refused", "SSH-2.0"]),
-        (Some("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"), &["proxy_refused", "302 Found"]),
-        (Some("HTTP/1.1 200"), &["proxy_refused"]),
-        (Some("HTTP/1.1 200 OK\r\n\r\nno TLS"), &["not_tls"]),
+        ("", &["proxy_refused"][..]),
+        ("SSH-2.0-OpenSSH_9.2\r\n", &["proxy_refused", "SSH-2.0"]),
+        ("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", &["proxy_refused", "302 Found"]),
+        ("HTTP/1.1 200", &["proxy_refused"]),
+        ("HTTP/1.1 200 OK\r\n\r\n", &["closed_in_handshake"]),
     ] {
-        let proxy = Scripted::start(move |mut peer| {
-            if let Some(answer) = answer {
-                peer.request();
-                peer.send(answer);
-                // What has been said comes before the end.
-                peer.half_close();
-                peer.wait_for_close();
-            }
-        });
-        let through = format!("http://{}", proxy.address());
-        let flags = ["--proxy", &through, "-c", "2", "--give-up", "200ms", "https://a.test/"];
-        refused(5, &flags, &[&["no connection", "the proxy"], parts].concat());
+        nothing_through(&saying(answer), parts);
     }
+    // It may be gone before or after it was asked, and the kernel says so in one way or the other.
+    nothing_through(&Scripted::start(drop), &["attempts"]);
+}
+
+#[test]
+fn a_tunnel_to_what_speaks_no_tls_is_an_unusable_target() {
+    nothing_through(&saying("HTTP/1.1 200 OK\r\n\r\nno TLS"), &["not_tls"]);
+    nothing_through(&saying("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 400 Bad\r\n\r\n"), &["not_tls"]);
 }
 
 #[test]
