@@ -27,14 +27,18 @@ use support::{Ended, maxq_on_engine, run};
 /// Whatever is refused before anything is sent never gets as far as this.
 const NOWHERE: &str = "http://127.0.0.1:9/";
 
-/// What `arguments` are refused with, in one line that holds all of `parts`.
-fn refused(code: i32, arguments: &[&str], parts: &[&str]) {
+/// What fails fast, and yet not before the workers of a busy machine have begun.
+const GIVE_UP: [&str; 4] = ["-c", "2", "--give-up", "500ms"];
+
+/// `arguments` are refused in one line that holds all of `parts`.
+fn refused(code: i32, arguments: &[&str], parts: &[&str]) -> Ended {
     let ended = run(maxq_on_engine().args(["-t", "1"]).args(arguments));
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(code), ""), "{arguments:?}: {ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{arguments:?}: {}", ended.stderr);
     for part in parts {
         assert!(ended.stderr.contains(part), "{arguments:?}: no {part:?} in {}", ended.stderr);
     }
+    ended
 }
 
 /// The same for what clap refuses, in lines of its own.

@@ -4,7 +4,7 @@ use crate::site::{NAME, Site};
 use crate::support::report::{Report, checked, measure};
 use crate::support::scripted::closed_port;
 use crate::support::{maxq_on_engine, not_tested, run};
-use crate::{each, refused, told};
+use crate::{GIVE_UP, each, refused, told};
 
 const THREE: [&str; 3] = ["127.0.0.1:{port}", "127.0.0.2:{port}", "127.0.0.3:{port}"];
 
@@ -80,6 +80,19 @@ fn addresses_where_nobody_listens_are_left_out() {
 }
 
 #[test]
+fn more_addresses_than_fit_a_line_are_counted() {
+    let site = Site::start(&["127.0.0.1:{port}", "127.0.0.2:{port}", "127.0.0.3:{port}"]);
+    let (port, first) = (site.files.port, "127.0.0.1,127.0.0.2,127.0.0.3");
+    let resolve = format!("--resolve={NAME}:{port}:{first},{first}");
+    let (ended, words) =
+        told(&[&resolve, "-n", "600", "-c", "6", &format!("http://{NAME}:{port}/")]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let expected = format!("127.0.0.3:{port}, 127.0.0.1:{port} and 2 more, dealt out in turn");
+    assert!(words.contains(&expected), "{words}");
+    assert_eq!(site.log().requests(), 600);
+}
+
+#[test]
 fn the_first_address_that_accepts_can_be_had_alone() {
     for (listen, only) in [(&THREE[..], "127.0.0.1"), (&THREE[1..], "127.0.0.2")] {
         let site = Site::start(listen);
@@ -99,7 +112,7 @@ fn a_host_none_of_whose_addresses_accepts_is_an_unusable_target() {
     let (address, _kept) = closed_port();
     let resolve = format!("--resolve=a.test:{}:127.0.0.1,127.0.0.2", address.port());
     let url = format!("http://a.test:{}/", address.port());
-    let flags = ["-c", "2", "--give-up", "200ms", &resolve, &url];
+    let flags = [&GIVE_UP[..], &[&resolve, &url]].concat();
     let parts = ["127.0.0.1:", "the first of 2 addresses, none of which accepts", "refused"];
     refused(5, &flags, &parts);
 }

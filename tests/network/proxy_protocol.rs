@@ -257,7 +257,7 @@ fn haproxy_accepts_the_header_with_and_without_tls() {
             assert_eq!(told.len(), 4, "{told:?}");
             let end = format!(" 127.0.0.1 {at} 200");
             let is_true = |line: &&String| line.starts_with("127.0.0.6 ") && line.ends_with(&end);
-            assert!(told.iter().all(|line| is_true(line)), "{told:?}");
+            assert!(told.iter().all(is_true), "{told:?}");
         }
     }
 }

@@ -32,6 +32,7 @@ http {
   log_format ends escape=json '{"connection":"$connection","status":"$status","host":"$http_host",'
     '"server_addr":"$server_addr","server_port":"$server_port",'
     '"remote_addr":"$remote_addr","remote_port":"$remote_port","sni":"$ssl_server_name",'
+    '"authorization":"$http_proxy_authorization",'
     '"claimed_addr":"$proxy_protocol_addr","claimed_port":"$proxy_protocol_port",'
     '"claimed_server_addr":"$proxy_protocol_server_addr","claimed_server_port":"$proxy_protocol_server_port"}';
   access_log {prefix}/access.log ends;

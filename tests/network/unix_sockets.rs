@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use crate::site::Site;
 use crate::support::report::{measure, measure_to};
-use crate::{NOWHERE, each, refused, refused_as_usage, told};
+use crate::{GIVE_UP, NOWHERE, each, refused, refused_as_usage, told};
 
 const URL: &str = "http://site.test/";
 
@@ -102,7 +102,7 @@ fn a_path_where_nobody_listens_is_refused_by_the_kernel() {
     drop(UnixListener::bind(&socket).unwrap());
     for path in [file, socket] {
         let path = path.display().to_string();
-        let flags = ["-c", "2", "--give-up", "200ms", "--unix-socket", &path, URL];
+        let flags = [&GIVE_UP[..], &["--unix-socket", &path, URL]].concat();
         refused(5, &flags, &[&format!("no connection to unix:{path}"), "refused"]);
     }
 }
