@@ -1,10 +1,15 @@
-//! What the end-to-end tests share: the built binary and its reports, a real nginx, a server that follows a script.
+//! What the end-to-end tests share: the built binary and its reports, real servers, a server that follows a script, and
+//! the certificates that some of them show.
 #![allow(dead_code, reason = "each test file uses its own share of this")]
 
+pub(crate) mod certificates;
 pub(crate) mod namespaces;
 pub(crate) mod nginx;
+pub(crate) mod programs;
+pub(crate) mod relay;
 pub(crate) mod report;
 pub(crate) mod scripted;
+pub(crate) mod secure;
 pub(crate) mod without_ring;
 
 use std::ffi::OsString;

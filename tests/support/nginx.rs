@@ -36,6 +36,19 @@ http {
   server {
     listen 127.0.0.1:{front};
     access_log {prefix}/access.log brief;
+    {locations}
+  }
+  server {
+    listen 127.0.0.1:{back};
+    access_log {prefix}/back.log brief;
+    location / { return 200 "read\n"; }
+  }
+  {more}
+}
+"#;
+
+/// What every server but `{back}` answers.
+const LOCATIONS: &str = r#"
     root {prefix}/www;
     location = /small { return 200 "Hello, World\n"; }
     location = /limited { keepalive_requests 100; return 200 "Hello, World\n"; }
@@ -45,13 +58,6 @@ http {
       proxy_http_version 1.1;
       proxy_set_header Connection "";
     }
-  }
-  server {
-    listen 127.0.0.1:{back};
-    access_log {prefix}/back.log brief;
-    location / { return 200 "read\n"; }
-  }
-}
 "#;
 
 /// A running nginx; killed when dropped.
@@ -64,6 +70,16 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// Starts one that serves `files`, each a name and its size.
     pub(crate) fn start(files: &[(&str, usize)]) -> Self {
+        Self::start_with(files, "", &[], |_| {})
+    }
+
+    /// The same with `more` servers, which listen at `addresses`; `prepare` writes the files that they need.
+    pub(crate) fn start_with(
+        files: &[(&str, usize)],
+        more: &str,
+        addresses: &[SocketAddr],
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         let program = installed("nginx", "nginx-light");
         let folder = tempfile::tempdir().expect("a folder can be made");
         let www = folder.path().join("www");
@@ -73,8 +89,9 @@ impl Nginx {
         }
         let page = format!("<p><!--#echo var=\"uri\" --></p>{}\n", "y".repeat(50_000));
         fs::write(www.join("chunked.html"), page).expect("a file can be written");
+        prepare(folder.path());
         let (front, back) = (free_address(), free_address());
-        let process = spawn(&program, folder.path(), front, back);
+        let process = spawn(&program, folder.path(), front, back, more);
         let mut nginx = Self { process, folder, address: front };
         wait_until("nginx", || {
             assert!(
@@ -82,9 +99,15 @@ impl Nginx {
                 "{}",
                 nginx.read("error.log")
             );
-            TcpStream::connect(front).is_ok() && TcpStream::connect(back).is_ok()
+            let mut listening = [front, back].into_iter().chain(addresses.iter().copied());
+            listening.all(|address| TcpStream::connect(address).is_ok())
         });
         nginx
+    }
+
+    /// Where it listens for plain text.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -110,13 +133,19 @@ impl Nginx {
 
     /// Ends it in order, and returns the lines of its access log and of its back end's.
     pub(crate) fn logs(mut self) -> (Vec<String>, Vec<String>) {
-        signal(self.process.id(), "QUIT");
-        wait_until("the end of nginx", || self.process.try_wait().unwrap_or(None).is_some());
+        self.quit();
         let lines = |name| self.read(name).lines().map(str::to_owned).collect();
         (lines("access.log"), lines("back.log"))
     }
 
-    fn read(&self, name: &str) -> String {
+    /// Ends it in order.
+    pub(crate) fn quit(&mut self) {
+        signal(self.process.id(), "QUIT");
+        wait_until("the end of nginx", || self.process.try_wait().unwrap_or(None).is_some());
+    }
+
+    /// What one of its files holds.
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 }
@@ -129,8 +158,10 @@ impl Drop for Nginx {
     }
 }
 
-fn spawn(program: &Path, prefix: &Path, front: SocketAddr, back: SocketAddr) -> Child {
+fn spawn(program: &Path, prefix: &Path, front: SocketAddr, back: SocketAddr, more: &str) -> Child {
     let configuration = CONFIGURATION
+        .replace("{more}", more)
+        .replace("{locations}", LOCATIONS)
         .replace("{prefix}", &prefix.display().to_string())
         .replace("{front}", &front.port().to_string())
         .replace("{back}", &back.port().to_string());
@@ -150,7 +181,7 @@ fn spawn(program: &Path, prefix: &Path, front: SocketAddr, back: SocketAddr) -> 
         .expect("nginx starts")
 }
 
-/// A free port below those that the kernel deals out by itself, so that it is still free when nginx comes to it.
+/// A free port below those that the kernel deals out by itself, so that it is still free when a program comes to it.
 pub(crate) fn free_address() -> SocketAddr {
     const FIRST: u16 = 18_000;
     const COUNT: u16 = 12_000;

@@ -116,6 +116,22 @@ impl Report {
             let all: u64 = phases.iter().filter_map(|phase| phase["counts"][column].as_u64()).sum();
             assert_eq!(self.in_intervals(column), all, "intervals add up to the phases: {column}");
         }
+        self.check_handshakes();
+    }
+
+    /// A connection is open once its handshake is over, and then only.
+    fn check_handshakes(&self) {
+        if self.json["tls"].is_null() {
+            return;
+        }
+        let handshakes = self.number("/tls/full") + self.number("/tls/resumed");
+        let opened = self.number("/connections/opened") + self.number("/connections/reconnects");
+        assert_eq!(handshakes, opened, "handshakes are connections: {:#}", self.json["tls"]);
+        assert_eq!(handshakes, self.number("/latency/tls/count"), "each has its time");
+        let agreed = self.json["tls"]["negotiated"].as_array().expect("agreements are a list");
+        let agreed: u64 = agreed.iter().filter_map(|row| row["handshakes"].as_u64()).sum();
+        assert_eq!(handshakes, agreed, "something was agreed on in each");
+        assert!(self.number("/tls/failed") <= self.number("/connections/failed"));
     }
 }
 

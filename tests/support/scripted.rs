@@ -46,6 +46,11 @@ impl Peer {
         }
     }
 
+    /// The connection itself, for scripts that are about bytes.
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     /// Sends at once; a client that is gone is none of a script's business.
     pub(crate) fn send(&self, bytes: impl AsRef<[u8]>) {
         let _ = (&*self.stream).write_all(bytes.as_ref());
