@@ -1,6 +1,7 @@
 //! Authorities and certificates of the tests' own: made in memory, written down where a program wants a file.
 
 use std::fs;
+use std::sync::LazyLock;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
@@ -13,6 +14,12 @@ type Years = (i32, i32);
 
 /// These tests will be run for a while.
 const THIS_AGE: Years = (2020, 2120);
+
+/// It takes long to find one, so all share it.
+static RSA_KEY: LazyLock<KeyPair> = LazyLock::new(|| {
+    let key = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
+    key.expect("a key can be had")
+});
 
 /// Who signs certificates.
 pub(crate) struct Authority {
@@ -59,16 +66,9 @@ impl Authority {
         self.sign(names, years, &key_pair())
     }
 
-    /// One with an RSA key.
+    /// One with an RSA key, whose signatures are all of the same length.
     pub(crate) fn issue_rsa(&self, names: &[&str]) -> Certified {
-        let key = KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048);
-        self.sign(names, THIS_AGE, &key.expect("a key can be had"))
-    }
-
-    /// One whose signatures are all of the same length, so that handshakes are too.
-    pub(crate) fn issue_ed25519(&self, names: &[&str]) -> Certified {
-        let key = KeyPair::generate_for(&rcgen::PKCS_ED25519);
-        self.sign(names, THIS_AGE, &key.expect("a key can be had"))
+        self.sign(names, THIS_AGE, &RSA_KEY)
     }
 
     fn sign(&self, names: &[&str], years: Years, key: &KeyPair) -> Certified {

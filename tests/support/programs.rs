@@ -105,6 +105,8 @@ impl Haproxy {
         let configuration = format!(
             "global
                 log stdout format raw daemon
+                # Threads lose lines to each other.
+                nbthread 1
                 ssl-default-bind-options ssl-min-ver TLSv1.2
             defaults
                 mode http

@@ -54,8 +54,12 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Columns of the log, none of which holds a space.
-const LOG_FORMAT: &str = "log_format secure '$request_method $uri $status $request_length $bytes_sent $connection $server_name $ssl_protocol $ssl_cipher $ssl_curve $ssl_session_reused';";
+/// Columns of the log, none of which holds a space; and both versions, unless a server says otherwise.
+const COMMON: &str = "
+  ssl_protocols TLSv1.2 TLSv1.3;
+  log_format secure '$request_method $uri $status $request_length $bytes_sent $connection $server_name '
+    '$ssl_protocol $ssl_cipher $ssl_curve $ssl_session_reused $ssl_server_name';
+";
 
 /// What nginx says about one request.
 #[derive(Debug)]
@@ -69,6 +73,8 @@ pub(crate) struct Handled {
     pub(crate) connection: u64,
     /// Of the server that answered.
     pub(crate) name: String,
+    /// The name that the client asked for in its handshake; a dash for none.
+    pub(crate) asked_for: String,
     pub(crate) version: String,
     /// As OpenSSL calls it.
     pub(crate) cipher: String,
@@ -94,6 +100,7 @@ impl Handled {
             cipher: text(8),
             curve: text(9),
             resumed: columns[10] == "r",
+            asked_for: text(11),
         }
     }
 }
@@ -112,7 +119,7 @@ impl SecureNginx {
         let servers: Vec<String> = (hosts.iter().enumerate())
             .map(|(number, host)| host.configuration(number, addresses[host.port]))
             .collect();
-        let more = format!("{LOG_FORMAT}\n{}", servers.join("\n"));
+        let more = format!("{COMMON}\n{}", servers.join("\n"));
         let nginx = Nginx::start_with(files, &more, &addresses, |prefix| {
             for (number, host) in hosts.iter().enumerate() {
                 let Certified { chain, key } = host.certified;

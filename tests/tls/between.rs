@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::VERSIONS;
 use crate::refusals::{assert_one_failed, assert_refused};
 use crate::support::certificates::Papers;
 use crate::support::programs::Node;
@@ -13,7 +14,6 @@ use crate::support::relay::{Relay, Treatment};
 use crate::support::report::{Report, measure, measure_to};
 use crate::support::scripted::Scripted;
 use crate::support::secure::{Host, SecureNginx};
-use crate::{BOTH_VERSIONS, VERSIONS};
 
 /// How many runs of one test go on at once: most of them wait for something.
 const AT_ONCE: usize = 4;
@@ -21,8 +21,8 @@ const AT_ONCE: usize = 4;
 /// An nginx whose handshakes are all of the same length.
 fn even_nginx() -> (Papers, SecureNginx) {
     let papers = Papers::new();
-    let certified = papers.authority.issue_ed25519(&["127.0.0.1"]);
-    let nginx = SecureNginx::start(&[Host::showing(&certified).with(BOTH_VERSIONS)], &[]);
+    let certified = papers.authority.issue_rsa(&["127.0.0.1"]);
+    let nginx = SecureNginx::start(&[Host::showing(&certified)], &[]);
     (papers, nginx)
 }
 

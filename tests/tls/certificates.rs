@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::refusals::{assert_listed, assert_refused};
 use crate::support::certificates::{Authority, Certified, Papers};
 use crate::support::report::measure;
-use crate::support::secure::{Host, SecureNginx};
+use crate::support::secure::{Handled, Host, SecureNginx};
 
 /// A run that trusts whom `arguments` say, and finds its server.
 fn assert_trusted(url: &str, arguments: &[&str]) {
@@ -65,9 +65,8 @@ fn every_certificate_will_do_when_nobody_asks() {
         Certified::by_itself(&own, false),
         Certified::by_itself(&own, true),
     ];
-    let hosts = certificates.iter().enumerate().map(|(port, certified)| {
-        Host::showing(certified).at(port).with("ssl_protocols TLSv1.2 TLSv1.3;")
-    });
+    let hosts =
+        certificates.iter().enumerate().map(|(port, certified)| Host::showing(certified).at(port));
     let nginx = SecureNginx::start(&hosts.collect::<Vec<_>>(), &[]);
     for port in 0..certificates.len() {
         for version in ["1.2", "1.3"] {
@@ -136,7 +135,7 @@ fn a_certificate_is_for_names_or_for_addresses() {
     let papers = Papers::new();
     let for_address = papers.authority.issue(&["127.0.0.1"]);
     let for_name = papers.authority.issue(&["localhost"]);
-    let for_all = papers.authority.issue(&["*.example"]);
+    let for_all = papers.authority.issue(&["*.wide.example"]);
     let hosts = [
         Host::showing(&for_address),
         Host::showing(&for_name).at(1),
@@ -153,8 +152,8 @@ fn a_certificate_is_for_names_or_for_addresses() {
     assert_trusted(&url("localhost", 1), &trust);
     assert_refused("certificate_wrong_host", &url("127.0.0.1", 1), &trust);
     let named = |name| [&trust[..], &["--sni", name]].concat();
-    assert_trusted(&url("127.0.0.1", 2), &named("any.example"));
-    assert_refused("certificate_wrong_host", &url("127.0.0.1", 2), &named("one.more.example"));
+    assert_trusted(&url("127.0.0.1", 2), &named("any.wide.example"));
+    assert_refused("certificate_wrong_host", &url("127.0.0.1", 2), &named("one.more.wide.example"));
 }
 
 #[test]
@@ -172,7 +171,9 @@ fn the_name_that_is_asked_for_selects_the_server() {
     let trust = ["--cacert", &papers.cacert];
     assert_trusted(&url, &trust);
     for name in ["second.example", "third.example"] {
-        let report = measure(&[&["-n", "10", "-c", "2", "--sni", name, &url][..], &trust].concat());
+        let header = format!("Host: {name}");
+        let asking = ["-n", "10", "-c", "2", "--sni", name, "-H", &header, &url];
+        let report = measure(&[&asking[..], &trust].concat());
         report.assert_all_ok();
         assert_eq!(report.text("/tls/name"), name);
     }
@@ -182,7 +183,13 @@ fn the_name_that_is_asked_for_selects_the_server() {
         &[&trust[..], &["--sni", "fourth.example"]].concat(),
     );
     let handled = nginx.handled();
-    for name in ["first.example", "second.example", "third.example"] {
-        assert_eq!(handled.iter().filter(|request| request.name == name).count(), 10, "{name}");
+    // Addresses are no names to ask for.
+    for (asked_for, name) in [
+        ("-", "first.example"),
+        ("second.example", "second.example"),
+        ("third.example", "third.example"),
+    ] {
+        let of = |request: &&Handled| request.asked_for == asked_for && request.name == name;
+        assert_eq!(handled.iter().filter(of).count(), 10, "{name}");
     }
 }

@@ -42,7 +42,6 @@ fn nginx_answers_those_whom_it_knows_and_refuses_others_with_400() {
     let [known, stranger] = identities(&papers);
     for (version, _) in VERSIONS {
         let host = Host::showing(&papers.certified)
-            .with("ssl_protocols TLSv1.2 TLSv1.3;")
             .with(&format!("ssl_client_certificate {}; ssl_verify_client on;", papers.cacert));
         let nginx = SecureNginx::start(&[host], &[]);
         let url = nginx.url("/small");
@@ -72,7 +71,9 @@ fn a_certificate_is_shown_with_each_new_session() {
         let report = measure(&[&showing(&always, &known)[..], &more, &[&url]].concat());
         report.assert_all_ok();
         let counts = node.counts();
-        assert_eq!((&counts["requests"], &counts["refused"]), (&40.into(), &0.into()));
+        assert_eq!(counts["requests"], 40);
+        // What the end of the run cut off is no handshake for node.
+        assert!(counts["refused"].as_u64() <= Some(report.number("/connections/unfinished")));
     }
 }
 
@@ -110,13 +111,14 @@ fn a_certificate_that_a_server_does_not_trust_is_the_clients_matter() {
     for (version, _) in VERSIONS {
         let haproxy = Haproxy::start_with(&papers.certified, nginx.plain_address(), &ask);
         let url = haproxy.url("/small");
-        let always = ["-n", "10", "-c", "2", "--cacert", &papers.cacert, "--tls", version];
-        measure(&[&showing(&always, &known)[..], &[&url]].concat()).assert_all_ok();
+        let always = ["--cacert", &papers.cacert, "--tls", version];
+        let ten = ["-n", "10", "-c", "2", &url];
+        measure(&[&showing(&always, &known)[..], &ten].concat()).assert_all_ok();
         let arguments = showing(&always, &stranger);
         if version == "1.2" {
             assert_refused("client_certificate", &url, &arguments);
         } else {
-            let report = measure_to(5, &[&arguments[..], &[&url]].concat());
+            let report = measure_to(5, &[&arguments[..], &ten].concat());
             assert_eq!(kinds(&report), BTreeSet::from(["tls/client_certificate".to_owned()]));
             assert!(report.text("/errors/0/sample").starts_with("alert "));
         }

@@ -38,13 +38,14 @@ fn node_counts_the_same_requests_bytes_and_handshakes() {
             let count = |of: &str| counts[of].as_u64().expect("a count");
             assert_eq!(count("requests"), report.count("ok"));
             let bytes = if more.contains(&"-b") { 65_536 * report.count("ok") } else { 0 };
-            assert_eq!((count("bytes"), count("refused")), (bytes, 0));
+            assert_eq!(count("bytes"), bytes);
             let seen = (count("connections"), count("resumed"));
             // What the end of the run cut off, the server may know or not.
             let unfinished = report.number("/connections/unfinished");
             let (all, resumed) = handshakes(&report);
             assert!((all..=all + unfinished).contains(&seen.0), "{seen:?} of {all}");
             assert!((resumed..=resumed + unfinished).contains(&seen.1), "{seen:?} of {resumed}");
+            assert!(count("refused") <= unfinished, "{counts}");
             if more.contains(&"--no-keepalive") {
                 assert!(resumed >= 196, "{resumed} of {all}");
             }
