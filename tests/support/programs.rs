@@ -141,11 +141,13 @@ impl Haproxy {
         format!("https://{}{path}", self.address)
     }
 
-    /// Ends it in order, and returns a line for each request: method, path, status, version, cipher, 1 if resumed.
+    /// Ends it in order, and returns a line for each GET request: method, path, status, version, cipher, 1 if resumed.
     pub(crate) fn log(self) -> Vec<String> {
         self.running.signal("USR1");
         let ended = self.running.end();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        ended.stdout.lines().filter(|line| line.contains('/')).map(str::to_owned).collect()
+        // Connections that never came to a request have lines, too.
+        let requests = ended.stdout.lines().filter(|line| line.starts_with("GET "));
+        requests.map(str::to_owned).collect()
     }
 }

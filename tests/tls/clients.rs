@@ -73,7 +73,7 @@ fn a_certificate_is_shown_with_each_new_session() {
         let counts = node.counts();
         assert_eq!(counts["requests"], 40);
         // What the end of the run cut off is no handshake for node.
-        assert!(counts["refused"].as_u64() <= Some(report.number("/connections/unfinished")));
+        assert!(counts["refused"].as_u64() <= Some(2), "{counts}");
     }
 }
 
@@ -131,13 +131,14 @@ fn a_server_that_hangs_up_on_a_certificate_without_a_word_gets_no_good_counts() 
     let papers = Papers::new();
     let [_, stranger] = identities(&papers);
     let node = Node::start(&papers.certified, &papers.authority.pem(), SELECTIVE);
-    // Node looks at the certificate when the handshake is over, and sends no alert.
-    for (version, _) in VERSIONS {
-        let url = node.url("/");
-        let always = ["-n", "10", "-c", "2", "--cacert", &papers.cacert, "--tls", version, &url];
-        let report = measure_to(5, &showing(&always, &stranger));
-        assert_eq!(report.count("truncated") + report.count("reset"), 10, "{:?}", report.errors());
-    }
+    // Node looks at the certificate when it has all it needs, and sends no alert. In TLS 1.2 it has not had its last word
+    // then; in TLS 1.3 it has, and requests may be on their way.
+    let url = node.url("/");
+    let always = ["--cacert", &papers.cacert, "--tls", "1.2"];
+    assert_refused("closed_in_handshake", &url, &showing(&always, &stranger));
+    let always = ["-n", "10", "-c", "2", "--cacert", &papers.cacert, "--tls", "1.3", &url];
+    let report = measure_to(5, &showing(&always, &stranger));
+    assert_eq!(report.count("truncated") + report.count("reset"), 10, "{:?}", report.errors());
     assert_eq!(node.counts()["requests"], 0);
 }
 

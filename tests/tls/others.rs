@@ -40,14 +40,16 @@ fn node_counts_the_same_requests_bytes_and_handshakes() {
             let bytes = if more.contains(&"-b") { 65_536 * report.count("ok") } else { 0 };
             assert_eq!(count("bytes"), bytes);
             let seen = (count("connections"), count("resumed"));
-            // What the end of the run cut off, the server may know or not.
-            let unfinished = report.number("/connections/unfinished");
+            // What the end of the run cut off, one side may take for a handshake and the other not.
             let (all, resumed) = handshakes(&report);
-            assert!((all..=all + unfinished).contains(&seen.0), "{seen:?} of {all}");
-            assert!((resumed..=resumed + unfinished).contains(&seen.1), "{seen:?} of {resumed}");
-            assert!(count("refused") <= unfinished, "{counts}");
+            let cut_off = if more.contains(&"--no-keepalive") { 4 } else { 0 };
+            assert!(seen.0.abs_diff(all) <= cut_off, "{seen:?} of {all}");
+            assert!(seen.1.abs_diff(resumed) <= cut_off, "{seen:?} of {resumed}");
+            assert!(count("refused") <= cut_off, "{counts}");
             if more.contains(&"--no-keepalive") {
-                assert!(resumed >= 196, "{resumed} of {all}");
+                // In TLS 1.3 node gives out two tickets after a full handshake and none after others, and each is for once.
+                let least = if version == "1.3" { 120 } else { 190 };
+                assert!(resumed >= least, "{resumed} of {all}");
             }
         }
     }
