@@ -27,7 +27,16 @@ pub(crate) enum Treatment {
 /// A running relay; stops when dropped.
 pub(crate) struct Relay {
     server: Scripted,
-    turns: Arc<Mutex<Vec<usize>>>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// What came by, of one connection.
+#[derive(Clone, Default)]
+pub(crate) struct Heard {
+    /// What the server sent.
+    pub(crate) bytes: Vec<u8>,
+    /// How much that was each time that the client began to speak.
+    pub(crate) turns: Vec<usize>,
 }
 
 impl Relay {
@@ -35,18 +44,29 @@ impl Relay {
     pub(crate) fn start(
         route: impl Fn(u64) -> (SocketAddr, Treatment) + Send + Sync + 'static,
     ) -> Self {
-        let turns = Arc::<Mutex<Vec<usize>>>::default();
-        let recorded = Arc::clone(&turns);
+        let heard = Arc::<Mutex<Heard>>::default();
+        let record = Arc::clone(&heard);
         let server = Scripted::start(move |peer| {
             let (to, treatment) = route(peer.number);
             if matches!(treatment, Treatment::Reset) {
                 let _ = peer.stream().read(&mut [0]);
                 peer.reset();
             } else {
-                relay(&peer, to, treatment, &recorded);
+                // One is enough, and others would be mixed with it.
+                let unheard = Mutex::default();
+                let heard = if peer.number == 0 { &*record } else { &unheard };
+                relay(&peer, to, treatment, heard);
             }
         });
-        Self { server, turns }
+        Self { server, heard }
+    }
+
+    /// One to `server` that treats as many connections as there are treatments, and passes on all others.
+    pub(crate) fn treating(server: SocketAddr, treatments: Vec<Treatment>) -> Self {
+        Self::start(move |number| {
+            let treatment = usize::try_from(number).ok().and_then(|at| treatments.get(at));
+            (server, treatment.copied().unwrap_or(Treatment::Whole))
+        })
     }
 
     /// One that leads the first connection to `first`, and all others to `others`.
@@ -56,7 +76,7 @@ impl Relay {
 
     /// One to `server` that treats the first connection so, and passes on all others.
     pub(crate) fn first_treated(server: SocketAddr, treatment: Treatment) -> Self {
-        Self::start(move |number| (server, if number == 0 { treatment } else { Treatment::Whole }))
+        Self::treating(server, vec![treatment])
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -68,33 +88,32 @@ impl Relay {
         self.server.accepted()
     }
 
-    /// How much the server had sent each time that the client began to speak; of one connection.
-    pub(crate) fn turns(&self) -> Vec<usize> {
-        self.turns.lock().expect("nobody panics with it").clone()
+    /// What came by in the first connection.
+    pub(crate) fn heard(&self) -> Heard {
+        self.heard.lock().expect("nobody panics with it").clone()
     }
 }
 
-fn relay(peer: &Peer, to: SocketAddr, treatment: Treatment, turns: &Mutex<Vec<usize>>) {
+fn relay(peer: &Peer, to: SocketAddr, treatment: Treatment, heard: &Mutex<Heard>) {
     let client = peer.stream();
     let Ok(server) = TcpStream::connect(to) else { return };
     let _ = server.set_nodelay(true);
     // Nothing is ever this slow; a relay that waits for it would keep its test from failing.
     let _ = server.set_read_timeout(Some(Duration::from_secs(20)));
-    let sent = Mutex::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
             pass_on(client, &server, |_, bytes| {
-                let sent = *sent.lock().expect("nobody panics with it");
-                let mut turns = turns.lock().expect("nobody panics with it");
-                if turns.last() != Some(&sent) {
-                    turns.push(sent);
+                let mut heard = heard.lock().expect("nobody panics with it");
+                let sent = heard.bytes.len();
+                if heard.turns.last() != Some(&sent) {
+                    heard.turns.push(sent);
                 }
                 bytes.len()
             });
         });
         let mut records = Records::default();
         pass_on(&server, client, |at, bytes| {
-            *sent.lock().expect("nobody panics with it") += bytes.len();
+            heard.lock().expect("nobody panics with it").bytes.extend_from_slice(bytes);
             match treatment {
                 Treatment::Whole | Treatment::Reset => {}
                 Treatment::CutAfter(most) => return bytes.len().min(most - at.min(most)),

@@ -3,20 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use crate::VERSIONS;
-use crate::refusals::{assert_one_failed, assert_refused};
+use crate::refusals::{assert_failed, assert_one_failed, assert_refused, for_each};
 use crate::support::certificates::Papers;
 use crate::support::programs::Node;
 use crate::support::relay::{Relay, Treatment};
 use crate::support::report::{Report, measure, measure_to};
 use crate::support::scripted::Scripted;
 use crate::support::secure::{Host, SecureNginx};
-
-/// How many runs of one test go on at once: most of them wait for something.
-const AT_ONCE: usize = 4;
 
 /// An nginx whose handshakes are all of the same length.
 fn even_nginx() -> (Papers, SecureNginx) {
@@ -27,32 +22,30 @@ fn even_nginx() -> (Papers, SecureNginx) {
 }
 
 /// What the server has sent when the client takes the handshake for finished.
-fn handshake_length(papers: &Papers, server: SocketAddr, version: &str) -> usize {
+fn handshake(papers: &Papers, server: SocketAddr, version: &str) -> Vec<u8> {
     let relay = Relay::start(move |_| (server, Treatment::Whole));
-    let url = relay.url("/small");
-    measure(&["-c", "1", "-n", "1", "--cacert", &papers.cacert, "--tls", version, &url])
-        .assert_all_ok();
-    let turns = relay.turns();
-    assert_eq!(turns[0], 0, "the client speaks first");
+    once(&relay, papers, version, &[]).assert_all_ok();
+    let heard = relay.heard();
+    assert_eq!(heard.turns[0], 0, "the client speaks first");
     // In TLS 1.3 the server has nothing more to say then; in TLS 1.2 it has the last word.
-    turns[if version == "1.3" { 1 } else { 2 }]
+    let length = heard.turns[if version == "1.3" { 1 } else { 2 }];
+    assert!(length > 700, "{length} bytes are no handshake");
+    heard.bytes[..length].to_vec()
 }
 
-/// Does something for each of `places`, several at once.
-fn for_each(places: &[usize], each: impl Fn(usize) + Sync) {
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(&place) = places.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    each(place);
-                }
-            });
+/// Whether nothing depends on this byte of a handshake: the version of a record is to be ignored, says RFC 8446.
+fn is_free(handshake: &[u8], place: usize) -> bool {
+    let mut begin = 0;
+    while let Some(&[_, _, _, high, low]) = handshake.get(begin..begin + 5) {
+        if (begin + 1..begin + 3).contains(&place) {
+            return true;
         }
-    });
+        begin += 5 + usize::from(u16::from_be_bytes([high, low]));
+    }
+    false
 }
 
-/// One request, over a second connection if the first comes to nothing.
+/// One request, over a connection after the others if those come to nothing.
 fn once(relay: &Relay, papers: &Papers, version: &str, more: &[&str]) -> Report {
     let url = relay.url("/small");
     let always = ["-c", "1", "-n", "1", "--cacert", &papers.cacert, "--tls", version, &url];
@@ -64,14 +57,15 @@ fn a_handshake_that_is_cut_anywhere_is_one_that_was_closed() {
     let (papers, nginx) = even_nginx();
     let server = nginx.address();
     for (version, _) in VERSIONS {
-        let length = handshake_length(&papers, server, version);
-        assert!(length > 700, "{length} bytes are no handshake");
+        let length = handshake(&papers, server, version).len();
         let mut places: Vec<usize> = (0..10).chain((10..length).step_by(97)).collect();
         places.push(length - 1);
-        for_each(&places, |place| {
-            let relay = Relay::first_treated(server, Treatment::CutAfter(place));
+        let together: Vec<&[usize]> = places.chunks(5).collect();
+        for_each(&together, |places| {
+            let cuts = places.iter().map(|&place| Treatment::CutAfter(place)).collect();
+            let relay = Relay::treating(server, cuts);
             let report = once(&relay, &papers, version, &[]);
-            assert_one_failed(&report, "tls/closed_in_handshake");
+            assert_failed(&report, "tls/closed_in_handshake", places.len() as u64);
         });
         // One byte more, and it is a session that ends, before its first request or after it.
         let relay = Relay::first_treated(server, Treatment::CutAfter(length));
@@ -99,24 +93,26 @@ fn handshakes_that_are_always_cut_are_given_up() {
 
 #[test]
 fn a_handshake_that_was_changed_anywhere_is_none() {
-    /// Version numbers of records before there are keys: to be ignored, says RFC 8446, and nothing depends on them.
-    const FREE: std::ops::Range<usize> = 1..3;
     let (papers, nginx) = even_nginx();
     let server = nginx.address();
     for (version, _) in VERSIONS {
-        let length = handshake_length(&papers, server, version);
-        let places: Vec<usize> = (0..10).chain((10..length).step_by(61)).collect();
-        let places: Vec<usize> = places.into_iter().filter(|place| !FREE.contains(place)).collect();
-        for_each(&places, |place| {
-            let relay = Relay::first_treated(server, Treatment::CorruptAt(place));
+        let handshake = handshake(&papers, server, version);
+        let all = (0..10).chain((10..handshake.len()).step_by(61));
+        let places: Vec<usize> = all.filter(|&place| !is_free(&handshake, place)).collect();
+        let together: Vec<&[usize]> = places.chunks(4).collect();
+        for_each(&together, |places| {
+            let changes = places.iter().map(|&place| Treatment::CorruptAt(place)).collect();
+            let relay = Relay::treating(server, changes);
             // A length that has grown is waited for.
-            let report = once(&relay, &papers, version, &["--connect-timeout", "500ms"]);
+            let report = once(&relay, &papers, version, &["--connect-timeout", "300ms"]);
             let errors = report.errors();
-            assert_eq!(errors.len(), 1, "{version}, byte {place}: {errors:?}");
-            let error = errors.keys().next().expect("there is one");
-            let named = error.starts_with("tls/") || error == "timeout/handshake_timeout";
-            assert!(named, "{version}, byte {place}: {error}");
-            assert_one_failed(&report, error);
+            let shown = format!("{version}, bytes {places:?}: {errors:?}");
+            let changed = places.len() as u64;
+            assert_eq!(errors.values().sum::<u64>(), changed, "{shown}");
+            assert_eq!((report.number("/tls/failed"), report.count("ok")), (changed, 1), "{shown}");
+            let named =
+                |error: &String| error.starts_with("tls/") || error == "timeout/handshake_timeout";
+            assert!(errors.keys().all(named), "{shown}");
         });
     }
 }
@@ -126,7 +122,7 @@ fn a_response_that_was_changed_is_none() {
     let (papers, nginx) = even_nginx();
     let server = nginx.address();
     for (version, _) in VERSIONS {
-        let length = handshake_length(&papers, server, version);
+        let length = handshake(&papers, server, version).len();
         // In TLS 1.3 two tickets come first, maybe before there is a request to lose.
         for place in [length + 12, length + 100, length + 170] {
             let relay = Relay::first_treated(server, Treatment::CorruptAt(place));

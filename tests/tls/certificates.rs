@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::refusals::{assert_listed, assert_refused};
+use crate::refusals::{assert_listed, assert_refused, for_each};
 use crate::support::certificates::{Authority, Certified, Papers};
 use crate::support::report::measure;
 use crate::support::secure::{Handled, Host, SecureNginx};
@@ -40,14 +40,15 @@ fn what_is_wrong_with_a_certificate_is_named_and_no_request_is_sent() {
     let hosts: Vec<Host<'_>> = [good].into_iter().chain(bad).collect();
     let nginx = SecureNginx::start(&hosts, &[]);
     let trust = ["--cacert", &papers.cacert];
-    for ((kind, _), port) in cases.iter().zip(1..) {
+    let kinds: Vec<(&str, usize)> = cases.iter().map(|(kind, _)| *kind).zip(1..).collect();
+    for_each(&kinds, |&(kind, port)| {
         let bad = nginx.address_of(port);
         assert_refused(kind, &format!("https://{bad}/small"), &trust);
         let report = assert_listed(kind, bad, nginx.address(), &trust);
-        if *kind == "certificate_wrong_host" {
+        if kind == "certificate_wrong_host" {
             assert_eq!(report.text("/errors/0/sample"), "valid for other.example, localhost");
         }
-    }
+    });
     let handled = nginx.handled();
     assert_eq!(handled.len(), 5 * cases.len(), "only the good server was sent requests");
     assert!(handled.iter().all(|request| request.name == "good"));

@@ -2,12 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use maxq::failure::Kind;
 
 use crate::support::relay::Relay;
 use crate::support::report::{Report, measure};
 use crate::support::{maxq_on_engine, run};
+
+/// How many runs of one test go on at once: most of them wait for something.
+const AT_ONCE: usize = 4;
+
+/// Does something for each of `cases`, several at once.
+pub(crate) fn for_each<T: Sync>(cases: &[T], each: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    each(case);
+                }
+            });
+        }
+    });
+}
 
 /// What a user is told to do about failures of this kind.
 fn hint_of(kind: &str) -> &'static str {
@@ -42,17 +61,22 @@ pub(crate) fn assert_listed(
     report
 }
 
-/// One handshake failed, for that reason; all requests went well.
+/// One handshake failed, for that reason; all requests went well over the next connection.
 pub(crate) fn assert_one_failed(report: &Report, error: &str) {
+    assert_failed(report, error, 1);
+}
+
+/// The same for some handshakes in a row.
+pub(crate) fn assert_failed(report: &Report, error: &str, handshakes: u64) {
     assert_eq!(
         report.errors(),
-        BTreeMap::from([(error.to_owned(), 1)]),
+        BTreeMap::from([(error.to_owned(), handshakes)]),
         "{:#}",
         report.json["tls"]
     );
     assert_eq!(report.count("ok"), report.count("scheduled"));
     assert_eq!(
         (report.number("/tls/failed"), report.number("/tls/full"), report.number("/tls/resumed")),
-        (1, 1, 0)
+        (handshakes, 1, 0)
     );
 }
