@@ -243,12 +243,7 @@ fn addresses(
         found = accepting;
     }
     if let Some(proxy) = proxy {
-        let is_address = proxy.host.parse::<IpAddr>().is_ok();
-        note += &if is_address {
-            ", a proxy".to_owned()
-        } else {
-            format!(", the proxy {}", proxy.host)
-        };
+        note += &format!(", the proxy {}:{}", proxy.host, proxy.port);
     }
     Ok((found.into_iter().map(Endpoint::Inet).collect(), note))
 }
