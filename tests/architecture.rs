@@ -72,7 +72,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["plan/security.rs"]),
     ("serde_json", &["calibration/", "report/", "serve/"]),
     ("signal_hook", &["run/", "serve/"]),
-    ("socket2", &["engine/", "preflight/", "serve/"]),
+    ("socket2", &["engine/", "plan/route.rs", "preflight/", "serve/"]),
     ("webpki_roots", &["tls/"]),
 ];
 

@@ -262,7 +262,7 @@ fn a_wall_clock_that_is_stepped_during_a_run_changes_nothing() {
     stepped(command.arg(&url));
     let running = Running::start(&mut command);
     for by in ["+3600", "-3600", "+86400"] {
-        std::thread::sleep(Duration::from_millis(350));
+        thread::sleep(Duration::from_millis(350));
         step(by);
     }
     let report = checked(0, &running.end());

@@ -2,15 +2,20 @@
 //! here, once.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::proxy::Proxy;
 use super::{cores, sources};
 use crate::cli::{AddressesArg, NetworkArgs, ProxyProtocolArg};
 use crate::exit::Refusal;
+use crate::sys;
 use crate::target::Target;
 
 /// Addresses of one host that are used at most.
@@ -122,13 +127,20 @@ impl Route {
         proxy: Option<&Proxy>,
         asking: bool,
     ) -> Result<Self, Refusal> {
+        if proxy.is_some() && !args.connect_to.is_empty() {
+            return Err(Refusal::usage(
+                "--connect-to contradicts --proxy, which finds the target by itself; leave one of them out"
+                    .to_owned(),
+            ));
+        }
+        let sources = sources(args)?;
         let (endpoints, note) = match &args.unix_socket {
             Some(path) => (vec![unix_socket(path.clone())?], String::new()),
-            None => addresses(target, args, proxy, asking)?,
+            None => addresses(target, args, proxy, asking.then_some(&sources[..]))?,
         };
         let route = Self {
             endpoints,
-            sources: sources(args)?,
+            sources,
             interface: args.interface.clone(),
             proxy_protocol: args.proxy_protocol.map(|version| match version {
                 ProxyProtocolArg::V1 => ProxyProtocol::V1,
@@ -209,7 +221,7 @@ fn addresses(
     target: &Target,
     args: &NetworkArgs,
     proxy: Option<&Proxy>,
-    asking: bool,
+    asking_from: Option<&[IpAddr]>,
 ) -> Result<(Vec<Endpoint>, String), Refusal> {
     let (host, port) = match proxy {
         Some(proxy) => (proxy.host.clone(), proxy.port),
@@ -225,12 +237,12 @@ fn addresses(
         )));
     }
     let mut note = String::new();
-    if found.len() > 1 && !asking {
+    if found.len() > 1 && asking_from.is_none() {
         note = ", of which those are used that accept".to_owned();
     } else if found.len() > 1 {
         found.truncate(MOST_ADDRESSES);
         let known = found.len();
-        let mut accepting = accepting(&found);
+        let mut accepting = accepting(&found, args, asking_from.unwrap_or_default());
         if accepting.is_empty() {
             accepting = vec![found[0]];
             note = format!(", the first of {known} addresses, none of which accepts");
@@ -340,15 +352,31 @@ fn split(entry: &str) -> Vec<&str> {
 }
 
 /// Those of several addresses that accept a connection, in the same order.
-fn accepting(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
-    const PROBE: Duration = Duration::from_secs(1);
-    let accepts = |address: &SocketAddr| TcpStream::connect_timeout(address, PROBE).is_ok();
+fn accepting(addresses: &[SocketAddr], args: &NetworkArgs, sources: &[IpAddr]) -> Vec<SocketAddr> {
+    let accepts = |address: SocketAddr| accepts(address, args, sources).is_ok();
     thread::scope(|scope| {
         let probes: Vec<_> =
-            addresses.iter().map(|address| scope.spawn(move || accepts(address))).collect();
+            addresses.iter().map(|&address| scope.spawn(move || accepts(address))).collect();
         let answers = probes.into_iter().map(|probe| probe.join().unwrap_or(false));
         addresses.iter().zip(answers).filter_map(|(&address, yes)| yes.then_some(address)).collect()
     })
+}
+
+/// Connects once, from where and over what all connections will go.
+fn accepts(address: SocketAddr, args: &NetworkArgs, sources: &[IpAddr]) -> io::Result<()> {
+    const PROBE: Duration = Duration::from_secs(1);
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM.cloexec(), Some(Protocol::TCP))?;
+    if let Some(name) = &args.interface {
+        socket.bind_device(Some(name.as_bytes()))?;
+    }
+    // Neither its port nor the memory of its end may be missing later.
+    sys::bind_without_port(socket.as_raw_fd());
+    sys::reset_on_close(socket.as_raw_fd());
+    if let Some(&source) = sources.iter().find(|source| source.is_ipv4() == address.is_ipv4()) {
+        socket.bind(&SocketAddr::from((source, 0)).into())?;
+    }
+    socket.connect_timeout(&address.into(), PROBE)
 }
 
 #[cfg(test)]

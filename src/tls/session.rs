@@ -142,17 +142,13 @@ impl Session {
     }
 
     /// After an error: what rustls wants to tell the peer about it. It keeps places in `rest`, what has not been looked
-    /// at.
+    /// at. One message, and no more: everything before it was taken, and rustls must not be made to look at the same
+    /// bytes again.
     fn write_alert(&mut self, rest: &mut [u8]) {
-        let mut at = 0;
-        loop {
-            let UnbufferedStatus { discard, state } =
-                self.connection.process_tls_records(&mut rest[at..]);
-            let Ok(ConnectionState::EncodeTlsData(mut data)) = state else { return };
-            if encode(&mut self.outgoing, |space| data.encode(space)).is_err() {
-                return;
-            }
-            at += discard;
+        let state = self.connection.process_tls_records(rest).state;
+        if let Ok(ConnectionState::EncodeTlsData(mut data)) = state {
+            // An alert that cannot be written need not be.
+            let _ = encode(&mut self.outgoing, |space| data.encode(space));
         }
     }
 

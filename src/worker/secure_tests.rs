@@ -6,11 +6,11 @@ use proptest::prelude::*;
 
 use super::Job;
 use super::tests::{MILLISECOND, SECOND, counted, job, piped, run, server, warmed_up};
-use crate::engine::mirror::MirrorConfig;
+use crate::engine::mirror::{Mirror, MirrorConfig};
 use crate::engine::sim::{Deed, Server};
 use crate::failure::Kind;
 use crate::request::RequestImage;
-use crate::tls::{Options, ResumptionShare, Security, Trust, Version};
+use crate::tls::{Client, Options, ResumptionShare, Security, Trust, Version};
 
 struct Certified {
     pem: String,
@@ -142,6 +142,27 @@ fn who_is_not_trusted_gets_no_request() {
 }
 
 #[test]
+fn what_is_no_tls_is_told_apart_however_it_begins() {
+    for answer in [
+        "no TLS",
+        "HTTP/1.1 400 Bad\r\n\r\n",
+        "\u{15}\u{3}\u{3}\0\u{2}\u{2}\u{28}",
+        "\u{16}\u{3}\u{3}\0\u{4}abcd",
+    ] {
+        let mut client = Client::new(&options().build().unwrap(), 1);
+        let mut session = client.begin().unwrap();
+        session.greet().unwrap();
+        let mut sent = Vec::new();
+        session.seal(b"", &mut sent).unwrap();
+        assert!(sent.starts_with(&[0x16, 3, 1]), "a ClientHello");
+        let heard = session.receive(answer.as_bytes(), &mut Vec::new(), |_| true);
+        let failure = heard.expect_err("it is no ServerHello").failure;
+        let known = [Kind::NotTls, Kind::NothingInCommon, Kind::TlsBroken];
+        assert!(known.contains(&failure.kind), "{answer:?}: {failure:?}");
+    }
+}
+
+#[test]
 fn a_server_that_speaks_no_tls_is_called_that() {
     let outcome = run(
         secure(&options(), job()),
@@ -152,6 +173,38 @@ fn a_server_that_speaks_no_tls_is_called_that() {
     let kinds: Vec<Kind> =
         outcome.record.errors.rows().iter().map(|row| row.failure.kind).collect();
     assert_eq!(kinds, [Kind::HandshakeTimeout]);
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_to_the_messages_of_a_server_a_session_ends_in_a_word(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        kept in any::<prop::sample::Index>(),
+        cuts in 1_usize..500,
+        tls12 in any::<bool>(),
+    ) {
+        let version = tls12.then_some(Version::Tls12);
+        let security = Options { version, ..options() }.build().unwrap();
+        let mut session = Client::new(&security, 1).begin().unwrap();
+        session.greet().unwrap();
+        let mut sent = Vec::new();
+        session.seal(b"", &mut sent).unwrap();
+        let (_, flight) = Mirror::new(&CERTIFIED.mirror).unwrap().receive(&sent).unwrap();
+        let mut flight = flight[..=kept.index(flight.len())].to_vec();
+        for (place, value) in &changes {
+            let place = place.index(flight.len());
+            flight[place] = *value;
+        }
+        let mut scratch = Vec::new();
+        for piece in flight.chunks(cuts) {
+            if session.receive(piece, &mut scratch, |_| true).is_err() {
+                break;
+            }
+        }
+        // Whatever it has to say about that can be said.
+        let mut last = Vec::new();
+        let _ = session.seal(b"", &mut last);
+    }
 }
 
 proptest! {

@@ -55,7 +55,7 @@ serve() {
   until [ -s "$PREFIX/nginx.pid" ]; do kill -0 $server && sleep 0.01 || exit 98; done
 }
 measure() {
-  "$0" --engine $ENGINE -t 1 --json "$@"; code=$?
+  "$0" --engine $ENGINE -t 1 --json --no-preflight "$@"; code=$?
   kill -QUIT $server; wait $server; exit $code
 }
 "#;

@@ -8,7 +8,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::certificates::Certified;
-use super::nginx::{free_address, program};
+use super::installed;
+use super::nginx::free_address;
 use super::{Running, wait_until};
 
 /// What every script of node begins with: `identity` for servers, `counts` for what is counted, `listen` to be called
@@ -54,7 +55,7 @@ impl Node {
         for (name, text) in files {
             fs::write(folder.path().join(name), text).expect("a file can be written");
         }
-        let mut command = Command::new(program("node", "nodejs"));
+        let mut command = Command::new(installed("node", "nodejs"));
         let mut running = Running::start(command.arg(folder.path().join("server.js")));
         let port = folder.path().join("port");
         wait_until("node", || {
@@ -124,7 +125,7 @@ impl Haproxy {
         );
         let path = folder.path().join("haproxy.cfg");
         fs::write(&path, configuration).expect("a file can be written");
-        let mut command = Command::new(program("haproxy", "haproxy"));
+        let mut command = Command::new(installed("haproxy", "haproxy"));
         let mut running = Running::start(command.args(["-db", "-f"]).arg(path));
         wait_until("haproxy", || {
             assert!(!running.has_ended(), "haproxy ends at once");
