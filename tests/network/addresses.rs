@@ -37,7 +37,7 @@ fn connections_are_dealt_over_all_addresses_of_a_host() {
 fn threads_go_on_dealing_where_the_one_before_them_ended() {
     let site = Site::start(&THREE);
     let (resolve, url) = three(&site);
-    let flags = ["-t", "2", "-c", "7", "-d", "300ms", "--warmup", "0", "--json"];
+    let flags = ["-t", "2", "-c", "7", "-n", "1400", "--json"];
     let ended = run(maxq_on_engine().args(flags).args([&resolve, &url]));
     if ended.code == Some(2) && ended.stderr.contains("1 core") {
         return not_tested("this machine has one core, and two threads want two");

@@ -43,16 +43,6 @@ fn tls_goes_over_a_unix_socket() {
 }
 
 #[test]
-fn a_timed_run_over_a_unix_socket_is_what_nginx_logged() {
-    let site = Site::start(&["unix:{prefix}/socket"]);
-    let path = site.files.argument("socket");
-    let limits = ["-d", "200ms", "--warmup", "50ms", "-c", "8"];
-    let report = measure(&[&["--unix-socket", &path, URL], &limits[..]].concat());
-    report.assert_all_ok();
-    assert_eq!(site.log().requests(), report.in_intervals("completed"));
-}
-
-#[test]
 fn without_keep_alive_each_request_has_a_unix_connection_of_its_own() {
     for scheme in ["http", "https"] {
         let site = Site::start(&["unix:{prefix}/http", "unix:{prefix}/https ssl"]);
