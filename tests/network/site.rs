@@ -16,6 +16,9 @@ use crate::support::{installed, signal, wait_until};
 /// The name that the certificate of every site is valid for.
 pub(crate) const NAME: &str = "site.test";
 
+/// Bytes of what every site answers to `/large`: more than is ever received at once.
+pub(crate) const LARGE: usize = 300_000;
+
 /// One process, files under `{prefix}`.
 const CONFIGURATION: &str = r#"
 daemon off;
@@ -43,6 +46,7 @@ http {
   server {
 {listen}
     location / { return 200 "Hello, World\n"; }
+    location = /large { root {prefix}; }
   }
 }
 "#;
@@ -81,6 +85,7 @@ impl Files {
             .replace("{port}", &port.to_string())
             .replace("{other}", &other.to_string());
         fs::write(folder.path().join("nginx.conf"), configuration).unwrap();
+        fs::write(folder.path().join("large"), vec![b'x'; LARGE]).unwrap();
         let names = vec![NAME.to_owned(), "127.0.0.1".to_owned()];
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());

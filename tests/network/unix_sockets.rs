@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixListener;
 
-use crate::site::Site;
+use crate::site::{LARGE, Site};
 use crate::support::report::{measure, measure_to};
 use crate::{GIVE_UP, NOWHERE, each, refused, refused_as_usage, told};
 
@@ -65,6 +65,28 @@ fn pipelined_requests_are_all_answered_over_a_unix_socket() {
     let report = measure(&["--unix-socket", &path, "-n", "5000", "-c", "4", "-p", "16", URL]);
     report.assert_all_ok();
     assert_eq!((report.count("ok"), site.log().requests()), (5000, 5000));
+}
+
+#[test]
+fn large_responses_come_over_a_unix_socket_to_the_byte() {
+    let site = Site::start(&["unix:{prefix}/http", "unix:{prefix}/https ssl"]);
+    for (scheme, flags) in [
+        ("http", &["--body-check"][..]),
+        ("https", &["-k"]),
+        ("http", &["--receive-buffer", "4k", "-p", "4"]),
+        ("http", &[]),
+    ] {
+        let path = site.files.argument(scheme);
+        let url = format!("{scheme}://site.test/large");
+        let size = format!("size={LARGE}");
+        let over_it = ["--unix-socket", &path, "-n", "40", "-c", "4", "--expect", &size, &url];
+        // Where every connection is lost, the next one is opened later and later.
+        let report = measure(&[&over_it[..], &["-d", "2s"], flags].concat());
+        report.assert_all_ok();
+        assert_eq!((report.count("ok"), report.status(200)), (40, 40), "{scheme} {flags:?}");
+        assert!(report.number("/bytes/received") > 40 * LARGE as u64);
+    }
+    assert_eq!(site.log().requests(), 160);
 }
 
 #[test]
