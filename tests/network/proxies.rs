@@ -16,7 +16,7 @@ use crate::support::{Ended, installed, maxq_on_engine, run};
 use crate::{GIVE_UP, each, refused, told};
 
 /// A proxy in a process of its own; killed when dropped.
-struct Proxy {
+pub(crate) struct Proxy {
     process: Child,
     address: String,
     _stdout: BufReader<ChildStdout>,
@@ -24,7 +24,7 @@ struct Proxy {
 
 impl Proxy {
     /// With what `proxy.js` is told by its environment.
-    fn start(environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(environment: &[(&str, &str)]) -> Self {
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/network/proxy.js");
         let mut process = Command::new(installed("node", "nodejs"))
             .arg(program)
@@ -38,6 +38,15 @@ impl Proxy {
         stdout.read_line(&mut line).unwrap();
         assert!(line.ends_with('\n'), "node starts the proxy");
         Self { process, address: format!("127.0.0.1:{}", line.trim_end()), _stdout: stdout }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// One of the numbers that it has counted so far.
+    pub(crate) fn number(&self, name: &str) -> u64 {
+        self.counters().number(name)
     }
 
     fn url(&self) -> String {
@@ -116,16 +125,16 @@ fn http_through_a_proxy_is_pipelined_and_reconnects() {
     let url = format!("http://{NAME}:{}/", site.files.port);
     let through = ["--proxy", &proxy.url(), &url];
     measure(&[&["-n", "400", "-c", "2", "-p", "8"], &through[..]].concat()).assert_all_ok();
-    assert_eq!(proxy.counters().number("requests"), 400);
-    let before = proxy.counters().number("connections");
+    assert_eq!(proxy.number("requests"), 400);
+    let before = proxy.number("connections");
     let report = measure(&[&["-n", "100", "-c", "4", "--no-keepalive"], &through[..]].concat());
     report.assert_all_ok();
     let unfinished = report.number("/connections/unfinished");
     // Of the look at the counters, too.
-    let accepted = proxy.counters().number("connections") - before - 1;
+    let accepted = proxy.number("connections") - before - 1;
     let may_be = opened(&report)..=opened(&report) + unfinished;
     assert!(may_be.contains(&accepted), "{accepted} of {may_be:?}");
-    assert_eq!((proxy.counters().number("requests"), site.log().requests()), (500, 500));
+    assert_eq!((proxy.number("requests"), site.log().requests()), (500, 500));
 }
 
 #[test]
@@ -152,7 +161,7 @@ fn a_tunnel_to_another_than_was_meant_is_no_success() {
     let url = format!("https://other.test:{}/", site.files.other);
     let through = ["--proxy", &proxy.url(), &trust[0], &trust[1], &url];
     refused(5, &[&GIVE_UP[..], &through].concat(), &["no connection", "certificate_wrong_host"]);
-    assert!(proxy.counters().number("tunnels") > 0);
+    assert!(proxy.number("tunnels") > 0);
     assert_eq!(site.log().requests(), 0);
 }
 
@@ -166,7 +175,7 @@ fn every_connection_has_a_tunnel_of_its_own() {
         let report = measure(&flags);
         report.assert_all_ok();
         let unfinished = report.number("/connections/unfinished");
-        let tunnels = proxy.counters().number("tunnels") - before.number("tunnels");
+        let tunnels = proxy.number("tunnels") - before.number("tunnels");
         let may_be = opened(&report)..=opened(&report) + unfinished;
         assert!(may_be.contains(&tunnels), "{churn:?}: {tunnels} of {may_be:?}");
     }
@@ -182,7 +191,7 @@ fn a_proxy_that_answers_byte_by_byte_opens_a_tunnel() {
     // The answer came in 55 bytes, one a millisecond at most; the handshake began after that.
     let quickest_us = report.float("/latency/tls/min_us");
     assert!(quickest_us < 50_000.0, "{quickest_us}");
-    assert_eq!((proxy.counters().number("tunnels"), site.log().requests()), (4, 100));
+    assert_eq!((proxy.number("tunnels"), site.log().requests()), (4, 100));
 }
 
 #[test]
@@ -205,7 +214,7 @@ fn a_name_may_stand_for_the_proxy() {
         (format!("--resolve=proxy.test:{port}:127.0.0.1"), format!("proxy.test:{port}"));
     let report = measure(&[&resolve, "--proxy", &through, "-n", "100", "-c", "2", &url]);
     report.assert_all_ok();
-    assert_eq!((proxy.counters().number("requests"), site.log().requests()), (100, 100));
+    assert_eq!((proxy.number("requests"), site.log().requests()), (100, 100));
 }
 
 #[test]
@@ -259,7 +268,7 @@ fn a_password_is_never_printed() {
             }
         }
     }
-    assert_eq!(proxy.counters().number("refused"), 0);
+    assert_eq!(proxy.number("refused"), 0);
 }
 
 #[test]
@@ -306,7 +315,7 @@ fn who_is_not_admitted_by_a_proxy_is_told_so() {
         let parts = ["the proxy", "proxy_refused", "407 Proxy Authentication Required"];
         assert_secret(&refused(5, &flags, &parts));
     }
-    assert_eq!(proxy.counters().number("refused"), proxy.counters().number("tunnels") + 2 * 50);
+    assert_eq!(proxy.number("refused"), proxy.number("tunnels") + 2 * 50);
 }
 
 /// A proxy that opens tunnels to a port for so long as it has opened fewer than `good`, and then answers with `refusal`.

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
+use crate::proxies::Proxy;
 use crate::site::{Log, NAME, Site};
 use crate::support::nginx::free_address;
 use crate::support::report::{measure, measure_to};
@@ -153,10 +154,13 @@ fn a_server_that_waits_for_a_header_answers_no_request_without_one() {
     assert_eq!(site.log().requests(), 0);
 }
 
-/// haproxy, which answers by itself and logs on its standard output; killed when dropped.
+/// haproxy, which answers by itself and logs on its standard output, or relays to another server; killed when dropped.
 struct Haproxy {
     process: Child,
     folder: tempfile::TempDir,
+    port: u16,
+    other: u16,
+    relay: u16,
 }
 
 const HAPROXY: &str = r#"
@@ -175,15 +179,23 @@ frontend all
   bind 127.0.0.1:{port} accept-proxy
   bind 127.0.0.1:{other} accept-proxy ssl crt {both}
   http-request return status 200 content-type text/plain string "Hello"
+listen relay
+  mode tcp
+  bind 127.0.0.1:{relay} accept-proxy
+  server next {next}
 "#;
 
 impl Haproxy {
-    fn start(port: u16, other: u16, both: &str) -> Self {
+    /// With the certificate and key of the file `both`; relaying leads to `next`.
+    fn start(both: &str, next: &str) -> Self {
+        let [port, other, relay] = [(); 3].map(|()| free_address().port());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("haproxy.cfg");
         let configuration = HAPROXY
             .replace("{port}", &port.to_string())
             .replace("{other}", &other.to_string())
+            .replace("{relay}", &relay.to_string())
+            .replace("{next}", next)
             .replace("{both}", both);
         fs::write(&path, configuration).unwrap();
         let output = |name| Stdio::from(File::create(folder.path().join(name)).unwrap());
@@ -196,12 +208,11 @@ impl Haproxy {
             .stderr(output("errors"))
             .spawn()
             .unwrap();
-        let mut haproxy = Self { process, folder };
+        let mut haproxy = Self { process, folder, port, other, relay };
         wait_until("haproxy", || {
             let errors = fs::read_to_string(haproxy.folder.path().join("errors")).unwrap();
             assert!(haproxy.process.try_wait().unwrap().is_none(), "{errors}");
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-                && TcpStream::connect(("127.0.0.1", other)).is_ok()
+            [port, other, relay].iter().all(|&at| TcpStream::connect(("127.0.0.1", at)).is_ok())
         });
         haproxy
     }
@@ -238,8 +249,8 @@ fn haproxy_accepts_the_header_with_and_without_tls() {
     let both = site.files.argument("both.pem");
     let trust = site.files.argument("certificate.pem");
     for version in VERSIONS {
-        let (port, other) = (free_address().port(), free_address().port());
-        let haproxy = Haproxy::start(port, other, &both);
+        let haproxy = Haproxy::start(&both, "127.0.0.1:9");
+        let (port, other) = (haproxy.port, haproxy.other);
         let mut requests = 0;
         for (url, at, flags) in [
             (format!("http://127.0.0.1:{port}/"), port, &[][..]),
@@ -260,4 +271,22 @@ fn haproxy_accepts_the_header_with_and_without_tls() {
             assert!(told.iter().all(is_true), "{told:?}");
         }
     }
+}
+
+#[test]
+fn the_header_comes_before_what_is_said_to_a_proxy() {
+    let site = Site::start(&["127.0.0.1:{port}", "127.0.0.1:{other} ssl"]);
+    let trust = site.files.argument("certificate.pem");
+    let proxy = Proxy::start(&[]);
+    let haproxy = Haproxy::start(&site.files.argument("both.pem"), proxy.address());
+    let through = format!("127.0.0.1:{}", haproxy.relay);
+    for version in VERSIONS {
+        let flags = ["--proxy-protocol", version, "--proxy", &through, "-n", "100", "-c", "2"];
+        let plain = format!("http://{NAME}:{}/", site.files.port);
+        measure(&[&flags[..], &[&plain]].concat()).assert_all_ok();
+        let secure = format!("https://{NAME}:{}/", site.files.other);
+        measure(&[&flags[..], &["--cacert", &trust, &secure]].concat()).assert_all_ok();
+    }
+    assert_eq!((proxy.number("requests"), proxy.number("tunnels")), (200, 4));
+    assert_eq!(site.log().requests(), 400);
 }
