@@ -188,9 +188,9 @@ fn a_proxy_that_answers_byte_by_byte_opens_a_tunnel() {
     let through = ["--proxy", &proxy.url(), &trust[0], &trust[1], "-n", "100", "-c", "4", &url];
     let report = measure(&through);
     report.assert_all_ok();
-    // The answer came in 55 bytes, one a millisecond at most; the handshake began after that.
+    // The answer took 55 bytes of 10 ms each, and the handshake began after that.
     let quickest_us = report.float("/latency/tls/min_us");
-    assert!(quickest_us < 50_000.0, "{quickest_us}");
+    assert!(quickest_us < 500_000.0, "{quickest_us}");
     assert_eq!((proxy.number("tunnels"), site.log().requests()), (4, 100));
 }
 

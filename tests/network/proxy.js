@@ -50,7 +50,7 @@ const server = http.createServer((request, response) => {
 function say(socket, text, then) {
   if (!process.env.DRIP) return socket.write(text, then);
   let at = 0;
-  const next = () => (at === text.length ? then() : socket.write(text[at++], () => setTimeout(next, 1)));
+  const next = () => (at === text.length ? then() : socket.write(text[at++], () => setTimeout(next, 10)));
   return next();
 }
 
