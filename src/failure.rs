@@ -135,7 +135,7 @@ kinds! {
     ProxyRefused, "proxy_refused", "The proxy did not open a tunnel to the target.",
         "see the sample; --proxy http://USER:PASSWORD@HOST:PORT says who asks";
     Refused, "refused", "Nothing listens there.",
-        "is the server running on that address and port?";
+        "is the server running there?";
     Reset, "reset", "The peer reset the connection.",
         "the server aborted; see its log, its backlog and its limits";
     ResponseTimeout, "response_timeout", "The response was not whole in time.",

@@ -97,7 +97,7 @@ fn without_a_choice_the_newer_version_is_taken() {
 /// about it against each other.
 fn assert_negotiated(papers: &Papers, host: &Host<'_>, choices: &[(&str, &str)]) {
     for &(suite, groups) in choices {
-        let nginx = SecureNginx::start(&[host.clone()], &[]);
+        let nginx = SecureNginx::start(std::slice::from_ref(host), &[]);
         let url = nginx.url("/small");
         let arguments = ["--cacert", &papers.cacert, "--ciphers", suite, "--groups", groups];
         let report = measure(&[&["-n", "20", "-c", "2", &url][..], &arguments].concat());

@@ -155,7 +155,8 @@ fn refused(route: &Route, error: &io::Error) -> String {
     let interface = options(|from, to| to.interface.clone_from(&from.interface));
     let congestion = options(|from, to| to.options.congestion.clone_from(&from.options.congestion));
     let busy_poll = options(|from, to| to.options.busy_poll_us = from.options.busy_poll_us);
-    with("--interface", interface)
+    let name = route.interface.as_deref().unwrap_or_default().escape_debug();
+    with(&format!("--interface {name}"), interface)
         .or_else(|| with("--congestion", congestion))
         .or_else(|| with("--busy-poll", busy_poll))
         .unwrap_or_else(|| format!("no socket can be had: {error}"))

@@ -152,6 +152,15 @@ impl Plan {
         self.cores.len()
     }
 
+    /// Whether large bodies may be dropped inside the kernel: nobody looks at them, nothing is to be decrypted, and no
+    /// connection is a Unix socket, of which nothing can be dropped unseen.
+    #[must_use]
+    pub fn may_discard(&self) -> bool {
+        let inet = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Inet(_));
+        let looked_at = self.body_check || self.expect.reads_body() || self.security.is_some();
+        !looked_at && self.route.endpoints.iter().all(inet)
+    }
+
     /// A hash of what is sent where and how, equal for runs of the same version of maxq that may be compared. Output and
     /// cores do not count.
     #[must_use]

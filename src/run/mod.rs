@@ -222,6 +222,7 @@ fn work(
     on_epoll: bool,
     link: &Link<'_>,
 ) -> Result<(Record, Span), Unsupported> {
+    let _done = Done(link.gauges);
     let core = plan.cores[index];
     // Spinning on every core would leave none for a target on this host.
     let cores_left = !plan.same_host || plan.threads() < sys::cores_online();
@@ -230,15 +231,22 @@ fn work(
     let job = Job::of(plan, index);
     let first_connection = Job::first_connection(plan, index);
     let settings = Settings { route: &plan.route, first_connection, idle: plan.idle, cores_left };
-    let ended = match (pinned, on_epoll) {
+    match (pinned, on_epoll) {
         (true, false) => uring::run(job, &settings, link),
         (true, true) => portable::run(job, &settings, link),
         (false, _) => {
             Err(Unsupported(format!("--cpus: the worker cannot be pinned to core {core}")))
         }
-    };
-    link.gauges.done.store(true, Ordering::Release);
-    ended
+    }
+}
+
+/// Says that a worker is done, even one that panics: nobody waits for it for ever.
+struct Done<'a>(&'a Gauges);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.done.store(true, Ordering::Release);
+    }
 }
 
 /// The eyes of the control plane on a run.

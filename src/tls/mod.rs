@@ -20,6 +20,7 @@ use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::ServerName;
 
 pub use cause::TlsFailure;
+use options::Nobody;
 pub use options::{Identity, Options, Trust, Version, known_ciphers, known_groups};
 pub use session::{Session, Step};
 use tickets::Tickets;
@@ -42,6 +43,7 @@ impl ResumptionShare {
 #[derive(Clone, Debug)]
 pub struct Security {
     config: Arc<ClientConfig>,
+    asked: Arc<Nobody>,
     name: ServerName<'static>,
     /// Which of them may resume a session.
     pub resumption: ResumptionShare,
@@ -63,6 +65,7 @@ impl Security {
 #[derive(Debug)]
 pub struct Client {
     config: Arc<ClientConfig>,
+    asked: Arc<Nobody>,
     name: ServerName<'static>,
     tickets: Arc<Tickets>,
     resumption: ResumptionShare,
@@ -82,6 +85,7 @@ impl Client {
         };
         Self {
             config: Arc::new(config),
+            asked: Arc::clone(&security.asked),
             name: security.name.clone(),
             tickets,
             resumption: security.resumption,
@@ -99,7 +103,8 @@ impl Client {
         self.begun += 1;
         let connection =
             UnbufferedClientConnection::new(Arc::clone(&self.config), self.name.clone());
-        connection.map(Session::new).map_err(|error| TlsFailure::of(&error))
+        let session = |connection| Session::new(connection, Arc::clone(&self.asked));
+        connection.map(session).map_err(|error| TlsFailure::of(&error))
     }
 }
 

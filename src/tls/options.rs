@@ -1,14 +1,16 @@
 //! What the user may choose of TLS, made into a configuration, or refused by name.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustls::client::{UnbufferedClientConnection, WebPkiServerVerifier};
+use rustls::client::{ResolvesClientCert, UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    ClientConfig, Error, InconsistentKeys, RootCertStore, SupportedCipherSuite,
+    ClientConfig, Error, InconsistentKeys, RootCertStore, SignatureScheme, SupportedCipherSuite,
     SupportedProtocolVersion,
 };
 
@@ -91,8 +93,9 @@ impl Options {
                 Trust::Anybody => Arc::new(Anybody(provider)),
                 trust => Arc::new(named(trust, provider)?),
             });
+        let asked = Arc::new(Nobody::default());
         let mut config = match &self.identity {
-            None => builder.with_no_client_auth(),
+            None => builder.with_client_cert_resolver(Arc::clone(&asked) as Arc<_>),
             Some(identity) => {
                 let (certificates, key) = identity.read()?;
                 builder
@@ -106,6 +109,7 @@ impl Options {
             .map_err(|error| format!("TLS cannot be set up: {error}"))?;
         Ok(Security {
             config: Arc::new(config),
+            asked,
             name,
             resumption: self.resumption,
             verified: !matches!(self.trust, Trust::Anybody),
@@ -154,6 +158,28 @@ impl Options {
             provider.kx_groups = self.groups.iter().map(find).collect::<Result<_, _>>()?;
         }
         Ok(provider)
+    }
+}
+
+/// A client that has no certificate, and remembers whether it was asked for one.
+#[derive(Debug, Default)]
+pub(super) struct Nobody(AtomicBool);
+
+impl Nobody {
+    /// Whether some server has asked.
+    pub(super) fn was_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl ResolvesClientCert for Nobody {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 

@@ -1,15 +1,17 @@
 //! One connection's TLS session.
 
 use std::fmt;
+use std::sync::Arc;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
-use rustls::{HandshakeKind, ProtocolVersion};
+use rustls::{AlertDescription, Error, HandshakeKind, ProtocolVersion};
 
 use super::cause::TlsFailure;
-use super::options::suite_name;
+use super::options::{Nobody, suite_name};
+use crate::failure::Kind;
 use crate::record::Negotiated;
 
 /// What one record costs beside the bytes in it: header, nonce or type, tag; more than any suite needs.
@@ -31,6 +33,8 @@ pub enum Step<'a> {
 /// One connection's TLS session, from the client's first message to the last byte.
 pub struct Session {
     connection: UnbufferedClientConnection,
+    /// Whether the server wants to know who this is, where nobody can say.
+    asked: Arc<Nobody>,
     /// The beginning of a record or of a message, of which the rest has not come.
     incoming: Vec<u8>,
     /// Messages of rustls that wait to be sent.
@@ -49,9 +53,10 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(connection: UnbufferedClientConnection) -> Self {
+    pub(super) fn new(connection: UnbufferedClientConnection, asked: Arc<Nobody>) -> Self {
         Self {
             connection,
+            asked,
             incoming: Vec::new(),
             outgoing: Vec::new(),
             established: false,
@@ -130,7 +135,7 @@ impl Session {
                 Ok(_) => wanted = false,
                 Err(error) => {
                     self.write_alert(&mut scratch[at + discard..]);
-                    return Err(TlsFailure::of(&error));
+                    return Err(self.cause_of(&error));
                 }
             }
             at += discard;
@@ -139,6 +144,17 @@ impl Session {
             self.incoming = scratch[at..].to_vec();
         }
         Ok(())
+    }
+
+    /// What an error means. A server of TLS 1.2 that wants a certificate and gets none says no more than that the
+    /// handshake has failed.
+    fn cause_of(&self, error: &Error) -> TlsFailure {
+        let failed = matches!(error, Error::AlertReceived(AlertDescription::HandshakeFailure));
+        let mut cause = TlsFailure::of(error);
+        if failed && self.asked.was_asked() {
+            cause.failure.kind = Kind::ClientCertificate;
+        }
+        cause
     }
 
     /// After an error: what rustls wants to tell the peer about it. It keeps places in `rest`, what has not been looked

@@ -90,7 +90,7 @@ impl Job {
             expect: plan.expect.clone(),
             tunnel: plan.tunnel.clone(),
             security: plan.security.clone(),
-            may_discard: !plan.body_check && !plan.expect.reads_body() && plan.security.is_none(),
+            may_discard: plan.may_discard(),
             seed: plan.seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             worker: number(index),
             workers: number(plan.threads()),

@@ -220,7 +220,7 @@ fn a_run_without_any_response_says_so() {
             "Errors        1,234",
             "       1,234  connect refused (ECONNREFUSED), from -1.00 s to 8.00 s",
             "              Nothing listens there.",
-            "              hint: is the server running on that address and port?",
+            "              hint: is the server running there?",
             "",
             "Connections   64 asked, 0 opened, 0 used, 1,234 failed attempts, 0 reconnects",
             "              requests per connection: min 0, median 0, max 0",
