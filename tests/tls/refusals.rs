@@ -36,8 +36,15 @@ fn hint_of(kind: &str) -> &'static str {
 
 /// A run for which there is nobody to talk to: no report, exit code 5, one line that names the kind and what to do.
 pub(crate) fn assert_refused(kind: &str, url: &str, arguments: &[&str]) {
-    let always = ["-t", "1", "-c", "2", "-n", "10", "--json", "--give-up", "300ms"];
-    let ended = run(maxq_on_engine().args(always).args(arguments).arg(url));
+    let within = |give_up| {
+        let always = ["-t", "1", "-c", "2", "-n", "10", "--json", "--give-up", give_up];
+        run(maxq_on_engine().args(always).args(arguments).arg(url))
+    };
+    let mut ended = within("300ms");
+    if ended.stderr.contains("no connection could be opened") {
+        // A machine that is busy with something else did not get to the end of a single attempt.
+        ended = within("5s");
+    }
     let shown = format!("{kind}: {ended:?}");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(5), ""), "{shown}");
     assert_eq!(ended.stderr.lines().count(), 1, "{shown}");
