@@ -366,7 +366,10 @@ fn exit_code(plan: &Plan, summary: &Summary) -> u8 {
 fn unreachable_target(plan: &Plan, summary: &Summary) -> Refusal {
     let rows = summary.record.errors.rows();
     let Some(row) = rows.iter().max_by_key(|row| row.count) else {
-        return Refusal::target(format!("{}: no connection could be opened", plan.target));
+        return Refusal::target(format!(
+            "{}: no connection to {} could be opened, and none has failed; raise --give-up",
+            plan.target, plan.route
+        ));
     };
     let kind = row.failure.kind;
     let sample = match &row.sample[..] {

@@ -41,6 +41,8 @@ pub struct Session {
     outgoing: Vec<u8>,
     established: bool,
     ended: bool,
+    /// It has failed: rustls must not be asked for anything any more.
+    broken: bool,
 }
 
 impl fmt::Debug for Session {
@@ -61,13 +63,14 @@ impl Session {
             outgoing: Vec::new(),
             established: false,
             ended: false,
+            broken: false,
         }
     }
 
-    /// The handshake is over.
+    /// The handshake is over, and nothing has gone wrong since.
     #[must_use]
     pub fn is_established(&self) -> bool {
-        self.established
+        self.established && !self.broken
     }
 
     /// The peer has said in due form that it will send no more.
@@ -134,6 +137,7 @@ impl Session {
                 }
                 Ok(_) => wanted = false,
                 Err(error) => {
+                    self.broken = true;
                     self.write_alert(&mut scratch[at + discard..]);
                     return Err(self.cause_of(&error));
                 }
@@ -153,6 +157,10 @@ impl Session {
         let mut cause = TlsFailure::of(error);
         if failed && self.asked.was_asked() {
             cause.failure.kind = Kind::ClientCertificate;
+        }
+        // Who has spoken TLS before speaks it badly now.
+        if cause.failure.kind == Kind::NotTls && self.connection.protocol_version().is_some() {
+            cause.failure.kind = Kind::TlsBroken;
         }
         cause
     }
@@ -178,6 +186,9 @@ impl Session {
         if plain.is_empty() {
             return Ok(());
         }
+        if self.broken {
+            return Err(TlsFailure::broken("the session has failed"));
+        }
         let records = plain.len().div_ceil(RECORD_BYTES);
         let begin = out.len();
         out.resize(begin + plain.len() + records * RECORD_OVERHEAD_BYTES, 0);
@@ -198,6 +209,9 @@ impl Session {
 
     /// Appends to `out` that nothing more will be sent, where that can still be said.
     pub fn say_goodbye(&mut self, out: &mut Vec<u8>) {
+        if self.broken {
+            return;
+        }
         let state = self.connection.process_tls_records(&mut self.incoming).state;
         if let Ok(ConnectionState::WriteTraffic(mut traffic)) = state {
             // What cannot be said any more need not be said.
