@@ -32,6 +32,19 @@ pub fn run(target: &RunTarget) -> Result<u8, Refusal> {
 /// # Errors
 /// Why there is no report.
 pub fn demo(args: &RunArgs) -> Result<u8, Refusal> {
+    let network = &args.network;
+    for (flag, given) in [
+        ("--unix-socket", network.unix_socket.is_some()),
+        ("--proxy", network.proxy.is_some()),
+        ("--connect-to", !network.connect_to.is_empty()),
+        ("--proxy-protocol", network.proxy_protocol.is_some()),
+    ] {
+        if given {
+            return Err(Refusal::usage(format!(
+                "{flag} leads away from the embedded target, which is what demo is about; leave it out, or use maxq URL"
+            )));
+        }
+    }
     let allowed = cores::allowed();
     let threads = (allowed.len() / 2).max(1);
     let options = serve::Options {
@@ -208,14 +221,11 @@ impl Places {
         let phases = plan.timeline.phases().iter().map(|phase| name(&phase.name)).collect();
         let report = Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?;
         let (hgrm, hlog) = (open("--hgrm", &output.hgrm)?, open("--hlog", &output.hlog)?);
-        // Others may read it while it grows, so that its old content is gone at once: when nothing else can be refused.
-        let timeseries = output.timeseries.as_ref();
-        let timeseries = timeseries.map(|path| Destination::open_stream("--timeseries", path));
         Ok(Self {
             report,
             hgrm,
             streams: Streams {
-                timeseries: timeseries.transpose()?,
+                timeseries: None,
                 hlog,
                 hlog_start_s: None,
                 requests,
@@ -223,6 +233,16 @@ impl Places {
                 failed: None,
             },
         })
+    }
+}
+
+impl Streams {
+    /// Opens what others may read while it grows, whose old content is gone at once: when nothing else can be refused.
+    fn begin(&mut self, plan: &Plan) -> Result<(), Refusal> {
+        let path = plan.output.timeseries.as_ref();
+        let opened = path.map(|path| Destination::open_stream("--timeseries", path));
+        self.timeseries = opened.transpose()?;
+        Ok(())
     }
 }
 
@@ -240,13 +260,8 @@ fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
     let mut places = Places::open(&plan)?;
     let interrupts = Interrupts::catch()?;
     let engine = run::prepare(&plan)?;
-    let readiness = match preflight::await_target(&mut plan, args, &interrupts) {
-        Ok(readiness) => readiness,
-        Err(refusal) => {
-            places.streams.discard();
-            return Err(refusal);
-        }
-    };
+    let readiness = preflight::await_target(&mut plan, args, &interrupts)?;
+    places.streams.begin(&plan)?;
     let plan = &plan;
     tell(plan, args, &readiness);
     let mut live = LiveLine::new(plan);

@@ -106,6 +106,14 @@ pub fn reset_on_close(socket: i32) {
     };
 }
 
+/// Waits until a descriptor can be read from or written to, at most so long; what woke it is found out by trying.
+pub fn wait_for(descriptor: i32, writing: bool, milliseconds: i32) {
+    let events = if writing { libc::POLLOUT } else { libc::POLLIN };
+    let mut polled = libc::pollfd { fd: descriptor, events, revents: 0 };
+    // SAFETY: `polled` is one valid pollfd for the whole call; a wrong descriptor is reported in it.
+    unsafe { libc::poll(&raw mut polled, 1, milliseconds) };
+}
+
 /// The errno that a socket holds from what happened to it, or 0; asking takes it away.
 #[must_use]
 pub fn socket_error(socket: i32) -> i32 {

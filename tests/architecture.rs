@@ -32,7 +32,7 @@ const DATA_PATH: &[(&str, &[&str])] = &[
 /// What reads the results: above the data path, and knowing neither engines nor how a run is carried out.
 const RESULTS: &[(&str, &[&str])] = &[
     ("analysis", &["units"]),
-    ("summary", &["analysis", "preflight", "pressure", "record", "time", "verdict"]),
+    ("summary", &["analysis", "http1", "pressure", "record", "time", "verdict"]),
     (
         "verdict",
         &["analysis", "calibration", "failure", "plan", "pressure", "record", "summary", "time"],
@@ -45,7 +45,6 @@ const RESULTS: &[(&str, &[&str])] = &[
             "failure",
             "http1",
             "plan",
-            "preflight",
             "pressure",
             "record",
             "request",
@@ -66,7 +65,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("httparse", &["http1/", "preflight/", "serve/", "tunnel.rs"]),
     ("io_uring", &["engine/"]),
     ("io_uring06", &["serve/"]),
-    ("libc", &["engine/", "failure.rs", "report/", "sys.rs"]),
+    ("libc", &["engine/", "failure.rs", "preflight/", "report/", "sys.rs"]),
     ("monoio", &["engine/portable.rs", "serve/"]),
     ("rustls", &["engine/mirror.rs", "tls/"]),
     ("rustls_native_certs", &["plan/security.rs"]),

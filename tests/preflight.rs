@@ -226,6 +226,85 @@ fn a_target_that_does_not_get_ready_is_given_up_with_the_reason() {
 }
 
 #[test]
+fn an_answer_that_never_ends_holds_nobody_beyond_the_timeout() {
+    let server = Scripted::start(|mut peer| {
+        peer.request();
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n");
+        for _ in 0..400 {
+            peer.send([b'x'; 1000]);
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let flags = ["-d", "200ms", "--timeout", "300ms", "--drain", "0", &server.url()];
+    let ended = with_preflight(&flags);
+    assert!(ended.stderr.contains("response_timeout"), "{}", ended.stderr);
+    assert!(ended.took < Duration::from_secs(4), "{:?}", ended.took);
+}
+
+#[test]
+fn a_unix_socket_whose_queue_is_full_is_not_waited_for_longer_than_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let _listener = UnixListener::bind(&path).unwrap();
+    // Nobody accepts: the queue takes so many and no more.
+    let mut waiting = Vec::new();
+    loop {
+        let socket =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        if socket.connect(&socket2::SockAddr::unix(&path).unwrap()).is_err() {
+            break;
+        }
+        waiting.push(socket);
+    }
+    let arguments = ["-t", "1", "--connect-timeout", "300ms", "--unix-socket"];
+    let ended = run(maxq().args(arguments).arg(&path).arg("http://x/"));
+    assert_eq!(ended.code, Some(5));
+    assert!(ended.stderr.contains("connect_timeout"), "{}", ended.stderr);
+    assert!(ended.took < Duration::from_secs(4));
+}
+
+#[test]
+fn waiting_ends_when_it_is_said_to_end() {
+    let server = Scripted::start(|mut peer| {
+        peer.request();
+        peer.wait_for_close();
+    });
+    let ended = with_preflight(&["--wait-ready", "500ms", &server.url()]);
+    assert_eq!(ended.code, Some(5));
+    assert!(ended.stderr.contains("not ready within 0.5 s"), "{}", ended.stderr);
+    assert!(ended.took < Duration::from_secs(4), "{:?}", ended.took);
+}
+
+#[test]
+fn ready_is_who_answers_what_is_expected() {
+    let server = Scripted::start(|mut peer| {
+        while let Some(number) = peer.request() {
+            let body = if number < 5 { "starting" } else { "in stock" };
+            peer.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{body}"));
+        }
+    });
+    let expected = ["--expect", "body~=in stock"];
+    let ended = with_preflight(&[&expected[..], &["--wait-ready", "20s", &server.url()]].concat());
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert_eq!(Report::of(&ended.stdout).count("ok"), 10);
+    assert_eq!(server.requests(), 16);
+}
+
+#[test]
+fn a_target_that_is_down_costs_no_old_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join("old.ndjson");
+    std::fs::write(&old, "old").unwrap();
+    let kept = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", kept.local_addr().unwrap());
+    drop(kept);
+    let ended = run(maxq().arg("--timeseries").arg(&old).arg(&url));
+    assert_eq!(ended.code, Some(5));
+    assert_eq!(std::fs::read_to_string(&old).unwrap(), "old");
+}
+
+#[test]
 fn a_dry_run_shows_the_bytes_and_sends_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://localhost:{}/a?b", listener.local_addr().unwrap().port());

@@ -84,19 +84,23 @@ impl Engine<'_> {
             }
             return;
         }
-        let Ok(sent) = u32::try_from(result) else {
-            fail(Phase::Send, id, result, worker, now);
-            return;
-        };
-        slot.send.1 = slot.send.1.saturating_sub(sent);
-        if slot.send.1 > 0 && sent > 0 {
-            let from = slot.transmission.len() - slot.send.1 as usize;
+        let sent = u32::try_from(result).unwrap_or(0);
+        let left = slot.send.1.saturating_sub(sent);
+        if sent > 0 && left > 0 {
+            slot.send.1 = left;
+            let from = slot.transmission.len() - left as usize;
             self.transmit_from(id, from, worker);
             return;
         }
         slot.send = (0, 0);
         worker.reuse(std::mem::take(&mut slot.transmission));
-        worker.on_event(now, Event::Transmitted(id));
+        if sent > 0 {
+            worker.on_event(now, Event::Transmitted(id));
+        } else {
+            // Nothing of what is left was taken, and nobody says why: the connection is as good as broken.
+            let errno = if result < 0 { result } else { -libc::EPIPE };
+            fail(Phase::Send, id, errno, worker, now);
+        }
     }
 
     pub(super) fn sent(&mut self, id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {

@@ -20,17 +20,18 @@ const PROXY_V2: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 #[derive(Debug)]
 pub struct Sockets {
     places: Vec<Place>,
+    /// Where connections may come from, by version of IP; all places share them.
+    sources: [Vec<IpAddr>; 2],
     route: Route,
     /// Number of the worker's first connection among those of all workers.
     first: u64,
 }
 
-/// Where a connection may go, and where it may come from to get there.
+/// Where a connection may go.
 #[derive(Debug)]
 struct Place {
     domain: Domain,
     address: SockAddr,
-    sources: Vec<SockAddr>,
 }
 
 impl Sockets {
@@ -41,19 +42,18 @@ impl Sockets {
     #[must_use]
     pub fn new(route: &Route, first: u64) -> Self {
         let place = |endpoint: &Endpoint| match endpoint {
-            Endpoint::Inet(address) => Place {
-                domain: Domain::for_address(*address),
-                address: SockAddr::from(*address),
-                sources: sources_for(&route.sources, *address),
-            },
+            Endpoint::Inet(address) => {
+                Place { domain: Domain::for_address(*address), address: SockAddr::from(*address) }
+            }
             Endpoint::Unix(path) => Place {
                 domain: Domain::UNIX,
                 address: SockAddr::unix(path).expect("its length was checked when it was planned"),
-                sources: Vec::new(),
             },
         };
         let places = route.endpoints.iter().map(place).collect();
-        Self { places, route: route.clone(), first }
+        let (v4, v6) = route.sources.iter().partition(|source| source.is_ipv4());
+        let bare = Route { sources: Vec::new(), ..route.clone() };
+        Self { places, sources: [v4, v6], route: bare, first }
     }
 
     /// A new socket for connection `index`, which does not block, and the address that it is to be connected to.
@@ -70,11 +70,12 @@ impl Sockets {
             socket.set_tcp_nodelay(true)?;
         }
         self.set_options(&socket)?;
-        if !place.sources.is_empty() {
+        let sources = &self.sources[usize::from(place.domain == Domain::IPV6)];
+        if tcp.is_some() && !sources.is_empty() {
             // Those of one place take turns, whatever the number of places.
-            let turn = number / count % place.sources.len() as u64;
+            let turn = usize::try_from(number / count % sources.len() as u64).unwrap_or(0);
             sys::bind_without_port(socket.as_raw_fd());
-            socket.bind(&place.sources[usize::try_from(turn).unwrap_or(0)])?;
+            socket.bind(&SocketAddr::from((sources[turn], 0)).into())?;
         }
         Ok((socket, &place.address))
     }
@@ -160,12 +161,6 @@ fn refused(route: &Route, error: &io::Error) -> String {
         .or_else(|| with("--congestion", congestion))
         .or_else(|| with("--busy-poll", busy_poll))
         .unwrap_or_else(|| format!("no socket can be had: {error}"))
-}
-
-/// The sources of the same version as `address`, with any port.
-fn sources_for(sources: &[IpAddr], address: SocketAddr) -> Vec<SockAddr> {
-    let fitting = sources.iter().filter(|source| source.is_ipv4() == address.is_ipv4());
-    fitting.map(|&source| SockAddr::from(SocketAddr::from((source, 0)))).collect()
 }
 
 /// The header that tells a server who is behind a proxy: here, this client itself. Ends that are no addresses, as those

@@ -5,7 +5,8 @@
 //! submission one after the other, and only a call that does nothing else can be stamped.
 //!
 //! One of the listed places for `unsafe`: submission entries point into the request image, which the worker owns and
-//! outlives the ring's operations, and into the buffer ring.
+//! outlives the ring's operations, into transmissions (`sends`), into the addresses of `sockets`, and into the buffer
+//! ring.
 
 #![expect(unsafe_code, reason = "submission entries carry raw pointers")]
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::message::Message;
 use super::pacing::{self, Pacing};
 use super::proxy::Proxy;
+use super::route::{self, Asking};
 use super::security::security;
 use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts, cores};
 use crate::analysis::slo;
@@ -18,7 +19,7 @@ use crate::exit::{self, Refusal};
 use crate::host;
 use crate::schedule::{Schedule, Stage, Timeline};
 use crate::target::Target;
-use crate::time::{NANOS_PER_SECOND, monotonic};
+use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
 
 const DEFAULT_DURATION_NS: u64 = 10 * NANOS_PER_SECOND;
 const DEFAULT_WARMUP_NS: u64 = NANOS_PER_SECOND;
@@ -47,14 +48,14 @@ impl Plan {
         args: &RunArgs,
         stages: Option<Vec<Stage>>,
     ) -> Result<Self, Refusal> {
+        let ready_by = args.preflight.wait_ready.map(|patience_ns| monotonic().plus(patience_ns));
         let target = Target::parse(url).map_err(Refusal::usage)?;
         let security = security(&args.tls, &target).map_err(Refusal::usage)?;
         let load = load(args, stages).map_err(Refusal::usage)?;
         let timeouts = timeouts(args).map_err(Refusal::usage)?;
         let expect =
             Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
-        let proxy = args.network.proxy.as_deref().map(Proxy::parse).transpose();
-        let proxy = proxy.map_err(Refusal::usage)?;
+        let proxy = proxy(args, &target).map_err(Refusal::usage)?;
         let message = Message {
             proxy: proxy.as_ref().filter(|_| !target.secure),
             method: args.method.as_deref(),
@@ -72,19 +73,18 @@ impl Plan {
         let slo = args.slo.as_deref().map(slo::parse).transpose().map_err(Refusal::usage)?;
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
         let output = output(args)?;
-        let route = find_route(&target, args, proxy.as_ref())?;
+        let route = find_route(&target, args, proxy.as_ref(), ready_by)?;
         let same_host = route.is_local();
         let tunnel = proxy.filter(|_| target.secure);
         let tunnel = tunnel.map(|proxy| proxy.connect_request(&target).into());
-        let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice());
-        let (cores, threads_reason) =
-            cores::choose(args.threads, listed, most_threads(&load), same_host)
-                .map_err(Refusal::usage)?;
+        let (cores, threads_reason) = workers(args, &load, same_host)?;
         Ok(Self {
             target,
             route,
             same_host,
             tunnel,
+            ready_by,
+            is_proxied: args.network.proxy.is_some(),
             security,
             request,
             method,
@@ -117,27 +117,64 @@ impl Plan {
 }
 
 impl Plan {
-    /// Looks for the way to the target once more: what a name stands for, and which addresses accept, may have changed.
+    /// Looks for the way to the target once more: what a name stands for, and which addresses accept, may have changed,
+    /// and with it on which cores the workers are to run.
     ///
     /// # Errors
     /// Why there is none.
     pub fn find_route_again(&mut self, args: &RunArgs) -> Result<(), Refusal> {
-        let proxy = args.network.proxy.as_deref().map(Proxy::parse).transpose();
-        let proxy = proxy.map_err(Refusal::usage)?;
-        self.route = Route::find(&self.target, &args.network, proxy.as_ref(), true)?;
+        let proxy = proxy(args, &self.target).map_err(Refusal::usage)?;
+        let sources = self.route.sources.clone();
+        self.route =
+            Route::find(&self.target, &args.network, proxy.as_ref(), Asking::From(sources))?;
         self.same_host = self.route.is_local();
+        (self.cores, self.threads_reason) = workers(args, &self.load, self.same_host)?;
         Ok(())
     }
 }
 
-/// The way to the target; one that is not there yet is looked for as long as `--wait-ready` says.
-fn find_route(target: &Target, args: &RunArgs, proxy: Option<&Proxy>) -> Result<Route, Refusal> {
+/// The proxy, if there is one.
+fn proxy(args: &RunArgs, target: &Target) -> Result<Option<Proxy>, String> {
+    let proxy = args.network.proxy.as_deref().map(Proxy::parse).transpose()?;
+    if args.raw.is_some() && proxy.is_some() && !target.secure {
+        return Err(
+            "--raw contradicts --proxy for http://, which is asked in absolute form; write that into the file, and lead to the proxy with --connect-to"
+                .to_owned(),
+        );
+    }
+    Ok(proxy)
+}
+
+/// One core a worker, and why there are so many.
+fn workers(
+    args: &RunArgs,
+    load: &Load,
+    same_host: bool,
+) -> Result<(Vec<usize>, Option<String>), Refusal> {
+    let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice());
+    cores::choose(args.threads, listed, most_threads(load), same_host).map_err(Refusal::usage)
+}
+
+/// The way to the target; one that is not there yet is looked for until `ready_by`.
+fn find_route(
+    target: &Target,
+    args: &RunArgs,
+    proxy: Option<&Proxy>,
+    ready_by: Option<Nanos>,
+) -> Result<Route, Refusal> {
     const AGAIN_AFTER: Duration = Duration::from_millis(50);
-    let until = monotonic().plus(args.preflight.wait_ready.unwrap_or(0));
+    let sources = route::sources(&args.network)?;
     loop {
-        let found = Route::find(target, &args.network, proxy, !args.preflight.dry_run);
+        let asking = if args.preflight.dry_run {
+            Asking::Nobody(sources.clone())
+        } else {
+            Asking::From(sources.clone())
+        };
+        let found = Route::find(target, &args.network, proxy, asking);
         match found {
-            Err(Refusal { code: exit::TARGET, .. }) if monotonic() < until => {
+            Err(Refusal { code: exit::TARGET, .. })
+                if ready_by.is_some_and(|until| monotonic() < until) =>
+            {
                 thread::sleep(AGAIN_AFTER);
             }
             found => return found,

@@ -6,6 +6,7 @@ mod build;
 pub mod cores;
 pub mod expect;
 mod message;
+mod names;
 mod output;
 pub mod pacing;
 mod proxy;
@@ -20,6 +21,7 @@ use crate::calibration::Calibration;
 use crate::request::RequestImage;
 use crate::schedule::{Schedule, Timeline};
 use crate::target::Target;
+use crate::time::Nanos;
 use crate::tls::Security;
 pub use expect::Expect;
 pub use output::Output;
@@ -35,6 +37,10 @@ pub struct Plan {
     pub route: Route,
     /// Whether that is this host, so that target and client share its cores.
     pub same_host: bool,
+    /// Until when the target may get ready (`--wait-ready`).
+    pub ready_by: Option<Nanos>,
+    /// The route leads to a proxy, which leads to the target.
+    pub is_proxied: bool,
     /// What asks the proxy for a tunnel to the target, where there must be one.
     pub tunnel: Option<Arc<[u8]>>,
     /// What the bytes are wrapped in; `None` for `http://`.

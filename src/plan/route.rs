@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::thread;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::proxy::Proxy;
-use super::{cores, sources};
+use super::{cores, names, sources};
 use crate::cli::{AddressesArg, NetworkArgs, ProxyProtocolArg};
 use crate::exit::Refusal;
 use crate::sys;
@@ -125,15 +125,22 @@ impl Route {
         target: &Target,
         args: &NetworkArgs,
         proxy: Option<&Proxy>,
-        asking: bool,
+        asking: Asking,
     ) -> Result<Self, Refusal> {
+        names::check(args, proxy)?;
         if proxy.is_some() && !args.connect_to.is_empty() {
             return Err(Refusal::usage(
                 "--connect-to contradicts --proxy, which finds the target by itself; leave one of them out"
                     .to_owned(),
             ));
         }
-        let sources = sources(args)?;
+        if args.interface.as_ref().is_some_and(String::is_empty) {
+            return Err(Refusal::usage("--interface: a name is wanted, like eth0".to_owned()));
+        }
+        let (asking, sources) = match asking {
+            Asking::From(sources) => (true, sources),
+            Asking::Nobody(sources) => (false, sources),
+        };
         let (endpoints, note) = match &args.unix_socket {
             Some(path) => (vec![unix_socket(path.clone())?], String::new()),
             None => addresses(target, args, proxy, asking.then_some(&sources[..]))?,
@@ -171,6 +178,15 @@ impl Route {
     }
 }
 
+/// Whether addresses may be asked if they accept a connection, and where from; either way, where connections come from.
+#[derive(Clone, Debug)]
+pub(super) enum Asking {
+    /// They are, from one of these, or from where the kernel likes.
+    From(Vec<IpAddr>),
+    /// They are not.
+    Nobody(Vec<IpAddr>),
+}
+
 fn unix_socket(path: PathBuf) -> Result<Endpoint, Refusal> {
     let shown = path.display().to_string();
     if path.as_os_str().is_empty() || path.as_os_str().len() > MOST_PATH_BYTES {
@@ -179,7 +195,7 @@ fn unix_socket(path: PathBuf) -> Result<Endpoint, Refusal> {
             shown.escape_debug()
         )));
     }
-    if !path.exists() {
+    if matches!(path.try_exists(), Ok(false)) {
         return Err(Refusal::target(format!(
             "--unix-socket {}: there is no such file; is the server running?",
             shown.escape_debug()
@@ -205,15 +221,18 @@ fn options(args: &NetworkArgs) -> Result<SocketOptions, Refusal> {
 }
 
 /// What `--source` names, each of which this host must have.
-fn sources(args: &NetworkArgs) -> Result<Vec<IpAddr>, Refusal> {
+pub(super) fn sources(args: &NetworkArgs) -> Result<Vec<IpAddr>, Refusal> {
     let Some(list) = &args.source else { return Ok(Vec::new()) };
     let sources = sources::parse(list).map_err(Refusal::usage)?;
-    match sources.iter().find(|&&source| UdpSocket::bind((source, 0)).is_err()) {
-        Some(foreign) => Err(Refusal::usage(format!(
-            "--source: {foreign} is no address of this host; add it with 'ip address add', or name others"
-        ))),
-        None => Ok(sources),
+    for &source in &sources {
+        UdpSocket::bind((source, 0)).map_err(|error| match error.kind() {
+            io::ErrorKind::AddrNotAvailable => Refusal::usage(format!(
+                "--source: {source} is no address of this host; add it with 'ip address add', or name others"
+            )),
+            _ => Refusal::usage(format!("--source: {source} cannot be used ({error})")),
+        })?;
     }
+    Ok(sources)
 }
 
 /// The addresses of the host that connections are to go to, and what is to be said of them.
@@ -225,9 +244,9 @@ fn addresses(
 ) -> Result<(Vec<Endpoint>, String), Refusal> {
     let (host, port) = match proxy {
         Some(proxy) => (proxy.host.clone(), proxy.port),
-        None => connect_to(args, &target.host, target.port).map_err(Refusal::usage)?,
+        None => names::connect_to(args, &target.host, target.port).map_err(Refusal::usage)?,
     };
-    let mut found = look_up(target, args, &host, port)?;
+    let mut found = names::look_up(target, args, &host, port)?;
     let all = found.len();
     found.retain(|address| !(args.ipv4 && address.is_ipv6() || args.ipv6 && address.is_ipv4()));
     if found.is_empty() {
@@ -238,7 +257,10 @@ fn addresses(
     }
     let mut note = String::new();
     if found.len() > 1 && asking_from.is_none() {
-        note = ", of which those are used that accept".to_owned();
+        note = match args.addresses {
+            Some(AddressesArg::First) => ", but only the first that accepts is used".to_owned(),
+            _ => ", of which those are used that accept".to_owned(),
+        };
     } else if found.len() > 1 {
         found.truncate(MOST_ADDRESSES);
         let known = found.len();
@@ -258,97 +280,6 @@ fn addresses(
         note += &format!(", the proxy {}:{}", proxy.host, proxy.port);
     }
     Ok((found.into_iter().map(Endpoint::Inet).collect(), note))
-}
-
-/// Where `--connect-to` leads from a host and a port.
-fn connect_to(args: &NetworkArgs, host: &str, port: u16) -> Result<(String, u16), String> {
-    for entry in &args.connect_to {
-        let refuse = || {
-            format!(
-                "--connect-to '{}': HOST1:PORT1:HOST2:PORT2 is wanted, where parts may be empty",
-                entry.escape_debug()
-            )
-        };
-        let parts = split(entry);
-        let [from_host, from_port, to_host, to_port] = parts[..] else { return Err(refuse()) };
-        let number = |text: &str, usual: u16| match text {
-            "" => Ok(usual),
-            text => text.parse::<u16>().map_err(|_| refuse()),
-        };
-        let (from_port, to_port) = (number(from_port, port)?, number(to_port, port)?);
-        if (from_host.is_empty() || from_host.eq_ignore_ascii_case(host)) && from_port == port {
-            let to_host = if to_host.is_empty() { host } else { to_host };
-            return Ok((to_host.to_owned(), to_port));
-        }
-    }
-    Ok((host.to_owned(), port))
-}
-
-/// The addresses that `--resolve` gives a host, or those that the system knows.
-fn look_up(
-    target: &Target,
-    args: &NetworkArgs,
-    host: &str,
-    port: u16,
-) -> Result<Vec<SocketAddr>, Refusal> {
-    for entry in &args.resolve {
-        let refuse = || {
-            Refusal::usage(format!(
-                "--resolve '{}': HOST:PORT:ADDRESS,... is wanted",
-                entry.escape_debug()
-            ))
-        };
-        let mut parts = entry.splitn(3, ':');
-        let (Some(known), Some(number), Some(list)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(refuse());
-        };
-        let number: u16 = number.parse().map_err(|_| refuse())?;
-        let bare =
-            |text: &str| text.trim().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let addresses: Result<Vec<IpAddr>, _> =
-            list.split(',').map(|address| bare(address).parse()).collect();
-        let addresses = addresses.map_err(|_| refuse())?;
-        if known.eq_ignore_ascii_case(host) && number == port {
-            return Ok(addresses.into_iter().map(|address| (address, port).into()).collect());
-        }
-    }
-    let found = (host, port).to_socket_addrs().map_err(|error| {
-        Refusal::target(format!(
-            "URL '{target}': host '{host}' does not resolve ({error}); check its spelling"
-        ))
-    })?;
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in found {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    if addresses.is_empty() {
-        return Err(Refusal::target(format!("URL '{target}': host '{host}' has no address")));
-    }
-    Ok(addresses)
-}
-
-/// Splits at colons, but not within brackets, which are taken off.
-fn split(entry: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut rest = entry;
-    loop {
-        let bracketed = rest.strip_prefix('[').and_then(|inner| inner.split_once(']'));
-        let (part, after) = match bracketed {
-            Some((part, after)) => (part, after.strip_prefix(':')),
-            None => match rest.split_once(':') {
-                Some((part, after)) => (part, Some(after)),
-                None => (rest, None),
-            },
-        };
-        parts.push(part);
-        match after {
-            Some(after) => rest = after,
-            None => return parts,
-        }
-    }
 }
 
 /// Those of several addresses that accept a connection, in the same order.
@@ -381,12 +312,14 @@ fn accepts(address: SocketAddr, args: &NetworkArgs, sources: &[IpAddr]) -> io::R
 
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, Route, connect_to};
+    use super::{Asking, Endpoint, Route};
     use crate::cli::NetworkArgs;
     use crate::target::Target;
 
     fn find(url: &str, args: &NetworkArgs) -> Result<Vec<String>, String> {
-        let route = Route::find(&Target::parse(url).unwrap(), args, None, true);
+        let asking = super::sources(args).map(Asking::From);
+        let target = Target::parse(url).unwrap();
+        let route = asking.and_then(|asking| Route::find(&target, args, None, asking));
         let shown = |route: Route| route.endpoints.iter().map(Endpoint::to_string).collect();
         route.map(shown).map_err(|refusal| refusal.message)
     }
@@ -416,24 +349,6 @@ mod tests {
         assert_eq!(find("http://a.test/", &args).unwrap(), ["[2001:db8::1]:80"]);
         let args = NetworkArgs { ipv4: true, ..resolving(&["a.test:80:2001:db8::1"]) };
         assert!(find("http://a.test/", &args).unwrap_err().contains("no IPv4 address"));
-    }
-
-    #[test]
-    fn connections_are_led_elsewhere_as_far_as_they_are_meant() {
-        let to = |entry: &str| {
-            let connect_to_args = vec![entry.to_owned()];
-            let args = NetworkArgs { connect_to: connect_to_args, ..NetworkArgs::default() };
-            connect_to(&args, "a.test", 80)
-        };
-        let is = |host: &str, port: u16| Ok((host.to_owned(), port));
-        assert_eq!(to("a.test:80:b.test:8080"), is("b.test", 8080));
-        assert_eq!(to("::b.test:8080"), is("b.test", 8080));
-        assert_eq!(to("A.test::[::1]:"), is("::1", 80));
-        assert_eq!(to("a.test:443:b.test:8080"), is("a.test", 80));
-        assert_eq!(to("c.test:80:b.test:8080"), is("a.test", 80));
-        for entry in ["", "a", "a:b", "a:80:b:x", "a:80:b:1:2"] {
-            assert!(to(entry).unwrap_err().contains("--connect-to"), "{entry}");
-        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! TLS as the flags ask for it: files read, authorities looked up, contradictions refused.
 
+use std::env;
 use std::fs;
 use std::path::Path;
 
@@ -21,7 +22,7 @@ pub(super) fn security(args: &TlsArgs, target: &Target) -> Result<Option<Securit
     let trust = match &args.cacert {
         _ if args.insecure => Trust::Anybody,
         Some(path) => Trust::Named(read("--cacert", path)?),
-        None => authorities(),
+        None => authorities()?,
     };
     let identity = match (&args.cert, &args.key) {
         (Some(cert), Some(key)) => {
@@ -38,8 +39,8 @@ pub(super) fn security(args: &TlsArgs, target: &Target) -> Result<Option<Securit
             TlsVersionArg::Tls12 => Version::Tls12,
             TlsVersionArg::Tls13 => Version::Tls13,
         }),
-        ciphers: words(args.ciphers.as_deref()),
-        groups: words(args.groups.as_deref()),
+        ciphers: words("--ciphers", args.ciphers.as_deref())?,
+        groups: words("--groups", args.groups.as_deref())?,
         resumption: ResumptionShare(share),
     };
     options.build().map(Some).map_err(|why| match args.sni {
@@ -68,17 +69,36 @@ fn read(flag: &str, path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|error| format!("{flag} {}: {error}", path.display()))
 }
 
-/// Those that this machine trusts; Mozilla's where it has none, as in a container from scratch.
-fn authorities() -> Trust {
-    let mine = rustls_native_certs::load_native_certs().certs;
-    if mine.is_empty() {
-        return Trust::Bundled;
+/// Those that this machine trusts; Mozilla's where it has none at all, as in a container from scratch. What is there and
+/// cannot be read, or was named and is not there, is not made up for by trusting others.
+fn authorities() -> Result<Trust, String> {
+    let named =
+        ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(|name| env::var_os(name).is_some());
+    let mine = rustls_native_certs::load_native_certs();
+    if !mine.certs.is_empty() {
+        return Ok(Trust::Issuers(
+            mine.certs.iter().map(|issuer| issuer.as_ref().to_vec()).collect(),
+        ));
     }
-    Trust::Issuers(mine.iter().map(|issuer| issuer.as_ref().to_vec()).collect())
+    match (named, mine.errors.first()) {
+        (None, None) => Ok(Trust::Bundled),
+        (Some(name), _) => Err(format!(
+            "{name}: no certificate authority can be read there; correct it, or name one with --cacert"
+        )),
+        (None, Some(error)) => Err(format!(
+            "the certificate authorities of this machine cannot be read ({error}); name one with --cacert"
+        )),
+    }
 }
 
-/// The words of a list.
-fn words(list: Option<&str>) -> Vec<String> {
-    let words = list.unwrap_or_default().split([',', ':']).map(str::trim);
-    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+/// The words of a list, which holds some when it is given.
+fn words(flag: &str, list: Option<&str>) -> Result<Vec<String>, String> {
+    let Some(list) = list else { return Ok(Vec::new()) };
+    let words = list.split([',', ':']).map(str::trim).filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(str::to_owned).collect();
+    if words.is_empty() {
+        Err(format!("{flag}: the list is empty; leave the flag out"))
+    } else {
+        Ok(words)
+    }
 }

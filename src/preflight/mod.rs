@@ -1,35 +1,35 @@
 //! Before the clock: one request on its own connection shows what will be measured. No count includes it.
 //!
 //! Owned by the control plane. It goes the same way as every connection of the run, through the same sockets, tunnel and
-//! TLS, but waits for each step, and looks at what a worker has no time for. `seen` says what the answer means, `ready`
+//! TLS, but one step after the other, and looks at what a worker has no time for. `seen` says what the answer means, `ready`
 //! what comes of it.
 
 mod ready;
 mod seen;
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
+use std::os::fd::AsRawFd;
 
 use httparse::EMPTY_HEADER;
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 
 use crate::cli::PreflightArgs;
 use crate::engine::sockets::Sockets;
 use crate::failure::{Failure, Kind, Phase};
 use crate::http1::head::{self, Body, MOST_HEADERS};
-use crate::http1::{Framer, Progressed, ResponseReader, StreamEnd};
-use crate::plan::{Endpoint, Plan};
+use crate::http1::{Framer, Progressed, Response, ResponseReader, StreamEnd};
+use crate::plan::{Endpoint, Expect, Plan, cores};
 use crate::run::Interrupts;
+use crate::summary::Seen;
 use crate::sys;
 use crate::time::{Nanos, monotonic};
 use crate::tls::{self, Session, Step};
 use crate::tunnel::{Heard, Tunnel};
 pub use ready::{Readiness, await_target};
-pub use seen::Seen;
 use seen::{Expected, public_warning, surprises, value};
 
-/// How long a read waits before it is asked whether the user wants to stop.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a step waits before it is asked whether the user wants to stop, in milliseconds.
+const PATIENCE_MS: i32 = 50;
 /// Of an answer this much is kept, enough for any head that is accepted.
 const KEPT_BYTES: usize = head::MOST_HEAD_BYTES;
 
@@ -63,38 +63,44 @@ impl NoAnswer {
     }
 }
 
-/// Sends one request of `plan` and says what came back.
+/// Sends one request of `plan` and says what came back, if it does before `latest`.
 ///
 /// # Errors
 /// Why nothing did.
-pub fn look(plan: &Plan, interrupts: &Interrupts) -> Result<Seen, NoAnswer> {
+pub fn look(plan: &Plan, interrupts: &Interrupts, latest: Nanos) -> Result<Seen, NoAnswer> {
     let begun = monotonic();
-    let mut wire = Wire::open(plan, interrupts)?;
+    let mut wire = Wire::open(plan, interrupts, latest)?;
     wire.tunnel(plan)?;
     wire.secure(plan)?;
-    let connect_ns = monotonic().since(begun);
     let asked = monotonic();
-    wire.until = asked.plus(plan.timeouts.request_ns);
-    wire.send(plan.request.one())?;
-    let answer = wire.answer(plan)?;
+    wire.until = asked.plus(plan.timeouts.request_ns).min(latest);
+    let sent = wire.send(plan.request.one());
+    let answer = match (wire.answer(plan), sent) {
+        // Who answers before all of a request has been sent, and closes, has answered.
+        (Ok(answer), _) => answer,
+        (Err(_), Err(unsent)) => return Err(unsent),
+        (Err(none), Ok(())) => return Err(none),
+    };
+    wire.say_goodbye();
+    let good = plan.expect.accepts_status(answer.response.status)
+        && answer.response.contains
+        && plan.expect.size.is_none_or(|size| size == answer.response.body_bytes);
     let mut seen = Seen {
         endpoint: plan.route.endpoints[0].to_string(),
-        tls: wire.session.as_ref().map(|session| session.negotiated()),
-        connect_ns,
+        good,
+        connect_ns: asked.since(begun),
         first_byte_ns: answer.first_byte.since(asked),
         whole_ns: answer.last_byte.since(asked),
         ..answer.read(plan)?
     };
-    let request = plan.request.one();
-    seen.warnings = surprises(
-        &seen,
-        Expected {
-            status_is_good: plan.expect.accepts_status(seen.status),
-            head: plan.request.is_head(),
-            closes: plan.load.requests_per_connection == Some(1),
-            accepts_encoding: contains_header(request, b"accept-encoding:"),
-        },
-    );
+    let expected = Expected {
+        status_is_good: plan.expect.accepts_status(seen.status),
+        status_is_meant: plan.expect.status != Expect::default().status,
+        head: plan.request.is_head(),
+        closes: plan.load.requests_per_connection == Some(1),
+        accepts_encoding: contains_header(plan.request.one(), b"accept-encoding:"),
+    };
+    seen.warnings = surprises(&seen, expected);
     Ok(seen)
 }
 
@@ -102,6 +108,7 @@ pub fn look(plan: &Plan, interrupts: &Interrupts) -> Result<Seen, NoAnswer> {
 #[must_use]
 pub fn warn_of_place(plan: &Plan, args: &PreflightArgs) -> Vec<String> {
     let public = plan.route.endpoints.iter().find_map(|endpoint| match endpoint {
+        Endpoint::Inet(address) if cores::is_this_host(address.ip()) => None,
         Endpoint::Inet(address) => public_warning(address.ip()),
         Endpoint::Unix(_) => None,
     });
@@ -121,13 +128,15 @@ fn contains_header(request: &[u8], name: &[u8]) -> bool {
         .any(|line| line.len() >= name.len() && line[..name.len()].eq_ignore_ascii_case(name))
 }
 
-/// The one connection.
+/// The one connection. It never blocks: each step looks at the time, and at whether the user wants to stop.
 struct Wire<'a> {
     socket: Socket,
     session: Option<Session>,
     /// The peer said by TLS that nothing more will come.
     ended: bool,
     scratch: Vec<u8>,
+    /// What came behind the answer of a proxy.
+    ahead: Vec<u8>,
     /// When patience ends.
     until: Nanos,
     interrupts: &'a Interrupts,
@@ -136,49 +145,63 @@ struct Wire<'a> {
 /// An answer as it came.
 struct Answer {
     kept: Vec<u8>,
-    body_bytes: u64,
-    keep_alive: bool,
+    response: Response,
     first_byte: Nanos,
     last_byte: Nanos,
 }
 
 impl<'a> Wire<'a> {
-    fn open(plan: &Plan, interrupts: &'a Interrupts) -> Result<Self, NoAnswer> {
+    fn open(plan: &Plan, interrupts: &'a Interrupts, latest: Nanos) -> Result<Self, NoAnswer> {
         let failed = |error: &io::Error| NoAnswer::of(Phase::Connect, error);
         let sockets = Sockets::new(&plan.route, 0);
         let (socket, address) = sockets.open(0).map_err(|error| failed(&error))?;
-        let patience = Duration::from_nanos(plan.timeouts.connect_ns);
-        let until = monotonic().plus(plan.timeouts.connect_ns);
-        socket.set_nonblocking(false).map_err(|error| failed(&error))?;
-        let connected = match plan.route.endpoints[0] {
-            Endpoint::Inet(_) => socket.connect_timeout(address, patience),
-            Endpoint::Unix(_) => socket.connect(address),
-        };
-        connected.map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut if error.raw_os_error().is_none() => {
-                NoAnswer::new(Phase::Timeout, Kind::ConnectTimeout)
+        let until = monotonic().plus(plan.timeouts.connect_ns).min(latest);
+        let (session, ended, scratch, ahead) = (None, false, Vec::new(), Vec::new());
+        let wire = Self { socket, session, ended, scratch, ahead, until, interrupts };
+        wire.connect(address)?;
+        sockets.begin(&wire.socket).map_err(|error| failed(&error))?;
+        Ok(wire)
+    }
+
+    fn connect(&self, address: &SockAddr) -> Result<(), NoAnswer> {
+        loop {
+            match self.socket.connect(address) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.raw_os_error() == Some(libc::EISCONN) => return Ok(()),
+                // Under way; or the queue of a Unix socket is full, which nobody tells the end of.
+                Err(error)
+                    if matches!(
+                        error.raw_os_error(),
+                        Some(libc::EINPROGRESS | libc::EALREADY | libc::EAGAIN | libc::EINTR)
+                    ) => {}
+                Err(error) => return Err(NoAnswer::of(Phase::Connect, &error)),
             }
-            _ => failed(&error),
-        })?;
-        sockets.begin(&socket).map_err(|error| failed(&error))?;
-        let set = socket
-            .set_read_timeout(Some(PATIENCE))
-            .and_then(|()| socket.set_write_timeout(Some(patience)));
-        set.map_err(|error| failed(&error))?;
-        Ok(Self { socket, session: None, ended: false, scratch: Vec::new(), until, interrupts })
+            self.look_around(Kind::ConnectTimeout)?;
+            sys::wait_for(self.socket.as_raw_fd(), true, PATIENCE_MS);
+            match sys::socket_error(self.socket.as_raw_fd()) {
+                0 => {}
+                errno => {
+                    let error = io::Error::from_raw_os_error(errno);
+                    return Err(NoAnswer::of(Phase::Connect, &error));
+                }
+            }
+        }
     }
 
     /// The way through a proxy, where there is one.
     fn tunnel(&mut self, plan: &Plan) -> Result<(), NoAnswer> {
         let Some(request) = &plan.tunnel else { return Ok(()) };
-        self.write(request)?;
+        self.write(request, Kind::ConnectTimeout)?;
         let mut tunnel = Tunnel::default();
         loop {
             let refused = NoAnswer::new(Phase::Connect, Kind::ProxyRefused);
             let bytes = self.read(Kind::ConnectTimeout)?.ok_or_else(|| refused.clone())?;
             match tunnel.hear(&bytes) {
                 Heard::NeedMore => {}
-                Heard::Open(_) => return Ok(()),
+                Heard::Open(rest) => {
+                    self.ahead = bytes[bytes.len() - rest..].to_vec();
+                    return Ok(());
+                }
                 Heard::Refused(answer) => {
                     return Err(NoAnswer { sample: shown(&answer), ..refused });
                 }
@@ -193,9 +216,7 @@ impl<'a> Wire<'a> {
         loop {
             let mut out = Vec::new();
             session.seal(&[], &mut out).map_err(tls_failed)?;
-            if !out.is_empty() {
-                self.write(&out)?;
-            }
+            self.write(&out, Kind::HandshakeTimeout).map_err(in_handshake)?;
             if session.is_established() {
                 self.session = Some(session);
                 return Ok(());
@@ -203,26 +224,37 @@ impl<'a> Wire<'a> {
             let closed = NoAnswer::new(Phase::Tls, Kind::ClosedInHandshake);
             let bytes = self.read(Kind::HandshakeTimeout);
             let bytes = bytes.map_err(in_handshake)?.ok_or(closed)?;
-            let heard = session.receive(&bytes, &mut self.scratch, |_| true);
+            let mut early = false;
+            let heard = session.receive(&bytes, &mut self.scratch, |step| {
+                early |= matches!(step, Step::Plain(_));
+                true
+            });
             if let Err(failure) = heard {
                 // The peer is told why, as far as it listens.
                 let mut alert = Vec::new();
-                let _ = session.seal(&[], &mut alert).map(|()| self.write(&alert));
+                let _ = session.seal(&[], &mut alert);
+                let _ = self.write(&alert, Kind::HandshakeTimeout);
                 return Err(tls_failed(failure));
+            }
+            if early {
+                return Err(NoAnswer::new(Phase::Tls, Kind::UnsolicitedData));
             }
         }
     }
 
     fn send(&mut self, plain: &[u8]) -> Result<(), NoAnswer> {
-        let Some(session) = &mut self.session else { return self.write(plain) };
+        let Some(session) = &mut self.session else {
+            return self.write(plain, Kind::ResponseTimeout);
+        };
         let mut out = Vec::new();
         session.seal(plain, &mut out).map_err(tls_failed)?;
-        self.write(&out)
+        self.write(&out, Kind::ResponseTimeout)
     }
 
     /// Reads a whole answer.
     fn answer(&mut self, plan: &Plan) -> Result<Answer, NoAnswer> {
-        let mut framer = Framer::new(plan.request.is_head(), None);
+        let needle = plan.expect.body_contains.as_deref();
+        let mut framer = Framer::new(plan.request.is_head(), needle);
         let mut reader = ResponseReader::new();
         let mut kept = Vec::new();
         let mut first_byte = None;
@@ -230,19 +262,13 @@ impl<'a> Wire<'a> {
             let plain = self.plain()?;
             let now = monotonic();
             let first_byte = *first_byte.get_or_insert(now);
-            let whole = |body_bytes, keep_alive, kept| Answer {
-                kept,
-                body_bytes,
-                keep_alive,
-                first_byte,
-                last_byte: now,
-            };
+            let whole = |response, kept| Answer { kept, response, first_byte, last_byte: now };
             let Some(plain) = plain else {
                 return match reader.end_of_stream(&framer) {
                     StreamEnd::Whole(_) if self.session.is_some() && !self.ended => {
                         Err(sampled(Phase::Receive, Kind::ClosedWithoutNotice, &kept))
                     }
-                    StreamEnd::Whole(response) => Ok(whole(response.body_bytes, false, kept)),
+                    StreamEnd::Whole(response) => Ok(whole(response, kept)),
                     StreamEnd::Violation(kind) => Err(sampled(Phase::Parse, kind, &kept)),
                     StreamEnd::BetweenResponses | StreamEnd::Cut => {
                         Err(sampled(Phase::Receive, Kind::ClosedEarly, &kept))
@@ -252,9 +278,7 @@ impl<'a> Wire<'a> {
             let room = KEPT_BYTES.saturating_sub(kept.len());
             kept.extend_from_slice(&plain[..plain.len().min(room)]);
             match reader.advance(&plain, &mut framer) {
-                Ok(Progressed::Whole { response, .. }) => {
-                    return Ok(whole(response.body_bytes, response.keep_alive, kept));
-                }
+                Ok(Progressed::Whole { response, .. }) => return Ok(whole(response, kept)),
                 Ok(Progressed::NeedMore) => {}
                 Err(kind) => return Err(sampled(Phase::Parse, kind, &plain)),
             }
@@ -288,33 +312,63 @@ impl<'a> Wire<'a> {
         }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), NoAnswer> {
-        self.socket.write_all(bytes).map_err(|error| NoAnswer::of(Phase::Send, &error))
+    /// Nothing more is wanted.
+    fn say_goodbye(&mut self) {
+        let Some(session) = &mut self.session else { return };
+        let mut out = Vec::new();
+        session.say_goodbye(&mut out);
+        let _ = (&self.socket).write(&out);
+    }
+
+    fn write(&self, bytes: &[u8], late: Kind) -> Result<(), NoAnswer> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            self.look_around(late)?;
+            match (&self.socket).write(rest) {
+                Ok(length) => rest = &rest[length..],
+                Err(error) if is_for_later(&error) => {
+                    sys::wait_for(self.socket.as_raw_fd(), true, PATIENCE_MS);
+                }
+                Err(error) => return Err(NoAnswer::of(Phase::Send, &error)),
+            }
+        }
+        Ok(())
     }
 
     /// The next bytes; `None` at the end of the stream.
     fn read(&mut self, late: Kind) -> Result<Option<Vec<u8>>, NoAnswer> {
+        if !self.ahead.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.ahead)));
+        }
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            match self.socket.read(&mut buffer) {
+            self.look_around(late)?;
+            match (&self.socket).read(&mut buffer) {
                 Ok(0) => return Ok(None),
                 Ok(length) => {
                     buffer.truncate(length);
                     return Ok(Some(buffer));
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_for_later(&error) => {
+                    sys::wait_for(self.socket.as_raw_fd(), false, PATIENCE_MS);
+                }
                 Err(error) => return Err(NoAnswer::of(Phase::Receive, &error)),
-            }
-            let stopped = NoAnswer::new(Phase::Timeout, late);
-            if let Some(signal) = self.interrupts.take() {
-                return Err(NoAnswer { signal: Some(signal), ..stopped });
-            }
-            if monotonic() >= self.until {
-                return Err(stopped);
             }
         }
     }
+
+    /// Whether there is time left, and the user still wants to know.
+    fn look_around(&self, late: Kind) -> Result<(), NoAnswer> {
+        let stopped = NoAnswer::new(Phase::Timeout, late);
+        if let Some(signal) = self.interrupts.take() {
+            return Err(NoAnswer { signal: Some(signal), ..stopped });
+        }
+        if monotonic() >= self.until { Err(stopped) } else { Ok(()) }
+    }
+}
+
+fn is_for_later(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl Answer {
@@ -336,11 +390,11 @@ impl Answer {
         let _ = parsed.parse(bytes);
         Ok(Seen {
             endpoint: String::new(),
-            tls: None,
             status: head.status,
-            body_bytes: self.body_bytes,
+            good: true,
+            body_bytes: self.response.body_bytes,
             framing: head.body,
-            keep_alive: self.keep_alive && head.body != Body::UntilClose,
+            keep_alive: self.response.keep_alive && head.body != Body::UntilClose,
             encoding: value(parsed.headers, "content-encoding"),
             content_type: value(parsed.headers, "content-type"),
             location: value(parsed.headers, "location"),

@@ -3,13 +3,14 @@
 use std::thread;
 use std::time::Duration;
 
-use super::{NoAnswer, Seen, look};
+use super::{NoAnswer, look};
 use crate::cli::RunArgs;
 use crate::exit::{self, Refusal};
 use crate::failure::Phase;
 use crate::plan::Plan;
 use crate::run::Interrupts;
-use crate::time::{monotonic, seconds};
+use crate::summary::Seen;
+use crate::time::{Nanos, monotonic, seconds};
 
 /// Between two tries.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
@@ -35,34 +36,35 @@ pub fn await_target(
     if args.preflight.no_preflight {
         return Ok(Readiness::default());
     }
-    let Some(patience_ns) = args.preflight.wait_ready else {
-        return match look(plan, interrupts) {
+    let Some(ready_by) = plan.ready_by else {
+        return match look(plan, interrupts, Nanos::NEVER) {
             Ok(seen) => Ok(Readiness { seen: Some(seen), doubt: None }),
             Err(NoAnswer { signal: Some(signal), .. }) => Err(stopped(signal)),
             Err(none) if none.is_final() => Err(refusal(plan, &none)),
             Err(none) => Ok(Readiness { seen: None, doubt: Some(sentence(&none)) }),
         };
     };
-    let until = monotonic().plus(patience_ns);
+    let mut before = None;
     loop {
-        let why = match look(plan, interrupts) {
-            Ok(seen) if plan.expect.accepts_status(seen.status) => {
-                return Ok(Readiness { seen: Some(seen), doubt: None });
-            }
-            Ok(seen) => format!("it answers {}", seen.status),
+        let why = match look(plan, interrupts, ready_by) {
+            Ok(seen) if seen.good => return Ok(Readiness { seen: Some(seen), doubt: None }),
+            Ok(seen) => format!("it answers {} with {} bytes", seen.status, seen.body_bytes),
             Err(NoAnswer { signal: Some(signal), .. }) => return Err(stopped(signal)),
+            // A try for which hardly any time was left says less than the one before it.
+            Err(none) if monotonic() >= ready_by => before.unwrap_or_else(|| sentence(&none)),
             Err(none) => sentence(&none),
         };
-        if monotonic() >= until {
-            return Err(Refusal::target(format!(
-                "{}: not ready after {:.1} s (--wait-ready): {why}",
-                plan.target,
-                seconds(patience_ns)
-            )));
-        }
         if let Some(signal) = interrupts.take() {
             return Err(stopped(signal));
         }
+        if monotonic() >= ready_by {
+            return Err(Refusal::target(format!(
+                "{}: not ready within {:.1} s (--wait-ready): {why}",
+                plan.target,
+                seconds(args.preflight.wait_ready.unwrap_or(0))
+            )));
+        }
+        before = Some(why);
         thread::sleep(AGAIN_AFTER);
         // What is not there now may be there at the next try.
         let _ = plan.find_route_again(args);

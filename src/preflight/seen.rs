@@ -4,50 +4,18 @@
 
 use std::net::IpAddr;
 
-use crate::http1::head::Body;
-use crate::record::Negotiated;
+use crate::summary::Seen;
 
 /// More of a value than this is of no use in a line.
 const MOST_SHOWN_BYTES: usize = 120;
-
-/// What one request to the target showed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
-    /// Where the connection went.
-    pub endpoint: String,
-    /// What TLS agreed on; `None` for plain text.
-    pub tls: Option<Negotiated>,
-    /// The status code.
-    pub status: u16,
-    /// Bytes of the body, without what the chunked coding adds.
-    pub body_bytes: u64,
-    /// How the body was delimited.
-    pub framing: Body,
-    /// Whether another response could have followed.
-    pub keep_alive: bool,
-    /// `Content-Encoding`.
-    pub encoding: Option<String>,
-    /// `Content-Type`.
-    pub content_type: Option<String>,
-    /// `Location`.
-    pub location: Option<String>,
-    /// `Server`.
-    pub server: Option<String>,
-    /// Time to open the connection, TLS included, in nanoseconds.
-    pub connect_ns: u64,
-    /// From the request to the first byte of the answer, in nanoseconds.
-    pub first_byte_ns: u64,
-    /// From the request to the last byte of the answer, in nanoseconds.
-    pub whole_ns: u64,
-    /// What a user should know.
-    pub warnings: Vec<String>,
-}
 
 /// What a user said that decides which answers are surprising.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected {
     /// The status is one that `--expect` accepts.
     pub(super) status_is_good: bool,
+    /// The user has said which statuses are good.
+    pub(super) status_is_meant: bool,
     /// No body can come: the method is HEAD.
     pub(super) head: bool,
     /// Connections are to be closed after each request.
@@ -61,13 +29,17 @@ pub(super) fn surprises(seen: &Seen, expected: Expected) -> Vec<String> {
     let mut warnings = Vec::new();
     let status = seen.status;
     match (status, &seen.location) {
-        (300..=399, Some(location)) => warnings.push(format!(
+        (300..=399, Some(location)) if !expected.status_is_meant => warnings.push(format!(
             "the target answers {status}, a redirect to '{location}', which is not followed; measure that URL instead, if it is the one you mean"
         )),
-        _ if !seen.status_is_fine() || !expected.status_is_good => warnings.push(format!(
+        _ if seen.good => {}
+        _ if expected.status_is_good => warnings.push(format!(
+            "the target answers {status} with {} bytes, whose size or text --expect does not accept",
+            seen.body_bytes
+        )),
+        _ => warnings.push(format!(
             "the target answers {status}; what is measured is how fast it says so; see --expect"
         )),
-        _ => {}
     }
     let may_be_empty = expected.head || matches!(status, 204 | 304) || status >= 300;
     if seen.body_bytes == 0 && !may_be_empty {
@@ -88,13 +60,6 @@ pub(super) fn surprises(seen: &Seen, expected: Expected) -> Vec<String> {
         );
     }
     warnings
-}
-
-impl Seen {
-    /// Neither an error nor a redirect.
-    fn status_is_fine(&self) -> bool {
-        (200..300).contains(&self.status) || self.status == 304
-    }
 }
 
 /// Load on somebody else's server is the classic mistake.
@@ -147,13 +112,14 @@ pub(super) fn value(headers: &[httparse::Header<'_>], name: &str) -> Option<Stri
 
 #[cfg(test)]
 mod tests {
-    use super::{Body, Expected, Seen, is_public, surprises};
+    use super::{Expected, Seen, is_public, surprises};
+    use crate::http1::head::Body;
 
     fn seen() -> Seen {
         Seen {
             endpoint: "127.0.0.1:80".to_owned(),
-            tls: None,
             status: 200,
+            good: true,
             body_bytes: 5,
             framing: Body::Length(5),
             keep_alive: true,
@@ -168,8 +134,13 @@ mod tests {
         }
     }
 
-    const EXPECTED: Expected =
-        Expected { status_is_good: true, head: false, closes: false, accepts_encoding: false };
+    const EXPECTED: Expected = Expected {
+        status_is_good: true,
+        status_is_meant: false,
+        head: false,
+        closes: false,
+        accepts_encoding: false,
+    };
 
     fn warnings(seen: &Seen, expected: Expected) -> String {
         surprises(seen, expected).join("\n")
@@ -185,10 +156,14 @@ mod tests {
         let location = Some("https://x/".to_owned());
         let redirect = Seen { status: 301, location, ..seen() };
         assert!(warnings(&redirect, EXPECTED).contains("redirect to 'https://x/'"));
-        let error = Seen { status: 404, ..seen() };
-        assert!(warnings(&error, EXPECTED).contains("answers 404"));
+        let meant = Expected { status_is_meant: true, ..EXPECTED };
+        assert_eq!(warnings(&redirect, meant), "");
         let bad = Expected { status_is_good: false, ..EXPECTED };
-        assert!(warnings(&seen(), bad).contains("answers 200"));
+        let error = Seen { status: 404, good: false, ..seen() };
+        assert!(warnings(&error, bad).contains("answers 404"));
+        assert_eq!(warnings(&Seen { good: true, ..error }, meant), "");
+        let other = Seen { good: false, ..seen() };
+        assert!(warnings(&other, EXPECTED).contains("size or text"));
         let empty = Seen { body_bytes: 0, ..seen() };
         assert!(warnings(&empty, EXPECTED).contains("empty"));
         assert_eq!(warnings(&empty, Expected { head: true, ..EXPECTED }), "");

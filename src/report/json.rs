@@ -11,13 +11,12 @@ use crate::base64;
 use crate::failure::errno_name;
 use crate::http1::head::Body;
 use crate::plan::Plan;
-use crate::preflight::Seen;
 use crate::pressure::Pressure;
 use crate::record::{Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
 use crate::report::{format, tls};
 use crate::summary::{
-    Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Spread, Summary,
+    Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Seen, Spread, Summary,
     spin_share, work_share,
 };
 use crate::time::seconds;

@@ -20,8 +20,7 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
     let mut page = Page::new(style);
     whom(&mut page, plan);
     if let Some(security) = &plan.security {
-        let verified = if security.verified { "verified" } else { "NOT verified (-k)" };
-        page.fact("TLS", &format!("certificate for {} {verified}", security.name()));
+        page.fact("TLS", &format!("for {}, {}", security.name(), security.vouching()));
     }
     threads_and_load(&mut page, plan);
     let requests = plan.load.requests.map(|requests| counted(requests, "request"));
@@ -48,22 +47,33 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
         );
     }
     page.gap();
+    if let Some(version) = plan.route.proxy_protocol {
+        page.line(&format!("Each connection begins with a PROXY protocol header, {version:?}."));
+    }
+    if let Some(tunnel) = &plan.tunnel {
+        page.line("Then the proxy is asked for a tunnel:");
+        lines(&mut page, &masked(tunnel));
+    }
     let length = plan.request.length();
     page.line(&format!("Request, {} bytes:", count(length as u64)));
     let request = masked(plan.request.one());
     let shown = &request[..request.len().min(SHOWN_BYTES)];
-    for line in shown.split_inclusive(|&byte| byte == b'\n') {
-        page.line(&format!("  {}", format::escape(line)));
-    }
+    lines(&mut page, shown);
     if shown.len() < request.len() {
         page.line(&format!("  ... and {} more bytes", count((request.len() - shown.len()) as u64)));
     }
     page.gap();
-    if request != plan.request.one() {
+    if request != plan.request.one() || plan.tunnel.is_some() {
         page.line("Values of Authorization, Proxy-Authorization and Cookie are masked.");
     }
     page.line("Nothing was sent.");
     page.finish()
+}
+
+fn lines(page: &mut Page, bytes: &[u8]) {
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        page.line(&format!("  {}", format::escape(line)));
+    }
 }
 
 /// For programs: schema `maxq.plan/1`.
@@ -97,9 +107,14 @@ fn masked(request: &[u8]) -> Vec<u8> {
             }
             _ => shown.extend_from_slice(line),
         }
-        in_head &= line.trim_ascii() != b"";
+        // A file of --raw may hold several requests.
+        in_head = (in_head && line.trim_ascii() != b"") || is_request_line(line);
     }
     shown
+}
+
+fn is_request_line(line: &[u8]) -> bool {
+    [b" HTTP/1.1".as_slice(), b" HTTP/1.0"].iter().any(|end| line.trim_ascii_end().ends_with(end))
 }
 
 /// When the first requests are due, in seconds from the start of the warm-up.

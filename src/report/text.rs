@@ -5,14 +5,13 @@
 
 use crate::http1::head::Body;
 use crate::plan::{Idle, Plan};
-use crate::preflight::Seen;
 use crate::record::errors::MOST_ROWS;
 use crate::record::{Counts, ErrorRow};
 use crate::report::format::{self, count, counted, duration, float, length, percent};
 use crate::report::json::errno;
 use crate::report::page::{Page, Paint, Style, unbroken};
 use crate::report::{latency, phases, tls};
-use crate::summary::{End, Engine, Spread, Summary, spin_share, work_share};
+use crate::summary::{End, Engine, Seen, Spread, Summary, spin_share, work_share};
 use crate::verdict::{Level, Verdict};
 
 /// More workers than this are shown as a range.

@@ -22,9 +22,7 @@ pub(super) fn agreement(page: &mut Page, plan: &Plan, summary: &Summary) {
             .collect::<Vec<_>>()
             .join("; "),
     };
-    let verified =
-        if security.verified { "certificate verified" } else { "certificate NOT verified (-k)" };
-    page.fact("TLS", &format!("{agreed}; {verified}"));
+    page.fact("TLS", &format!("{agreed}; {}", security.vouching()));
 }
 
 fn words(negotiated: &Negotiated) -> String {
@@ -87,7 +85,8 @@ pub(super) fn object(plan: &Plan, summary: &Summary) -> Value {
     let completed = handshakes.completed();
     json!({
         "name": security.name(),
-        "verified": security.verified,
+        "verified": security.is_verified(),
+        "trust": security.trust,
         "full": handshakes.full,
         "resumed": handshakes.resumed,
         "failed": handshakes.failed,

@@ -1,18 +1,19 @@
 //! A finished run: the merged record with its times, its host and its verdict. Reports are written from this alone.
 
 mod distribution;
+mod seen;
 
 use std::time::SystemTime;
 
 use crate::analysis::recovery::Recovery;
 use crate::analysis::series::Series;
 use crate::analysis::slo::Clause;
-use crate::preflight::Seen;
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 use crate::verdict::Verdict;
 pub use distribution::{Distribution, Lags, Latencies, Quantile, fewest_samples};
+pub use seen::Seen;
 
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

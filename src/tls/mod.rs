@@ -47,13 +47,30 @@ pub struct Security {
     name: ServerName<'static>,
     /// Which of them may resume a session.
     pub resumption: ResumptionShare,
-    /// Whether the server must prove who it is.
-    pub verified: bool,
+    /// Whom to believe to be the server: `anybody`, `platform`, `bundled` or `cacert`.
+    pub trust: &'static str,
     /// What was chosen, in one line that is the same for the same choice.
     pub canonical: String,
 }
 
 impl Security {
+    /// Whether the server must prove who it is.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.trust != "anybody"
+    }
+
+    /// Who vouches for the server, in words.
+    #[must_use]
+    pub fn vouching(&self) -> &'static str {
+        match self.trust {
+            "platform" => "certificate verified by the authorities of this machine",
+            "bundled" => "certificate verified by Mozilla's authorities",
+            "cacert" => "certificate verified by --cacert",
+            _ => "certificate NOT verified (-k)",
+        }
+    }
+
     /// The name that is asked for, or the address.
     #[must_use]
     pub fn name(&self) -> String {

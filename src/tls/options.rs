@@ -33,6 +33,19 @@ pub enum Trust {
     Named(Vec<u8>),
 }
 
+impl Trust {
+    /// The word in reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Anybody => "anybody",
+            Self::Issuers(_) => "platform",
+            Self::Bundled => "bundled",
+            Self::Named(_) => "cacert",
+        }
+    }
+}
+
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Version {
@@ -112,10 +125,11 @@ impl Options {
             asked,
             name,
             resumption: self.resumption,
-            verified: !matches!(self.trust, Trust::Anybody),
+            trust: self.trust.name(),
             canonical: format!(
-                "{} {:?} {:?} {:?} {:?} {}",
+                "{} {} {:?} {:?} {:?} {:?} {}",
                 self.name,
+                self.trust.name(),
                 self.version,
                 self.ciphers,
                 self.groups,

@@ -19,6 +19,10 @@ const RECORD_OVERHEAD_BYTES: usize = 64;
 /// Plain bytes in one record at most.
 const RECORD_BYTES: usize = 16 * 1024;
 
+/// Records that one session of TLS 1.2 encrypts here: half of what is safe with its usual suites (RFC 9325 section 4.4),
+/// so that it can be replaced between two responses.
+const TLS12_RECORDS: u64 = if cfg!(test) { 500 } else { 1 << 23 };
+
 /// What comes out of received bytes, in order.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Step<'a> {
@@ -102,6 +106,17 @@ impl Session {
         &mut self,
         bytes: &[u8],
         scratch: &mut Vec<u8>,
+        each: impl FnMut(Step<'_>) -> bool,
+    ) -> Result<(), TlsFailure> {
+        let digested = self.digest(bytes, scratch, each);
+        self.broken |= digested.is_err();
+        digested
+    }
+
+    fn digest(
+        &mut self,
+        bytes: &[u8],
+        scratch: &mut Vec<u8>,
         mut each: impl FnMut(Step<'_>) -> bool,
     ) -> Result<(), TlsFailure> {
         scratch.clear();
@@ -110,12 +125,13 @@ impl Session {
         let mut at = 0;
         let mut wanted = true;
         while wanted {
-            let UnbufferedStatus { discard, state } =
+            let UnbufferedStatus { mut discard, state } =
                 self.connection.process_tls_records(&mut scratch[at..]);
             match state {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(record) = traffic.next_record() {
                         let record = record.map_err(|error| TlsFailure::of(&error))?;
+                        discard += record.discard;
                         wanted = wanted && each(Step::Plain(record.payload));
                     }
                 }
@@ -137,7 +153,6 @@ impl Session {
                 }
                 Ok(_) => wanted = false,
                 Err(error) => {
-                    self.broken = true;
                     self.write_alert(&mut scratch[at + discard..]);
                     return Err(self.cause_of(&error));
                 }
@@ -155,7 +170,7 @@ impl Session {
     fn cause_of(&self, error: &Error) -> TlsFailure {
         let failed = matches!(error, Error::AlertReceived(AlertDescription::HandshakeFailure));
         let mut cause = TlsFailure::of(error);
-        if failed && self.asked.was_asked() {
+        if failed && !self.established && self.asked.was_asked() {
             cause.failure.kind = Kind::ClientCertificate;
         }
         // Who has spoken TLS before speaks it badly now.
@@ -241,6 +256,16 @@ impl Session {
             group: group.and_then(|group| group.name().as_str()),
             // Only what was offered can have been agreed on.
             alpn: alpn.map(|_| "http/1.1"),
+        }
+    }
+
+    /// How many more records it may encrypt. In TLS 1.2 keys last for so many and cannot be changed; with those of TLS 1.3
+    /// rustls sees to that.
+    #[must_use]
+    pub fn records_allowed(&self) -> u64 {
+        match self.connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => TLS12_RECORDS,
+            _ => u64::MAX,
         }
     }
 

@@ -69,6 +69,8 @@ fn plan(open: bool) -> Plan {
         target: Target::parse("http://192.0.2.1/").unwrap(),
         route: Route::to("192.0.2.1:80".parse().unwrap()),
         tunnel: None,
+        ready_by: None,
+        is_proxied: false,
         same_host: false,
         security: None,
         request: RequestImage::new(b"GET / HTTP/1.1\r\n\r\n", 1, false),

@@ -13,6 +13,8 @@ use crate::tunnel::{Heard, Tunnel};
 
 /// Plain bytes that one transmission holds at most: longer requests go in several.
 const PIECE_BYTES: usize = 64 * 1024;
+/// Plain bytes of one record.
+const RECORD_BYTES: usize = 16 * 1024;
 /// Buffers that are kept for later transmissions.
 const MOST_SPARE: usize = 64;
 /// A buffer that grew beyond this is not kept.
@@ -38,7 +40,12 @@ struct Unsealed {
     to: usize,
     /// Plain bytes in the transmission under way.
     plain_bytes: u64,
+    /// Records that the session may still encrypt.
+    records_left: u64,
 }
+
+/// A session with fewer records left than any batch of requests takes is replaced.
+const RECORDS_KEPT: u64 = 64;
 
 /// One connection's.
 #[derive(Debug)]
@@ -96,8 +103,10 @@ impl Worker {
         let plain = &self.job.image.batch(self.batch.most)[batch.from..batch.from + piece];
         batch.from += piece;
         batch.plain_bytes = piece as u64;
-        // What fails here has failed before, or shows at the next byte that comes.
-        let _ = channel.session.seal(plain, &mut out);
+        batch.records_left = batch.records_left.saturating_sub(1 + (piece / RECORD_BYTES) as u64);
+        // A session that has failed has no requests in flight, and one is replaced before its keys are used up.
+        let sealed = channel.session.seal(plain, &mut out);
+        debug_assert!(sealed.is_ok() || out.is_empty(), "{sealed:?}");
         if channel.leaving {
             channel.session.say_goodbye(&mut out);
         }
@@ -123,7 +132,8 @@ impl Worker {
             return;
         };
         let to = self.job.image.length() * count as usize;
-        channels.batches[id.index as usize] = Unsealed { from: 0, to, plain_bytes: 0 };
+        let batch = &mut channels.batches[id.index as usize];
+        (batch.from, batch.to) = (0, to);
         self.actions.push(Action::Transmit { conn: id, count, first });
     }
 
@@ -177,15 +187,19 @@ impl Worker {
         }
         let Some(channels) = &mut self.channels else { return };
         let mut scratch = std::mem::take(&mut channels.scratch);
+        let mut early = false;
         let heard = channel.session.receive(bytes, &mut scratch, |step| {
             match step {
                 Step::Established => {}
+                // Nothing was asked for, and nothing may be said before the handshake is over.
+                Step::Plain(_) if self.is_securing(id) => early = true,
                 Step::Plain(plain) => self.received(now, id.index, plain),
                 Step::Ended => self.end_of_stream(now, id.index, true),
             }
-            self.is_current(id)
+            self.is_current(id) && !early
         });
         let established = channel.session.is_established();
+        let records_allowed = channel.session.records_allowed();
         let agreement = (established && self.is_securing(id))
             .then(|| (channel.session.negotiated(), channel.session.is_resumed()));
         if let Some(channels) = &mut self.channels {
@@ -193,6 +207,11 @@ impl Worker {
             channels.by_connection[id.index as usize] = Some(channel);
         }
         if !self.is_current(id) {
+            return;
+        }
+        if early {
+            let unsolicited = Failure::new(FailurePhase::Tls, Kind::UnsolicitedData);
+            self.handshake_failed(now, id.index, unsolicited, &[]);
             return;
         }
         if let Err(TlsFailure { failure, text }) = heard {
@@ -205,6 +224,9 @@ impl Worker {
             let in_window = now >= self.window.origin && now < self.window.stop;
             self.record.handshakes.count(negotiated, resumed, in_window);
             self.record.shook_hands(now.since(from));
+            if let Some(channels) = &mut self.channels {
+                channels.batches[id.index as usize].records_left = records_allowed;
+            }
             self.ready_for_requests(now, id.index);
         }
         self.say_what_there_is(id.index);
@@ -240,6 +262,14 @@ impl Worker {
             self.conns[index as usize].sending = true;
             self.actions.push(Action::Transmit { conn, count: 0, first: 0 });
         }
+    }
+
+    /// The keys of a connection are nearly used up: it must be replaced.
+    #[inline]
+    pub(super) fn is_worn_out(&self, index: u32) -> bool {
+        self.channels
+            .as_ref()
+            .is_some_and(|channels| channels.batches[index as usize].records_left < RECORDS_KEPT)
     }
 
     /// All that was encrypted has been handed over.

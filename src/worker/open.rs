@@ -267,8 +267,9 @@ impl Worker {
 
     /// A connection may have room for a request.
     pub(super) fn offer(&mut self, now: Nanos, index: u32) {
+        let worn_out = self.is_worn_out(index);
         let conn = &mut self.conns[index as usize];
-        let used_up = conn.taken >= self.job.requests_per_connection;
+        let used_up = conn.taken >= self.job.requests_per_connection || worn_out;
         let full = conn.in_flight() >= self.job.pipeline;
         if conn.state != State::Open || conn.sending || conn.offered || used_up || full {
             return;

@@ -36,7 +36,7 @@ impl Worker {
             self.offer(now, index);
             return;
         }
-        if self.stage != Stage::Running || now >= self.window.stop {
+        if self.stage != Stage::Running || now >= self.window.stop || self.is_worn_out(index) {
             return;
         }
         let conn = &mut self.conns[index as usize];
@@ -188,8 +188,10 @@ impl Worker {
         // An answer to a request that is still being sent: what is left of it may never be read, and nothing else can be
         // sent behind it.
         let cut_short = conn.sending && conn.in_flight() == 0;
-        let goes_on =
-            response.keep_alive && conn.answered < self.job.requests_per_connection && !cut_short;
+        let worn_out = conn.in_flight() == 0 && self.is_worn_out(index);
+        let conn = &mut self.conns[index as usize];
+        let used_up = conn.answered >= self.job.requests_per_connection || worn_out;
+        let goes_on = response.keep_alive && !used_up && !cut_short;
         if goes_on && !(self.job.may_discard && response.body_bytes >= DISCARD_FROM_BYTES) {
             conn.receiving = Receiving::Many;
         }

@@ -4,12 +4,13 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::Job;
 use super::tests::{MILLISECOND, SECOND, counted, job, piped, run, server, warmed_up};
+use super::{Action, Event, Job, Worker};
 use crate::engine::mirror::{Mirror, MirrorConfig};
 use crate::engine::sim::{Deed, Server};
-use crate::failure::Kind;
+use crate::failure::{Kind, Phase};
 use crate::request::RequestImage;
+use crate::time::Nanos;
 use crate::tls::{Client, Options, ResumptionShare, Security, Trust, Version};
 
 struct Certified {
@@ -139,6 +140,51 @@ fn who_is_not_trusted_gets_no_request() {
         let outcome = run(secure(&anybody, counted(8)), &secure_server());
         assert_eq!(outcome.record.measured().counts.ok, 8);
     }
+}
+
+#[test]
+fn a_connection_is_replaced_before_its_keys_are_used_up_and_loses_nothing() {
+    for (version, depth, replaced) in
+        [(Version::Tls12, 1, true), (Version::Tls12, 4, true), (Version::Tls13, 4, false)]
+    {
+        let requests = 6_000;
+        let job = Job { requests: Some(requests), duration_ns: None, ..piped(depth) };
+        let options = Options { version: Some(version), ..options() };
+        let outcome = run(secure(&options, job), &secure_server());
+        assert_eq!(outcome.record.measured().counts.ok, requests);
+        assert!(outcome.record.errors.rows().is_empty(), "{:?}", outcome.record.errors.rows());
+        assert_eq!(outcome.record.connections.reconnects > 0, replaced, "{version:?} {depth}");
+    }
+}
+
+#[test]
+fn a_server_that_speaks_before_it_is_asked_ends_its_connection_and_holds_up_nobody() {
+    let now = Nanos(1_000_000_000);
+    let options = Options { version: Some(Version::Tls12), ..options() };
+    let mut worker = Worker::new(secure(&options, Job { connections: 1, ..job() }), now);
+    let Some(Action::Connect(id)) = worker.next_action() else { panic!("it connects") };
+    assert!(worker.next_action().is_none());
+    worker.on_event(now, Event::Connected(id));
+    let mut mirror = Mirror::new(&CERTIFIED.mirror).unwrap();
+    // The client's greeting, and its keys; behind the end of the handshake, more than was asked for.
+    for last in [false, true] {
+        let actions: Vec<Action> = std::iter::from_fn(|| worker.next_action()).collect();
+        let transmit = Action::Transmit { conn: id, count: 0, first: 0 };
+        assert!(actions.contains(&transmit), "{actions:?}");
+        let (_, mut flight) = mirror.receive(&worker.sealed(id)).unwrap();
+        worker.on_event(now, Event::Transmitted(id));
+        if last {
+            flight.extend(mirror.send(b"* OK ready\r\n"));
+        }
+        worker.on_event(now, Event::Received(id, &flight));
+    }
+    assert!(worker.is_ready(), "its first attempt has ended");
+    let actions: Vec<Action> = std::iter::from_fn(|| worker.next_action()).collect();
+    assert!(actions.contains(&Action::Close(id)), "{actions:?}");
+    let (record, _) = worker.into_record(now);
+    let [row] = record.errors.rows() else { panic!("{:?}", record.errors) };
+    assert_eq!((row.failure.phase, row.failure.kind), (Phase::Tls, Kind::UnsolicitedData));
+    assert_eq!((record.handshakes.failed, record.connections.failed), (1, 1));
 }
 
 #[test]

@@ -58,7 +58,8 @@ fn a_client_that_is_stopped_blames_itself_alone() {
         let mut command = undisturbable();
         command
             .args(["-R", "1000", "-d", "3s", "--warmup", "0", "-c", "64", "-t", "1", "--json"])
-            .args(["--idle", "sleep", "--cpus", &core.to_string(), "--log-requests"])
+            .args(["--idle", "sleep", "--cpus", &core.to_string()])
+            .args(["--no-preflight", "--log-requests"])
             .arg(&log)
             .arg(bed.url(&path));
         let running = Running::start(&mut command);

@@ -32,6 +32,8 @@ fn plan() -> Plan {
         target: Target::parse("http://127.0.0.1:8080/bytes/100?x=1").unwrap(),
         route: Route::to("127.0.0.1:8080".parse().unwrap()),
         tunnel: None,
+        ready_by: None,
+        is_proxied: false,
         same_host: true,
         method: "GET".to_owned(),
         security: None,
