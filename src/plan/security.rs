@@ -75,7 +75,8 @@ fn authorities() -> Result<Trust, String> {
     let named =
         ["SSL_CERT_FILE", "SSL_CERT_DIR"].into_iter().find(|name| env::var_os(name).is_some());
     let mine = rustls_native_certs::load_native_certs();
-    if !mine.certs.is_empty() {
+    // Of those that come with a machine, a few may be beyond reading.
+    if !mine.certs.is_empty() && (named.is_none() || mine.errors.is_empty()) {
         return Ok(Trust::Issuers(
             mine.certs.iter().map(|issuer| issuer.as_ref().to_vec()).collect(),
         ));
@@ -83,7 +84,7 @@ fn authorities() -> Result<Trust, String> {
     match (named, mine.errors.first()) {
         (None, None) => Ok(Trust::Bundled),
         (Some(name), _) => Err(format!(
-            "{name}: no certificate authority can be read there; correct it, or name one with --cacert"
+            "{name}: what it names cannot be read as certificate authorities; correct it, or name them with --cacert"
         )),
         (None, Some(error)) => Err(format!(
             "the certificate authorities of this machine cannot be read ({error}); name one with --cacert"

@@ -184,6 +184,35 @@ fn files_that_cannot_be_used_are_refused_by_flag() {
 }
 
 #[test]
+fn authorities_that_the_environment_names_are_taken_or_refused_and_never_made_up_for() {
+    let papers = Papers::new();
+    let nginx = SecureNginx::start(&[Host::showing(&papers.certified)], &[]);
+    let url = nginx.url("/small");
+    let with = |file: &str| {
+        run(maxq_on_engine().env("SSL_CERT_FILE", file).args([
+            "-t",
+            "1",
+            "-n",
+            "5",
+            "--give-up",
+            "300ms",
+            "--json",
+            &url,
+        ]))
+    };
+    let trusting = with(&papers.cacert);
+    assert_eq!(trusting.code, Some(0), "{}", trusting.stderr);
+    assert_eq!(Report::of(&trusting.stdout).text("/tls/trust"), "platform");
+    for unreadable in [papers.write("prose.txt", "no PEM"), format!("{}.missing", papers.cacert)] {
+        let ended = with(&unreadable);
+        assert_ne!(ended.code, Some(0));
+        let said = ended.stderr.contains("SSL_CERT_FILE")
+            || ended.stderr.contains("certificate_untrusted");
+        assert!(said && ended.stdout.is_empty(), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn choices_that_nobody_can_make_are_refused_by_flag() {
     assert_usage(&[URL, "--ciphers", "RC4"], &["--ciphers", "RC4", "TLS_AES_128_GCM_SHA256"]);
     assert_usage(&[URL, "--groups", "secp192r1"], &["--groups", "secp192r1", "X25519"]);
