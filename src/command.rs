@@ -221,11 +221,13 @@ impl Places {
         let phases = plan.timeline.phases().iter().map(|phase| name(&phase.name)).collect();
         let report = Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?;
         let (hgrm, hlog) = (open("--hgrm", &output.hgrm)?, open("--hlog", &output.hlog)?);
+        let timeseries = output.timeseries.as_ref();
+        let timeseries = timeseries.map(|path| Destination::open_stream("--timeseries", path));
         Ok(Self {
             report,
             hgrm,
             streams: Streams {
-                timeseries: None,
+                timeseries: timeseries.transpose()?,
                 hlog,
                 hlog_start_s: None,
                 requests,
@@ -233,16 +235,6 @@ impl Places {
                 failed: None,
             },
         })
-    }
-}
-
-impl Streams {
-    /// Opens what others may read while it grows, whose old content is gone at once: when nothing else can be refused.
-    fn begin(&mut self, plan: &Plan) -> Result<(), Refusal> {
-        let path = plan.output.timeseries.as_ref();
-        let opened = path.map(|path| Destination::open_stream("--timeseries", path));
-        self.timeseries = opened.transpose()?;
-        Ok(())
     }
 }
 
@@ -261,7 +253,10 @@ fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
     let interrupts = Interrupts::catch()?;
     let engine = run::prepare(&plan)?;
     let readiness = preflight::await_target(&mut plan, args, &interrupts)?;
-    places.streams.begin(&plan)?;
+    // Nothing can be refused any more.
+    if let Some(timeseries) = &mut places.streams.timeseries {
+        timeseries.begin()?;
+    }
     let plan = &plan;
     tell(plan, args, &readiness);
     let mut live = LiveLine::new(plan);

@@ -20,8 +20,8 @@ enum Place {
     Stdout,
     /// A pipe, a terminal or a device: written as it is.
     Stream(File),
-    /// A file that others may read while it grows.
-    Growing { file: File, path: PathBuf },
+    /// A file that others may read while it grows. It keeps its old content, if it has any, until it is begun.
+    Growing { file: File, path: PathBuf, old: bool, begun: bool },
     /// A regular file: written beside its final name, then renamed.
     Replaced { file: File, beside: PathBuf, target: PathBuf },
 }
@@ -37,7 +37,8 @@ impl Destination {
         Self::opened(flag, path, place)
     }
 
-    /// Opens `path` for a result that others may read while it grows: a regular file loses its old content at once.
+    /// Opens `path` for a result that others may read while it grows: a regular file loses its old content with
+    /// [`Destination::begin`].
     ///
     /// # Errors
     /// Exit code 8 and the reason why nothing can be written there.
@@ -46,8 +47,10 @@ impl Destination {
             Ok(Place::Stdout)
         } else {
             resolve(path).and_then(|path| {
-                let file = File::create(&path)?;
-                Ok(Place::Growing { file, path })
+                let old = path.exists();
+                let file =
+                    OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+                Ok(Place::Growing { file, path, old, begun: false })
             })
         };
         Self::opened(flag, path, place)
@@ -67,6 +70,19 @@ impl Destination {
     #[must_use]
     pub fn is_stdout(&self) -> bool {
         matches!(self.place, Place::Stdout)
+    }
+
+    /// Empties a file that will grow: from here on there is a result.
+    ///
+    /// # Errors
+    /// Exit code 8.
+    pub fn begin(&mut self) -> Result<(), Refusal> {
+        let Place::Growing { file, begun, .. } = &mut self.place else { return Ok(()) };
+        *begun = true;
+        // Pipes and devices have nothing to lose.
+        let is_file = file.metadata().is_ok_and(|known| known.is_file());
+        let emptied = if is_file { file.set_len(0) } else { Ok(()) };
+        emptied.map_err(|error| self.refusal(&error))
     }
 
     /// Adds to the result.
@@ -98,7 +114,7 @@ impl Destination {
 
     /// Leaves nothing behind, not even of a file that grew.
     pub fn discard(self) {
-        if let Place::Growing { file, path } = &self.place
+        if let Place::Growing { file, path, begun: true, .. } = &self.place
             && file.metadata().is_ok_and(|known| known.is_file())
         {
             drop(fs::remove_file(path));
@@ -117,9 +133,11 @@ impl Destination {
 impl Drop for Destination {
     /// What was not finished leaves nothing behind.
     fn drop(&mut self) {
-        if let Place::Replaced { beside, .. } = &self.place {
+        match &self.place {
             // After a successful rename there is nothing by that name any more.
-            drop(fs::remove_file(beside));
+            Place::Replaced { beside, .. } => drop(fs::remove_file(beside)),
+            Place::Growing { path, old: false, begun: false, .. } => drop(fs::remove_file(path)),
+            _ => {}
         }
     }
 }
@@ -243,6 +261,11 @@ mod tests {
         fs::write(&file, "old").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
         Destination::open_stream("--timeseries", &link).unwrap().discard();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "old", "nothing was begun");
+        let mut begun = Destination::open_stream("--timeseries", &link).unwrap();
+        begun.begin().unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "");
+        begun.discard();
         assert!(!file.exists() && fs::symlink_metadata(&link).is_ok());
     }
 

@@ -302,6 +302,9 @@ fn a_target_that_is_down_costs_no_old_results() {
     let ended = run(maxq().arg("--timeseries").arg(&old).arg(&url));
     assert_eq!(ended.code, Some(5));
     assert_eq!(std::fs::read_to_string(&old).unwrap(), "old");
+    let new = folder.path().join("new.ndjson");
+    let ended = run(maxq().arg("--timeseries").arg(&new).arg(&url));
+    assert_eq!((ended.code, new.exists()), (Some(5), false));
 }
 
 #[test]
