@@ -356,6 +356,8 @@ fn a_public_address_is_warned_of_unless_it_is_meant() {
     let line = "maxq: warning: 8.8.8.8 is a public address";
     assert!(told(&["http://8.8.8.8/"]).starts_with(line));
     assert!(told(&["--resolve", "a.test:443:8.8.8.8", "https://a.test/"]).starts_with(line));
+    assert!(told(&["--proxy", "127.0.0.1:1", "http://8.8.8.8/"]).starts_with(line));
+    assert_eq!(told(&["--connect-to", "::127.0.0.1:1", "http://8.8.8.8/"]), "");
     assert_eq!(told(&["--allow-public", "http://8.8.8.8/"]), "");
     for private in
         ["http://127.0.0.1/", "http://192.168.1.1/", "http://[fd00::1]/", "http://[::1]/"]

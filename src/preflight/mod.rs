@@ -112,6 +112,9 @@ pub fn warn_of_place(plan: &Plan, args: &PreflightArgs) -> Vec<String> {
         Endpoint::Inet(address) => public_warning(address.ip()),
         Endpoint::Unix(_) => None,
     });
+    // Whom a proxy leads to can be told only where an address was given.
+    let behind = plan.target.host.parse().ok().filter(|_| plan.is_proxied);
+    let public = public.or(behind.and_then(public_warning));
     let crowded = plan.same_host && plan.threads() >= sys::cores_online() && !args.no_preflight;
     let crowded = crowded.then(|| {
         "the target is on this host, and the workers take all of its cores: each is measured at the expense of the other; use a smaller -t"

@@ -63,7 +63,8 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
         page.line(&format!("  ... and {} more bytes", count((request.len() - shown.len()) as u64)));
     }
     page.gap();
-    if request != plan.request.one() || plan.tunnel.is_some() {
+    let tunnel_masked = plan.tunnel.as_ref().is_some_and(|tunnel| masked(tunnel) != tunnel[..]);
+    if request != plan.request.one() || tunnel_masked {
         page.line("Values of Authorization, Proxy-Authorization and Cookie are masked.");
     }
     page.line("Nothing was sent.");

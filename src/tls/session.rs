@@ -212,7 +212,7 @@ impl Session {
         let sealed = match state {
             Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                 let sealed = traffic.encrypt(plain, &mut out[begin..]);
-                sealed.map_err(|_| TlsFailure::broken("the keys of this session are used up"))
+                sealed.map_err(|_| TlsFailure::broken("the keys are used up"))
             }
             Ok(_) => Err(TlsFailure::broken("the session cannot carry data now")),
             Err(error) => Err(TlsFailure::of(&error)),
