@@ -1,22 +1,24 @@
 //! The commands, each as plan, run, report.
 
-use std::io::{self, IsTerminal, Write};
+mod live;
+mod places;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
 
 use crate::cli::{RunArgs, RunTarget, ServeArgs, SpikeArgs};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
 use crate::preflight::{self, Readiness};
-use crate::report::{self, RequestFormat, Style};
-use crate::run::{self, Interrupts, Progress, check_descriptors};
+use crate::report;
+use crate::run::{self, Interrupts, check_descriptors};
 use crate::schedule::{Rate, Stage};
 use crate::serve::{self, Server};
 use crate::summary::{End, Summary};
-use crate::sys;
 use crate::time::seconds;
+use live::{LiveLine, style};
+use places::Places;
 
 /// `maxq run URL`: returns the exit code of a run that came to a report.
 ///
@@ -133,109 +135,6 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
         serve::Options { listen: args.listen, threads: args.threads, cpus: listed.to_vec() };
     serve::run(&options).map_err(Refusal::environment)?;
     Ok(exit::FINISHED)
-}
-
-/// Where the results of a run go; opened before it starts.
-struct Places {
-    report: Destination,
-    hgrm: Option<Destination>,
-    streams: Streams,
-}
-
-/// What is written while a run goes on.
-struct Streams {
-    timeseries: Option<Destination>,
-    hlog: Option<Destination>,
-    /// When the interval log starts, in seconds of the run's clock; `None` before its first line.
-    hlog_start_s: Option<f64>,
-    requests: Option<(Destination, RequestFormat)>,
-    phases: Vec<String>,
-    /// The first thing that could not be written. The measurement goes on, and its report is still printed.
-    failed: Option<Refusal>,
-}
-
-impl Streams {
-    fn take(&mut self, progress: Progress<'_>) {
-        if self.failed.is_none() {
-            self.failed = self.write(progress).err();
-        }
-    }
-
-    fn write(&mut self, progress: Progress<'_>) -> Result<(), Refusal> {
-        match progress {
-            Progress::Opening(..) | Progress::Fallback(_) => Ok(()),
-            Progress::Interval(row, latency) => {
-                if let Some(place) = &mut self.timeseries {
-                    place.write(report::timeseries_line(row))?;
-                }
-                let Some(place) = &mut self.hlog else { return Ok(()) };
-                let start_s = row.end_s - 1.0;
-                if self.hlog_start_s.is_none() {
-                    let started_at = SystemTime::now() - Duration::from_secs(1);
-                    place.write(report::hlog_header(started_at))?;
-                }
-                let log_start_s = *self.hlog_start_s.get_or_insert(start_s);
-                place.write(report::hlog_line(row, latency, start_s - log_start_s))
-            }
-            Progress::Requests(rows) => {
-                let Some((place, format)) = &mut self.requests else { return Ok(()) };
-                place.write(report::request_rows(rows, *format, &self.phases))
-            }
-        }
-    }
-
-    fn finish(self) -> Result<(), Refusal> {
-        if let Some(refusal) = self.failed {
-            return Err(refusal);
-        }
-        let mut hlog = self.hlog;
-        if let Some(place) = hlog.as_mut().filter(|_| self.hlog_start_s.is_none()) {
-            // The run ended within its first second.
-            place.write(report::hlog_header(SystemTime::now()))?;
-        }
-        let places = [self.timeseries, hlog, self.requests.map(|(place, _)| place)];
-        places.into_iter().flatten().try_for_each(Destination::finish)
-    }
-
-    /// Nothing was measured: what was opened leaves nothing behind.
-    fn discard(self) {
-        let places = [self.timeseries, self.hlog, self.requests.map(|(place, _)| place)];
-        places.into_iter().flatten().for_each(Destination::discard);
-    }
-}
-
-impl Places {
-    fn open(plan: &Plan) -> Result<Self, Refusal> {
-        let output = &plan.output;
-        let open = |flag, path: &Option<_>| {
-            path.as_ref().map(|path: &std::path::PathBuf| Destination::open(flag, path)).transpose()
-        };
-        let mut requests = open("--log-requests", &output.log_requests)?
-            .zip(output.log_requests.as_deref().map(RequestFormat::of));
-        if let Some((place, format)) = &mut requests {
-            place.write(report::request_header(*format))?;
-        }
-        // An automatic warm-up is found afterwards: until then all is measured.
-        let auto = plan.load.auto_warmup;
-        let name = |name: &String| if auto { "measured".to_owned() } else { name.clone() };
-        let phases = plan.timeline.phases().iter().map(|phase| name(&phase.name)).collect();
-        let report = Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?;
-        let (hgrm, hlog) = (open("--hgrm", &output.hgrm)?, open("--hlog", &output.hlog)?);
-        let timeseries = output.timeseries.as_ref();
-        let timeseries = timeseries.map(|path| Destination::open_stream("--timeseries", path));
-        Ok(Self {
-            report,
-            hgrm,
-            streams: Streams {
-                timeseries: timeseries.transpose()?,
-                hlog,
-                hlog_start_s: None,
-                requests,
-                phases,
-                failed: None,
-            },
-        })
-    }
 }
 
 fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
@@ -395,88 +294,4 @@ fn unreachable_target(plan: &Plan, summary: &Summary) -> Refusal {
         summary.record.connections.failed,
         kind.hint(),
     ))
-}
-
-fn style(is_stdout: bool) -> Style {
-    let terminal = is_stdout && io::stdout().is_terminal();
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let forced = is_stdout && set("CLICOLOR_FORCE");
-    let color = !set("NO_COLOR") && (forced || (terminal && !dumb));
-    let columns = if terminal { sys::terminal_columns(1).unwrap_or(80) } else { 80 };
-    Style { color, columns }
-}
-
-/// The one live line on standard error, when somebody can see it.
-struct LiveLine {
-    quiet: bool,
-    shown: bool,
-    last_shown: Option<Instant>,
-    columns: u16,
-    begun: Instant,
-    total_s: Option<f64>,
-    visible: bool,
-}
-
-impl LiveLine {
-    fn new(plan: &Plan) -> Self {
-        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let wanted = !plan.output.quiet && !plan.output.no_progress;
-        let total_s = plan.load.duration_ns.map(seconds);
-        Self {
-            quiet: plan.output.quiet,
-            shown: wanted && !dumb && io::stderr().is_terminal(),
-            last_shown: None,
-            columns: sys::terminal_columns(2).unwrap_or(80),
-            begun: Instant::now(),
-            total_s,
-            visible: false,
-        }
-    }
-
-    fn show(&mut self, progress: Progress<'_>) {
-        if let Progress::Fallback(cause) = progress {
-            if !self.quiet {
-                eprintln!(
-                    "maxq: {cause}; the portable engine takes its place, which costs more CPU"
-                );
-            }
-            return;
-        }
-        if !self.shown {
-            return;
-        }
-        let elapsed_s = self.begun.elapsed().as_secs_f64();
-        let line = match progress {
-            // Opening is over before anybody can read of it, unless something is wrong.
-            Progress::Opening(..) if elapsed_s < 0.3 || self.shown_lately() => return,
-            // The last second of a drain is no second of the run.
-            Progress::Requests(_) | Progress::Fallback(_) => return,
-            Progress::Interval(row, _)
-                if self.total_s.is_some_and(|total_s| row.end_s >= total_s + 1.0) =>
-            {
-                return;
-            }
-            Progress::Opening(open, asked) => format!("opening connections: {open} of {asked}"),
-            Progress::Interval(row, _) => {
-                report::progress_line(row, row.end_s, self.total_s, self.columns)
-            }
-        };
-        self.visible = true;
-        self.last_shown = Some(Instant::now());
-        // Nobody can be told that the live line is broken.
-        let _ = write!(io::stderr(), "\r\x1b[K{line}");
-    }
-
-    /// Nobody reads more than a few lines a second.
-    fn shown_lately(&self) -> bool {
-        const OFTEN_ENOUGH: Duration = Duration::from_millis(200);
-        self.last_shown.is_some_and(|shown| shown.elapsed() < OFTEN_ENOUGH)
-    }
-
-    fn clear(&self) {
-        if self.visible {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
-    }
 }
