@@ -29,6 +29,12 @@ impl RequestImage {
         Self { copies: request.repeat(copies).into(), length: request.len(), head }
     }
 
+    /// The same request, ready for batches of up to `pipeline`.
+    #[must_use]
+    pub fn for_pipeline(&self, pipeline: u32) -> Self {
+        Self::new(self.one(), pipeline, self.head)
+    }
+
     /// One request.
     #[must_use]
     pub fn one(&self) -> &[u8] {

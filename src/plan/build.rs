@@ -133,6 +133,33 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The same target asked in the same way, with the load of `args`: connections, pipeline, rate, duration, warm-up,
+    /// threads and seed are theirs, everything else stays. Nothing is looked up again.
+    ///
+    /// # Errors
+    /// The flag that cannot be obeyed, and the remedy.
+    pub fn with_load(&self, args: &RunArgs) -> Result<Self, Refusal> {
+        let load = load(args, None).map_err(Refusal::usage)?;
+        let seed = args.seed.unwrap_or(self.seed);
+        let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
+        let (cores, threads_reason) = workers(args, &load, self.same_host)?;
+        let request = self.request.for_pipeline(load.pipeline);
+        let slice_ns = slice_ns(&load);
+        Ok(Self {
+            request,
+            slice_ns,
+            load,
+            schedule,
+            timeline,
+            cores,
+            threads_reason,
+            seed,
+            ..self.clone()
+        })
+    }
+}
+
 /// The proxy, if there is one.
 fn proxy(args: &RunArgs, target: &Target) -> Result<Option<Proxy>, String> {
     let proxy = args.network.proxy.as_deref().map(Proxy::parse).transpose()?;

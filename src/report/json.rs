@@ -42,8 +42,14 @@ pub fn json_schema() -> &'static str {
 /// The document of a run, indented, with a newline at its end.
 #[must_use]
 pub fn json(plan: &Plan, summary: &Summary) -> String {
+    format!("{:#}\n", document(plan, summary))
+}
+
+/// The document of a run as a value, for documents that hold several.
+#[must_use]
+pub fn document(plan: &Plan, summary: &Summary) -> Value {
     let measured = &summary.measured;
-    let document = json!({
+    json!({
         "schema": "maxq.run/1",
         "tool": {
             "version": env!("CARGO_PKG_VERSION"),
@@ -88,8 +94,7 @@ pub fn json(plan: &Plan, summary: &Summary) -> String {
         "client": client(summary),
         "pressure": pressure(&summary.pressure),
         "slo": summary.gates.iter().map(gate).collect::<Vec<_>>(),
-    });
-    format!("{document:#}\n")
+    })
 }
 
 fn end(end: End) -> Value {

@@ -22,7 +22,7 @@ mod tls;
 pub use calibration::{calibration_json, calibration_text};
 pub use hgrm::hgrm;
 pub use hlog::{hlog_header, hlog_line};
-pub use json::{json, json_schema};
+pub use json::{document, json, json_schema};
 pub use page::Style;
 pub use plan::{plan_json, plan_text};
 pub use progress::progress_line;

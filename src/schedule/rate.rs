@@ -74,6 +74,26 @@ impl Rate {
         }
     }
 
+    /// The rate closest to `per_second`, to a thousandth of a request a second; `None` where there is none.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "between 1 and 10^10 after the check"
+    )]
+    pub fn nearest(per_second: f64) -> Option<Self> {
+        const PARTS: u64 = 1_000;
+        let thousandths = (per_second * PARTS as f64).round();
+        if !(1.0..=(MOST_PER_SECOND * PARTS) as f64).contains(&thousandths) {
+            return None;
+        }
+        let (requests, per_ns) = (thousandths as u64, NANOS_PER_SECOND * PARTS);
+        let divisor = greatest_common_divisor(u128::from(requests), u128::from(per_ns));
+        let divisor = u64::try_from(divisor).unwrap_or(1);
+        Some(Self { requests: requests / divisor, per_ns: per_ns / divisor })
+    }
+
     /// Requests in [`Rate::per_ns`].
     #[must_use]
     pub(super) fn requests(self) -> u64 {

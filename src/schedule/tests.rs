@@ -351,3 +351,13 @@ fn a_random_ramp_has_the_expected_counts() {
     assert!((first - 7_500.0).abs() < 4.0 * 7_500_f64.sqrt(), "{first}");
     assert!((second - 12_500.0).abs() < 4.0 * 12_500_f64.sqrt(), "{second}");
 }
+
+#[test]
+fn the_rate_closest_to_a_number_is_exact_to_thousandths() {
+    for (number, text) in [(1000.0, "1000"), (0.5, "0.5"), (907.8964, "907.896"), (1e7, "10M")] {
+        assert_eq!(Rate::nearest(number), Some(Rate::parse(text).unwrap()), "{number}");
+    }
+    for number in [0.0, 0.0004, -1.0, 1.1e7, f64::NAN, f64::INFINITY] {
+        assert_eq!(Rate::nearest(number), None, "{number}");
+    }
+}
