@@ -99,6 +99,33 @@ pub fn prepare(plan: &Plan) -> Result<Engine, Refusal> {
     choose(plan)
 }
 
+/// Workers that carry out one plan after the other, all with the same target and the same number of connections.
+#[derive(Debug)]
+pub struct Session {
+    engine: Engine,
+}
+
+impl Session {
+    /// Gets workers ready for `plan` and for others that differ in their load only, on an engine that [`prepare`] has chosen.
+    #[must_use]
+    pub fn open(_plan: &Plan, engine: Engine) -> Self {
+        Self { engine }
+    }
+
+    /// Carries out a plan.
+    ///
+    /// # Errors
+    /// What this machine refuses all the same.
+    pub fn run(
+        &mut self,
+        plan: &Plan,
+        interrupts: &Interrupts,
+        watch: impl FnMut(Progress<'_>),
+    ) -> Result<Summary, Refusal> {
+        run(plan, self.engine.clone(), interrupts, watch)
+    }
+}
+
 /// Carries out `plan` on an engine that [`prepare`] has chosen. `watch` is called from this thread while the run goes on.
 ///
 /// # Errors
