@@ -97,6 +97,7 @@ fn simulated(deed: sim::Deed, requests: u64) -> Vec<u64> {
     let server = sim::Server {
         response: b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec(),
         delay_ns: MILLISECOND,
+        queue: None,
         deeds: vec![(deed, 1)],
         refused_percent: 0,
         piece_bytes: 1 << 20,

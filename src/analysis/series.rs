@@ -18,6 +18,8 @@ pub struct Slice {
     pub errors: u64,
     /// Requests due and unanswered at its end.
     pub outstanding: u64,
+    /// Requests in flight, integrated over its time, in nanoseconds.
+    pub in_flight_ns: u64,
     /// Those of them that were not sent.
     pub backlog: u64,
     /// Sum of the latencies, in nanoseconds.
@@ -67,6 +69,7 @@ impl Slice {
         self.sent += later.sent;
         self.completed += later.completed;
         self.errors += later.errors;
+        self.in_flight_ns += later.in_flight_ns;
         self.outstanding = later.outstanding;
         self.backlog = later.backlog;
         self.sum_ns += later.sum_ns;

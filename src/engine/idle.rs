@@ -76,6 +76,11 @@ impl Idler {
         }
     }
 
+    /// What comes next has nothing to do with what was before.
+    pub(super) fn forget(&mut self) {
+        self.last_check = None;
+    }
+
     /// The worker slept of its own will.
     pub(super) fn slept(&mut self, length_ns: u64) {
         self.slept_ns += length_ns;

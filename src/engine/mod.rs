@@ -14,17 +14,19 @@ pub mod portable;
 pub mod ring;
 mod sends;
 pub mod sim;
+mod sim_server;
 pub mod sockets;
 pub mod uring;
 mod wait;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use crate::plan::{Idle, Route};
-use crate::record::{Interval, RequestRow};
+use crate::record::{Interval, Record, RequestRow};
 use crate::time::Nanos;
-use crate::worker::Worker;
+use crate::worker::{Job, Span, Worker};
 
 /// What the control plane tells all workers.
 #[derive(Debug, Default)]
@@ -91,13 +93,13 @@ pub struct Gauges {
     pub done: AtomicBool,
 }
 
-/// One worker's ties to the control plane.
+/// One worker's ties to the control plane, for one run.
 #[derive(Debug)]
-pub struct Link<'a> {
-    /// What it is told.
-    pub control: &'a Control,
-    /// What it shows.
-    pub gauges: &'a Gauges,
+pub struct Link {
+    /// What all are told.
+    pub control: Arc<Control>,
+    /// What each shows.
+    pub gauges: Arc<[Gauges]>,
     /// Which worker it is.
     pub index: usize,
     /// Where its finished intervals go, with its index.
@@ -106,13 +108,54 @@ pub struct Link<'a> {
     pub requests: SyncSender<Vec<RequestRow>>,
 }
 
-impl Link<'_> {
+impl Drop for Link {
+    /// Says that the worker is done with the run, even one that panics: nobody waits for it for ever.
+    fn drop(&mut self) {
+        self.gauges().done.store(true, Ordering::Release);
+    }
+}
+
+/// One run for one worker.
+#[derive(Debug)]
+pub struct Order {
+    /// What is to be done.
+    pub job: Job,
+    /// Who is to hear of it.
+    pub link: Link,
+}
+
+/// Where a worker finds what it is to do, one run after the other, and leaves what came of it.
+#[derive(Debug)]
+pub struct Desk {
+    /// Whoever holds the other end is there for as long as there may be another run.
+    pub orders: Receiver<Order>,
+    /// In the order of the runs.
+    pub outcomes: Sender<Result<(Record, Span), Unsupported>>,
+}
+
+impl Desk {
+    /// Leaves what came of a run, and waits for the next one; `None` when there will be none. The connections stay as
+    /// they are meanwhile: what happens on them is seen when the next run begins.
+    fn exchange(&self, outcome: (Record, Span), link: Link) -> Option<Order> {
+        // Nobody to take it means that the session is being torn down.
+        let _ = self.outcomes.send(Ok(outcome));
+        drop(link);
+        self.orders.recv().ok()
+    }
+}
+
+impl Link {
+    /// Its own.
+    fn gauges(&self) -> &Gauges {
+        &self.gauges[self.index]
+    }
+
     /// Tells the control plane when the worker is ready, and the worker when to start; true once it knows.
     fn prepare_start(&self, worker: &mut Worker) -> bool {
         if !worker.is_ready() {
             return false;
         }
-        self.gauges.ready.store(true, Ordering::Release);
+        self.gauges().ready.store(true, Ordering::Release);
         let start = self.control.start();
         if let Some(start) = start {
             worker.start_at(start);
@@ -122,8 +165,8 @@ impl Link<'_> {
 
     /// Shows what is new.
     fn publish(&self, worker: &mut Worker) {
-        self.gauges.open.store(worker.open_connections(), Ordering::Relaxed);
-        self.gauges.opened.store(worker.connections_opened(), Ordering::Relaxed);
+        self.gauges().open.store(worker.open_connections(), Ordering::Relaxed);
+        self.gauges().opened.store(worker.connections_opened(), Ordering::Relaxed);
         while let Some(interval) = worker.take_interval() {
             // Nobody listening means that the run is being torn down.
             let _ = self.intervals.send((self.index, interval));
@@ -132,7 +175,7 @@ impl Link<'_> {
             let _ = self.requests.send(rows);
         }
         if worker.is_overloaded() {
-            self.gauges.overloaded.store(true, Ordering::Relaxed);
+            self.gauges().overloaded.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -26,7 +26,9 @@ use super::closing::{Closing, Role, unless_closed};
 use super::meter::Meter;
 use super::patience::Patience;
 use super::sockets::Sockets;
-use super::{LONGEST_SLEEP_NS, Link, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported};
+use super::{
+    Desk, LONGEST_SLEEP_NS, Link, Order, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported,
+};
 use crate::conn::ConnId;
 use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record, Turns};
@@ -42,23 +44,19 @@ const EARLY_NS: u64 = 2_000_000;
 const LEAST_BUFFER_BYTES: usize = 4 * 1024;
 const MOST_BUFFER_BYTES: usize = 64 * 1024;
 
-/// Runs a worker to its end.
+/// Carries out one run after the other on the calling thread, all on the same connections.
 ///
 /// # Errors
 /// Why an event loop cannot be had.
-pub fn run(
-    job: Job,
-    settings: &Settings<'_>,
-    link: &Link<'_>,
-) -> Result<(Record, Span), Unsupported> {
-    // Nothing consumes bytes inside the kernel here.
-    let job = Job { may_discard: false, ..job };
+pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Unsupported> {
+    let Order { job, link } = first;
+    let job = without_discarding(job);
     let paced = job.open.is_some();
     let connections = job.connections as usize;
     let copies = Bytes::copy_from_slice(job.image.batch(job.image.most()));
     let length = job.image.length();
     let engine = Rc::new(Engine {
-        worker: RefCell::new(Some(Worker::new(job, monotonic()))),
+        worker: RefCell::new(Worker::new(job, monotonic())),
         slots: RefCell::new((0..connections).map(|_| Slot::default()).collect()),
         tally: RefCell::new(ClientTally::default()),
         turns: RefCell::new(Turns::default()),
@@ -78,13 +76,34 @@ pub fn run(
         .build()
         .map_err(|error| Unsupported(format!("no event loop can be had: {error}")))?;
     let patience = Patience::new(settings.idle, settings.cores_left, paced, EARLY_NS);
-    Ok(runtime.block_on(drive(engine, patience, link)))
+    runtime.block_on(carry_out_all(engine, patience, link, desk));
+    Ok(())
+}
+
+/// Nothing consumes bytes inside the kernel here.
+fn without_discarding(job: Job) -> Job {
+    Job { may_discard: false, ..job }
+}
+
+/// One run after the other.
+async fn carry_out_all(engine: Rc<Engine>, mut patience: Patience, mut link: Link, desk: &Desk) {
+    loop {
+        let outcome = drive(&engine, &mut patience, &link).await;
+        let Some(next) = desk.exchange(outcome, link) else { break };
+        let now = monotonic();
+        // Between two runs time passes in which nobody looks.
+        engine.expected.set(now);
+        engine.carried_ns.set(0);
+        engine.measuring.set(false);
+        engine.worker().renew(without_discarding(next.job), now);
+        link = next.link;
+    }
+    engine.close_all().await;
 }
 
 /// What the tasks of a thread share.
 struct Engine {
-    /// Taken at the very end.
-    worker: RefCell<Option<Worker>>,
+    worker: RefCell<Worker>,
     slots: RefCell<Vec<Slot>>,
     tally: RefCell<ClientTally>,
     turns: RefCell<Turns>,
@@ -142,10 +161,9 @@ impl Told {
     }
 }
 
-/// The loop: waits, tells the worker the time, and ends when it is finished.
-async fn drive(engine: Rc<Engine>, patience: Patience, link: &Link<'_>) -> (Record, Span) {
+/// The loop of a run: waits, tells the worker the time, and ends when it is finished.
+async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Record, Span) {
     let mut meter = Meter::start(monotonic());
-    let mut patience = patience;
     let mut started = false;
     let mut stopping = Stop::No;
     loop {
@@ -175,7 +193,7 @@ async fn drive(engine: Rc<Engine>, patience: Patience, link: &Link<'_>) -> (Reco
             }
             worker.next_deadline()
         };
-        Engine::carry_out(&engine);
+        Engine::carry_out(engine);
         if engine.worker().is_finished() {
             break;
         }
@@ -197,7 +215,7 @@ async fn drive(engine: Rc<Engine>, patience: Patience, link: &Link<'_>) -> (Reco
             engine.nap(wake_up).await;
         }
     }
-    engine.end(meter, link).await
+    engine.end(meter, link)
 }
 
 /// Lets every other task and the event loop have a turn. The main task must not wake itself: it would be asked again
@@ -208,9 +226,7 @@ async fn go_round() {
 
 impl Engine {
     fn worker(&self) -> RefMut<'_, Worker> {
-        RefMut::map(self.worker.borrow_mut(), |worker| {
-            worker.as_mut().expect("it is taken when no task is left")
-        })
+        self.worker.borrow_mut()
     }
 
     /// Sleeps until `wake_up`, or until somebody has given the worker something to do before that.
@@ -451,9 +467,21 @@ impl Engine {
         engine.slots.borrow_mut()[id.index as usize].writer = Some(writer);
     }
 
-    /// Closes what is left, and returns what was seen.
-    async fn end(&self, mut meter: Meter, link: &Link<'_>) -> (Record, Span) {
+    /// What was seen in a run that has ended.
+    fn end(&self, mut meter: Meter, link: &Link) -> (Record, Span) {
         let now = monotonic();
+        let mut tally = self.tally.take();
+        meter.stop(&mut tally, now);
+        let mut worker = self.worker();
+        link.publish(&mut worker);
+        let (mut record, span) = worker.take_record(now);
+        record.client = tally;
+        record.turns = self.turns.take();
+        (record, span)
+    }
+
+    /// Closes what is left.
+    async fn close_all(&self) {
         for slot in self.slots.borrow_mut().iter_mut() {
             slot.closing.close();
             *slot = Slot::default();
@@ -461,14 +489,6 @@ impl Engine {
         // Each task that was told so ends in its next turn.
         go_round().await;
         go_round().await;
-        let mut tally = *self.tally.borrow();
-        meter.stop(&mut tally, now);
-        link.publish(&mut self.worker());
-        let worker = self.worker.take().expect("it ends once");
-        let (mut record, span) = worker.into_record(now);
-        record.client = tally;
-        record.turns = self.turns.take();
-        (record, span)
     }
 }
 

@@ -6,54 +6,13 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::mirror::{Mirror, MirrorConfig};
+use super::mirror::Mirror;
+pub use super::sim_server::{Deed, Queue, Server};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
 use crate::record::{Interval, Record, RequestRow};
 use crate::time::Nanos;
 use crate::worker::{Action, Event, Job, Span, Worker};
-
-/// What the server does with a request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Deed {
-    /// Answers.
-    Answer,
-    /// Answers 503.
-    Refuse,
-    /// Sends bytes that are no response.
-    Garbage,
-    /// Sends half of the answer, then closes in order.
-    Cut,
-    /// Closes in order without an answer.
-    Close,
-    /// Resets the connection.
-    Reset,
-    /// Never answers.
-    Ignore,
-}
-
-/// A server: what it answers, when, and how often it does what.
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// A whole good response.
-    pub response: Vec<u8>,
-    /// From a request to the first byte of its answer, in nanoseconds.
-    pub delay_ns: u64,
-    /// Deeds with their weights; one is drawn for each request.
-    pub deeds: Vec<(Deed, u32)>,
-    /// Of a hundred attempts to connect, so many are refused.
-    pub refused_percent: u64,
-    /// Answers are cut into pieces of at most this many bytes, each 1 us after the one before.
-    pub piece_bytes: usize,
-    /// It speaks TLS, with this certificate.
-    pub mirror: Option<MirrorConfig>,
-    /// Seed of the draws.
-    pub seed: u64,
-    /// The client is stopped, so long after its start and for so long, in nanoseconds, as by SIGSTOP.
-    pub client_stops: Option<(u64, u64)>,
-    /// The user ends the run, so long after its start, and lets it drain for so long, in nanoseconds.
-    pub user_stops: Option<(u64, u64)>,
-}
 
 /// What the server says it did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -90,28 +49,62 @@ pub struct Outcome {
 /// Runs a worker to its end.
 #[must_use]
 pub fn run(job: Job, server: &Server) -> Outcome {
-    let begun = Nanos(1_000_000_000);
-    let connections = job.connections as usize;
-    let mut simulation = Simulation {
-        worker: Worker::new(job, begun),
-        server,
-        now: begun,
-        peers: (0..connections).map(|_| Peer::default()).collect(),
-        events: BinaryHeap::new(),
-        next_event: 0,
-        random: server.seed,
-        counts: Counts::default(),
-        intervals: Vec::new(),
-        stops: None,
-        ends: None,
-        late_ns: 0,
-        log: Vec::new(),
-    };
-    simulation.drive();
-    let Simulation { worker, now, counts, intervals, log, .. } = simulation;
-    let overloaded = worker.is_overloaded();
-    let (record, span) = worker.into_record(now);
-    Outcome { record, span, intervals, server: counts, overloaded, log }
+    Session::new(job, server).finish()
+}
+
+/// One run after the other on the same connections.
+#[derive(Debug)]
+pub struct Session<'s> {
+    simulation: Simulation<'s>,
+}
+
+impl<'s> Session<'s> {
+    /// Gets ready for a run.
+    #[must_use]
+    pub fn new(job: Job, server: &'s Server) -> Self {
+        let begun = Nanos(1_000_000_000);
+        let connections = job.connections as usize;
+        let simulation = Simulation {
+            worker: Worker::new(job, begun),
+            server,
+            now: begun,
+            peers: (0..connections).map(|_| Peer::default()).collect(),
+            events: BinaryHeap::new(),
+            next_event: 0,
+            random: server.seed,
+            free_at: begun,
+            counts: Counts::default(),
+            intervals: Vec::new(),
+            stops: None,
+            ends: None,
+            late_ns: 0,
+            log: Vec::new(),
+        };
+        Self { simulation }
+    }
+
+    /// Carries the run out.
+    pub fn finish(&mut self) -> Outcome {
+        let simulation = &mut self.simulation;
+        simulation.drive();
+        let overloaded = simulation.worker.is_overloaded();
+        let (record, span) = simulation.worker.take_record(simulation.now);
+        Outcome {
+            record,
+            span,
+            intervals: std::mem::take(&mut simulation.intervals),
+            server: std::mem::take(&mut simulation.counts),
+            overloaded,
+            log: std::mem::take(&mut simulation.log),
+        }
+    }
+
+    /// Gets ready for the next run, `pause_ns` after the last one has ended; nobody looks meanwhile.
+    pub fn next(&mut self, job: Job, pause_ns: u64) {
+        let simulation = &mut self.simulation;
+        simulation.now = simulation.now.plus(pause_ns);
+        simulation.worker.renew(job, simulation.now);
+    }
 }
 
 /// The far end of one connection.
@@ -153,6 +146,7 @@ enum News {
     Reset,
 }
 
+#[derive(Debug)]
 struct Simulation<'s> {
     worker: Worker,
     server: &'s Server,
@@ -161,6 +155,8 @@ struct Simulation<'s> {
     events: BinaryHeap<Planned>,
     next_event: u64,
     random: u64,
+    /// When the server of the queue has nothing left to do.
+    free_at: Nanos,
     counts: Counts,
     intervals: Vec<Interval>,
     /// When the client is stopped, and for how long.
@@ -301,7 +297,8 @@ impl Simulation<'_> {
             self.counts.spoilt += 1;
             return;
         }
-        let at = peer.busy_until.max(self.now.plus(self.server.delay_ns));
+        let busy_until = peer.busy_until;
+        let at = busy_until.max(self.served_at());
         let half = self.server.response.len() / 2;
         let (bytes, end) = match deed {
             Deed::Answer => (self.server.response.clone(), None),
@@ -333,6 +330,26 @@ impl Simulation<'_> {
         if let Some(end) = end {
             self.plan(id, last.plus(1_000), end);
         }
+    }
+
+    /// When a request that comes now has been served.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "a positive length of time far below 2^53 nanoseconds"
+    )]
+    fn served_at(&mut self) -> Nanos {
+        let arrived = self.now.plus(self.server.delay_ns);
+        let Some(Queue { mean_ns, exponential }) = self.server.queue else { return arrived };
+        let service_ns = if exponential {
+            let uniform = ((self.draw() & 0xffff_ffff) + 1) as f64 / (1_u64 << 32) as f64;
+            (-uniform.ln() * mean_ns as f64) as u64
+        } else {
+            mean_ns
+        };
+        self.free_at = self.free_at.max(arrived).plus(service_ns);
+        self.free_at
     }
 
     /// Plans the arrival of `bytes` in pieces; returns when the last one comes.

@@ -22,12 +22,12 @@ use super::idle::Idler;
 use super::meter::Meter;
 use super::ring::{Operation, Slot, build, explain, token, untoken};
 use super::sockets::Sockets;
-use super::{Link, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported};
+use super::{Desk, Link, Order, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record, Turns};
 use crate::time::{Nanos, monotonic};
-use crate::worker::{Action, Event, Job, Span, Worker};
+use crate::worker::{Action, Event, Span, Worker};
 
 /// Entries of the submission queue; a turn that has more to say submits several times.
 const SUBMISSIONS: u32 = 1024;
@@ -63,15 +63,12 @@ fn buffers_for(connections: u32) -> u16 {
     u16::try_from(buffers).unwrap_or(u16::MAX)
 }
 
-/// Runs a worker to its end on the calling thread.
+/// Carries out one run after the other on the calling thread, all on the same connections.
 ///
 /// # Errors
 /// When the ring cannot be set up; nothing was sent then.
-pub fn run(
-    job: Job,
-    settings: &Settings<'_>,
-    link: &Link<'_>,
-) -> Result<(Record, Span), Unsupported> {
+pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Unsupported> {
+    let Order { job, mut link } = first;
     let connections = job.connections.max(1);
     let mut ring = build(SUBMISSIONS, completions_for(connections))?;
     let (mut submitter, submissions, completions) = ring.split();
@@ -79,7 +76,7 @@ pub fn run(
     submitter.register_ring_fd().map_err(|error| explain(&error))?;
     let buffers = BufferRing::register(&submitter, buffers_for(connections), BUFFER_BYTES)
         .map_err(|error| explain(&error))?;
-    let engine = Engine {
+    let mut engine = Engine {
         submitter,
         submissions,
         completions,
@@ -96,7 +93,16 @@ pub fn run(
         last_look: monotonic(),
         lost_seen: 0,
     };
-    Ok(engine.drive(Worker::new(job, monotonic()), link))
+    let mut worker = Worker::new(job, monotonic());
+    loop {
+        let outcome = engine.drive(&mut worker, &link);
+        let Some(next) = desk.exchange(outcome, link) else { break };
+        engine.pause();
+        worker.renew(next.job, monotonic());
+        link = next.link;
+    }
+    engine.cancel_all();
+    Ok(())
 }
 
 pub(super) struct Engine<'r> {
@@ -123,14 +129,15 @@ pub(super) struct Engine<'r> {
 }
 
 impl Engine<'_> {
-    fn drive(mut self, mut worker: Worker, link: &Link<'_>) -> (Record, Span) {
+    /// From the first connection of a run to its last answer.
+    fn drive(&mut self, worker: &mut Worker, link: &Link) -> (Record, Span) {
         let mut now = monotonic();
         let mut meter = Meter::start(now);
         let mut started = false;
         let mut stopping = Stop::No;
         while !worker.is_finished() {
             if !started {
-                started = link.prepare_start(&mut worker);
+                started = link.prepare_start(worker);
                 if started {
                     // What it took to open the connections says nothing about the run.
                     meter = Meter::start(now);
@@ -144,9 +151,9 @@ impl Engine<'_> {
                 worker.stop(now, if stop == Stop::Soon { STOP_DRAIN_NS } else { 0 });
             }
             worker.tick(now);
-            link.publish(&mut worker);
-            self.submit_actions(&mut worker, now);
-            self.wait_for_completions(&worker, started);
+            link.publish(worker);
+            self.submit_actions(worker, now);
+            self.wait_for_completions(worker, started);
             now = monotonic();
             if worker.is_draining() {
                 // Waiting for the last answers is no part of how busy the worker was.
@@ -159,7 +166,7 @@ impl Engine<'_> {
             if now >= worker.measured_from() && !worker.is_draining() {
                 self.tally.late(self.late_ns, now);
             }
-            self.reap(&mut worker, now);
+            self.reap(worker, now);
             self.late_ns = 0;
             if self.paced {
                 // What was reaped took its time, in which more may have become due.
@@ -167,13 +174,21 @@ impl Engine<'_> {
             }
         }
         let now = monotonic();
-        self.cancel_all();
         meter.stop(&mut self.tally, now);
-        link.publish(&mut worker);
-        let (mut record, span) = worker.into_record(now);
+        link.publish(worker);
+        let (mut record, span) = worker.take_record(now);
         record.client = self.tally;
-        record.turns = self.turns;
+        record.turns = std::mem::take(&mut self.turns);
         (record, span)
+    }
+
+    /// Between two runs time passes in which nobody looks.
+    fn pause(&mut self) {
+        let now = monotonic();
+        self.tally = ClientTally::default();
+        self.idler.forget();
+        self.last_look = now;
+        self.late_ns = 0;
     }
 
     /// Hands over everything that the worker wants.

@@ -22,6 +22,8 @@ pub struct Interval {
     pub errors: u64,
     /// Requests in flight at its end.
     pub in_flight: u64,
+    /// Requests in flight, integrated over its time, in nanoseconds.
+    pub in_flight_ns: u64,
     /// Requests due and not sent at its end.
     pub backlog: u64,
     /// Body and head bytes received.
@@ -42,6 +44,7 @@ impl Interval {
             ok: 0,
             errors: 0,
             in_flight: 0,
+            in_flight_ns: 0,
             backlog: 0,
             bytes_received: 0,
             latency: IntervalBuckets::new(),
@@ -69,6 +72,7 @@ impl Interval {
         self.completed += other.completed;
         self.ok += other.ok;
         self.errors += other.errors;
+        self.in_flight_ns += other.in_flight_ns;
         self.bytes_received += other.bytes_received;
         self.latency.add(&other.latency);
     }

@@ -31,7 +31,9 @@ pub struct ConnectionTally {
     pub asked: u64,
     /// Of those, opened at least once.
     pub opened: u64,
-    /// Of those, answered at least one request.
+    /// Of those, opened before the run, by an earlier one with the same connections.
+    pub kept: u64,
+    /// Of those asked for, answered at least one request.
     pub used: u64,
     /// Attempts that failed.
     pub failed: u64,
@@ -48,6 +50,7 @@ impl ConnectionTally {
     pub fn add(&mut self, other: &Self) {
         self.asked += other.asked;
         self.opened += other.opened;
+        self.kept += other.kept;
         self.used += other.used;
         self.failed += other.failed;
         self.reconnects += other.reconnects;

@@ -89,6 +89,11 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
         "connections": connections(summary),
         "tls": tls::object(plan, summary),
         "latency": latency_of_run(summary),
+        "in_flight": summary.in_flight.map(|in_flight| json!({
+            "mean": in_flight.mean,
+            "by_littles_law": in_flight.by_law,
+            "difference_pct": in_flight.difference_pct(),
+        })),
         "phases": phases(summary),
         "intervals": summary.intervals.iter().map(interval).collect::<Vec<_>>(),
         "client": client(summary),
@@ -266,6 +271,7 @@ fn connections(summary: &Summary) -> Value {
     json!({
         "asked": tally.asked,
         "opened": tally.opened,
+        "kept": tally.kept,
         "used": tally.used,
         "failed": tally.failed,
         "reconnects": tally.reconnects,

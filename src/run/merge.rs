@@ -15,7 +15,7 @@ use crate::pressure::Pressure;
 use crate::record::{ClientTally, PhaseRecord, Record};
 use crate::schedule::{PhaseIndex, PhaseSpan};
 use crate::summary::{
-    Client, Disturbance, End, Engine, Gate, Latencies, PhaseSummary, Summary, Window,
+    Client, Disturbance, End, Engine, Gate, InFlight, Latencies, PhaseSummary, Summary, Window,
 };
 use crate::sys;
 use crate::time::{Nanos, seconds};
@@ -91,6 +91,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let verdict = verdict::judge(&evidence);
     let gates = gates(plan, &measured, &latencies);
     Summary {
+        in_flight: InFlight::of(slices, evidence.slice_ns, &measured, window.measured_ns),
         started_at,
         preflight: None,
         engine,

@@ -5,16 +5,18 @@ mod observer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::engine::{Control, Gauges, Link, Settings, Stop, Unsupported, portable, sockets, uring};
+use crate::engine::{
+    Control, Desk, Gauges, Link, Order, Settings, Stop, Unsupported, portable, sockets, uring,
+};
 use crate::exit::Refusal;
 use crate::memory;
-use crate::plan::{EngineChoice, Plan};
+use crate::plan::{EngineChoice, Idle, Plan, Route};
 use crate::pressure::Sample;
 use crate::record::buckets::IntervalBuckets;
 use crate::record::{Interval, Record, RequestRow};
@@ -99,20 +101,44 @@ pub fn prepare(plan: &Plan) -> Result<Engine, Refusal> {
     choose(plan)
 }
 
-/// Workers that carry out one plan after the other, all with the same target and the same number of connections.
+/// Workers that carry out one plan after the other, all with the same target, on the same connections.
+///
+/// The threads, their rings and their connections stay from one plan to the next; what happens on the connections in
+/// between is seen when the next one begins.
 #[derive(Debug)]
 pub struct Session {
     engine: Engine,
+    workers: Vec<WorkerThread>,
+    /// The first run says why io_uring is not used.
+    told: bool,
+}
+
+/// One worker's thread, and the other side of its [`Desk`].
+#[derive(Debug)]
+struct WorkerThread {
+    orders: Sender<Order>,
+    outcomes: Receiver<Result<(Record, Span), Unsupported>>,
+    thread: JoinHandle<()>,
 }
 
 impl Session {
-    /// Gets workers ready for `plan` and for others that differ in their load only, on an engine that [`prepare`] has chosen.
+    /// Starts workers for `plan` and for others that differ in their load only, with as many connections, threads and
+    /// requests in flight on each, on an engine that [`prepare`] has chosen. They open connections with the first run.
     #[must_use]
-    pub fn open(_plan: &Plan, engine: Engine) -> Self {
-        Self { engine }
+    pub fn open(plan: &Plan, engine: Engine) -> Self {
+        let on_epoll = engine != Engine::Uring;
+        let workers = (0..plan.threads()).map(|index| {
+            let (orders, worker_orders) = mpsc::channel();
+            let (worker_outcomes, outcomes) = mpsc::channel();
+            let place = Place::of(plan, index, on_epoll);
+            let desk = Desk { orders: worker_orders, outcomes: worker_outcomes };
+            let thread = thread::spawn(move || place.work(&desk));
+            WorkerThread { orders, outcomes, thread }
+        });
+        Self { workers: workers.collect(), engine, told: false }
     }
 
-    /// Carries out a plan.
+    /// Carries out a plan. `watch` is called from this thread while it goes on.
     ///
     /// # Errors
     /// What this machine refuses all the same.
@@ -120,9 +146,59 @@ impl Session {
         &mut self,
         plan: &Plan,
         interrupts: &Interrupts,
-        watch: impl FnMut(Progress<'_>),
+        mut watch: impl FnMut(Progress<'_>),
     ) -> Result<Summary, Refusal> {
-        run(plan, self.engine.clone(), interrupts, watch)
+        debug_assert_eq!(plan.threads(), self.workers.len(), "a plan for these workers");
+        if let Some(cause) = self.engine.instead_because().filter(|_| !self.told) {
+            watch(Progress::Fallback(cause));
+        }
+        self.told = true;
+        let control = Arc::new(Control::default());
+        let gauges: Arc<[Gauges]> = plan.cores.iter().map(|_| Gauges::default()).collect();
+        let (sender, intervals) = mpsc::channel();
+        let (log_sender, requests) = mpsc::sync_channel(LOG_BATCHES);
+        let news = News { intervals, requests };
+        let started_at = SystemTime::now();
+        let before = Sample::take();
+        let mut observer = Observer::new(plan.threads(), plan.slice_ns);
+        for (index, worker) in self.workers.iter().enumerate() {
+            let link = Link {
+                control: Arc::clone(&control),
+                gauges: Arc::clone(&gauges),
+                index,
+                intervals: sender.clone(),
+                requests: log_sender.clone(),
+            };
+            // A thread that could not be set up has left its outcome, which is found below.
+            let _ = worker.orders.send(Order { job: Job::of(plan, index), link });
+        }
+        drop((sender, log_sender));
+        let watched = Watch { plan, control: &control, gauges: &gauges, interrupts };
+        let end = watched.until_over(&news, &mut observer, &mut watch);
+        let outcomes = self
+            .workers
+            .iter()
+            .map(|worker| worker.outcomes.recv().expect("a worker that panics aborts the process"));
+        let workers = outcomes
+            .collect::<Result<Vec<_>, Unsupported>>()
+            .map_err(|Unsupported(cause)| Refusal::environment(cause))?;
+        observer.drain(&news, &mut watch);
+        let pressure = before.until(&Sample::take());
+        let engine = self.engine.clone();
+        let clock_read_ns = clock_read_ns();
+        let finished =
+            Finished { engine, workers, end, started_at, observer, pressure, clock_read_ns };
+        Ok(merge::merge(plan, finished))
+    }
+}
+
+impl Drop for Session {
+    /// Without another order the threads close their connections and end.
+    fn drop(&mut self) {
+        for WorkerThread { orders, outcomes, thread } in self.workers.drain(..) {
+            drop((orders, outcomes));
+            let _ = thread.join();
+        }
     }
 }
 
@@ -134,48 +210,9 @@ pub fn run(
     plan: &Plan,
     engine: Engine,
     interrupts: &Interrupts,
-    mut watch: impl FnMut(Progress<'_>),
+    watch: impl FnMut(Progress<'_>),
 ) -> Result<Summary, Refusal> {
-    if let Some(cause) = engine.instead_because() {
-        watch(Progress::Fallback(cause));
-    }
-    let control = Control::default();
-    let gauges: Vec<Gauges> = plan.cores.iter().map(|_| Gauges::default()).collect();
-    let (sender, intervals) = mpsc::channel();
-    let (log_sender, requests) = mpsc::sync_channel(LOG_BATCHES);
-    let news = News { intervals, requests };
-    let started_at = SystemTime::now();
-    let before = Sample::take();
-    let mut observer = Observer::new(plan.threads(), plan.slice_ns);
-    let (joined, end) = thread::scope(|scope| {
-        let workers: Vec<_> = (0..plan.threads())
-            .map(|index| {
-                let intervals = sender.clone();
-                let requests = log_sender.clone();
-                let gauges = &gauges[index];
-                let link = Link { control: &control, gauges, index, intervals, requests };
-                let on_epoll = engine != Engine::Uring;
-                scope.spawn(move || work(plan, index, on_epoll, &link))
-            })
-            .collect();
-        drop((sender, log_sender));
-        let watched = Watch { plan, control: &control, gauges: &gauges, interrupts };
-        let end = watched.until_over(&news, &mut observer, &mut watch);
-        let joined: Vec<_> = workers
-            .into_iter()
-            .map(|worker| worker.join().expect("a worker that panics aborts the process"))
-            .collect();
-        (joined, end)
-    });
-    observer.drain(&news, &mut watch);
-    let workers = joined
-        .into_iter()
-        .collect::<Result<Vec<_>, Unsupported>>()
-        .map_err(|Unsupported(cause)| Refusal::environment(cause))?;
-    let pressure = before.until(&Sample::take());
-    let clock_read_ns = clock_read_ns();
-    let finished = Finished { engine, workers, end, started_at, observer, pressure, clock_read_ns };
-    Ok(merge::merge(plan, finished))
+    Session::open(plan, engine).run(plan, interrupts, watch)
 }
 
 /// Which engine runs.
@@ -242,37 +279,52 @@ fn check_memory(plan: &Plan) -> Result<(), Refusal> {
     }
 }
 
-/// One worker thread.
-fn work(
-    plan: &Plan,
-    index: usize,
+/// Where a worker's thread runs, and what it needs to know beside its jobs.
+#[derive(Debug)]
+struct Place {
+    core: usize,
     on_epoll: bool,
-    link: &Link<'_>,
-) -> Result<(Record, Span), Unsupported> {
-    let _done = Done(link.gauges);
-    let core = plan.cores[index];
-    // Spinning on every core would leave none for a target on this host.
-    let cores_left = !plan.same_host || plan.threads() < sys::cores_online();
-    let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: core });
-    sys::sharpen_timers();
-    let job = Job::of(plan, index);
-    let first_connection = Job::first_connection(plan, index);
-    let settings = Settings { route: &plan.route, first_connection, idle: plan.idle, cores_left };
-    match (pinned, on_epoll) {
-        (true, false) => uring::run(job, &settings, link),
-        (true, true) => portable::run(job, &settings, link),
-        (false, _) => {
-            Err(Unsupported(format!("--cpus: the worker cannot be pinned to core {core}")))
-        }
-    }
+    route: Route,
+    first_connection: u64,
+    idle: Idle,
+    cores_left: bool,
 }
 
-/// Says that a worker is done, even one that panics: nobody waits for it for ever.
-struct Done<'a>(&'a Gauges);
+impl Place {
+    fn of(plan: &Plan, index: usize, on_epoll: bool) -> Self {
+        Self {
+            core: plan.cores[index],
+            on_epoll,
+            route: plan.route.clone(),
+            first_connection: Job::first_connection(plan, index),
+            idle: plan.idle,
+            // Spinning on every core would leave none for a target on this host.
+            cores_left: !plan.same_host || plan.threads() < sys::cores_online(),
+        }
+    }
 
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        self.0.done.store(true, Ordering::Release);
+    /// One worker thread: one run after the other, until there are no more.
+    fn work(&self, desk: &Desk) {
+        let Ok(first) = desk.orders.recv() else { return };
+        let pinned = core_affinity::set_for_current(core_affinity::CoreId { id: self.core });
+        sys::sharpen_timers();
+        let settings = Settings {
+            route: &self.route,
+            first_connection: self.first_connection,
+            idle: self.idle,
+            cores_left: self.cores_left,
+        };
+        let carried_out = match (pinned, self.on_epoll) {
+            (true, false) => uring::run(first, &settings, desk),
+            (true, true) => portable::run(first, &settings, desk),
+            (false, _) => {
+                let core = self.core;
+                Err(Unsupported(format!("--cpus: the worker cannot be pinned to core {core}")))
+            }
+        };
+        if let Err(unsupported) = carried_out {
+            let _ = desk.outcomes.send(Err(unsupported));
+        }
     }
 }
 

@@ -127,6 +127,7 @@ fn slice_of(interval: &Interval) -> Slice {
         sent: interval.sent,
         completed: interval.completed,
         errors: interval.errors,
+        in_flight_ns: interval.in_flight_ns,
         outstanding: interval.in_flight + interval.backlog,
         backlog: interval.backlog,
         sum_ns: interval.latency.sum_ns(),

@@ -1,6 +1,7 @@
 //! A finished run: the merged record with its times, its host and its verdict. Reports are written from this alone.
 
 mod distribution;
+mod in_flight;
 mod seen;
 
 use std::time::SystemTime;
@@ -13,6 +14,7 @@ use crate::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 use crate::verdict::Verdict;
 pub use distribution::{Distribution, Lags, Latencies, Quantile, fewest_samples};
+pub use in_flight::InFlight;
 pub use seen::Seen;
 
 /// How a run came to its end.
@@ -307,6 +309,8 @@ pub struct Summary {
     pub phases: Vec<PhaseSummary>,
     /// What the measured window and the drain looked like, slice by slice.
     pub series: Series,
+    /// Requests in flight on average; `None` without any.
+    pub in_flight: Option<InFlight>,
     /// Which gates held.
     pub gates: Vec<Gate>,
     /// What else the machine did to the client.

@@ -20,12 +20,15 @@ const SWEEP_EVERY_NS: u64 = 250_000;
 impl Worker {
     /// Starts first attempts while fewer than [`OPENED_AT_ONCE`] are under way.
     pub(super) fn open_next(&mut self, now: Nanos) {
-        let settled = self.job.connections - self.unsettled;
-        while self.next_to_open < self.job.connections
-            && self.next_to_open - settled < OPENED_AT_ONCE
-        {
-            self.connect(now, self.next_to_open);
+        while self.next_to_open < self.job.connections && self.opening < OPENED_AT_ONCE {
+            let index = self.next_to_open;
             self.next_to_open += 1;
+            let conn = &self.conns[index as usize];
+            // Of a run that goes on with the connections of another, most are open.
+            if !conn.settled && conn.state == State::Closed {
+                self.opening += 1;
+                self.connect(now, index);
+            }
         }
     }
 
@@ -48,6 +51,7 @@ impl Worker {
         if !conn.settled {
             conn.settled = true;
             self.unsettled -= 1;
+            self.opening -= 1;
             self.open_next(now);
             self.settle_stage();
             self.plan_wake();

@@ -15,18 +15,19 @@
 //!
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
 //! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
-//! their bytes and HTTP, `job` the share of the plan.
+//! their bytes and HTTP, `job` the share of the plan, `renewal` what stays from one run to the next.
 
 mod channel;
 mod connections;
 mod job;
 mod open;
+mod renewal;
 mod requests;
 mod stages;
 
 use std::collections::VecDeque;
 
-use crate::conn::{Conn, ConnId, Flights, Receiving, State};
+use crate::conn::{Conn, ConnId, Flights, Receiving};
 use crate::failure::Failure;
 use crate::http1::Framer;
 use crate::record::{Interval, Record, RequestRow, ServerStamps};
@@ -164,10 +165,18 @@ pub struct Worker {
     unsettled: u32,
     /// The first connection that was never tried.
     next_to_open: u32,
+    /// First attempts that are under way.
+    opening: u32,
     open: u32,
     /// Connections opened so far, again and again.
     opened: u64,
     in_flight: u64,
+    /// Until when what was in flight is counted in intervals.
+    counted_until: Nanos,
+    /// Connections on which an answer was awaited when the run ended.
+    orphaned: Vec<u32>,
+    /// Interim responses of earlier runs.
+    interim_before: u64,
     /// The schedule; `None` in a closed loop.
     open_loop: Option<Open>,
     /// How much later than it could have the engine looked at what is being told, where that is more than a turn of its
@@ -232,6 +241,10 @@ impl Worker {
             quota: job.requests.unwrap_or(u64::MAX),
             unsettled: job.connections,
             next_to_open: 0,
+            opening: 0,
+            counted_until: now,
+            orphaned: Vec::new(),
+            interim_before: 0,
             open: 0,
             opened: 0,
             in_flight: 0,
@@ -294,6 +307,8 @@ impl Worker {
         self.looked_late_ns = if late_ns >= LATE_FROM_NS { late_ns } else { 0 };
         // Whoever is given the connections that come free now has waited for this worker.
         self.come_late(late_ns);
+        self.interval.in_flight_ns += now.since(self.counted_until) * self.in_flight;
+        self.counted_until = now;
         if now >= self.wake_at {
             self.end_intervals(now);
         }
@@ -439,24 +454,6 @@ impl Worker {
         &self.job.image
     }
 
-    /// Gives up whatever is left and returns what was seen.
-    #[must_use]
-    pub fn into_record(mut self, now: Nanos) -> (Record, Span) {
-        self.finish(now);
-        let connections = &mut self.record.connections;
-        for conn in &self.conns {
-            connections.opened += u64::from(conn.was_open);
-            connections.used += u64::from(conn.responses > 0);
-            let unfinished =
-                matches!(conn.state, State::Connecting { .. } | State::Securing { .. });
-            connections.unfinished += u64::from(unfinished);
-            connections.responses.push(conn.responses);
-        }
-        self.record.interim_responses = self.framer.interim_responses();
-        let span = Span { window: self.window, finished: self.last_end };
-        (self.record, span)
-    }
-
     fn is_current(&self, id: ConnId) -> bool {
         self.conns.get(id.index as usize).is_some_and(|conn| conn.generation() == id.generation)
     }
@@ -474,6 +471,8 @@ impl Worker {
 
 #[cfg(test)]
 mod open_tests;
+#[cfg(test)]
+mod renewal_tests;
 #[cfg(test)]
 mod secure_tests;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::record::LatencyHistogram;
 use crate::schedule::{Arrivals, Bursts, Schedule, Shape, Timeline, parse_stages};
 
 /// A worker of an open loop, the only one, that follows `stages` after a warm-up.
-fn paced(stages: &str, warmup_ns: u64) -> Job {
+pub(super) fn paced(stages: &str, warmup_ns: u64) -> Job {
     paced_over(4, stages, warmup_ns)
 }
 

@@ -390,6 +390,9 @@ impl Worker {
     /// Ages whatever is still in flight at the very end.
     pub(super) fn abandon_all(&mut self, now: Nanos) {
         for index in 0..self.job.connections {
+            if self.conns[index as usize].in_flight() > 0 {
+                self.orphaned.push(index);
+            }
             loop {
                 let conn = &mut self.conns[index as usize];
                 let detail = self.flights.oldest_detail(conn, index);

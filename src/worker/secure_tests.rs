@@ -181,7 +181,7 @@ fn a_server_that_speaks_before_it_is_asked_ends_its_connection_and_holds_up_nobo
     assert!(worker.is_ready(), "its first attempt has ended");
     let actions: Vec<Action> = std::iter::from_fn(|| worker.next_action()).collect();
     assert!(actions.contains(&Action::Close(id)), "{actions:?}");
-    let (record, _) = worker.into_record(now);
+    let (record, _) = worker.take_record(now);
     let [row] = record.errors.rows() else { panic!("{:?}", record.errors) };
     assert_eq!((row.failure.phase, row.failure.kind), (Phase::Tls, Kind::UnsolicitedData));
     assert_eq!((record.handshakes.failed, record.connections.failed), (1, 1));

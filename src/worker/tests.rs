@@ -63,6 +63,7 @@ pub(super) fn server() -> Server {
     Server {
         response: b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec(),
         delay_ns: MILLISECOND,
+        queue: None,
         deeds: vec![(Deed::Answer, 1)],
         refused_percent: 0,
         piece_bytes: 1 << 20,

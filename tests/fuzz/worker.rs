@@ -326,7 +326,7 @@ impl Engine {
             self.now = self.now.max(deadline);
         }
         assert!(self.worker.is_finished(), "a run that was ended does not end");
-        let (record, _) = self.worker.into_record(self.now);
+        let (record, _) = self.worker.take_record(self.now);
         record.conserved().unwrap_or_else(|broken| panic!("{broken}"));
         let counts = &record.measured().counts;
         assert_eq!(counts.sent, self.sent, "{counts:?}");

@@ -18,7 +18,7 @@ use crate::report::Style;
 use crate::request::RequestImage;
 use crate::schedule::Timeline;
 use crate::summary::{
-    Client, End, Engine, Host, IntervalRow, Latencies, PhaseSummary, Summary, Window,
+    Client, End, Engine, Host, InFlight, IntervalRow, Latencies, PhaseSummary, Summary, Window,
 };
 use crate::target::Target;
 use crate::time::Nanos;
@@ -85,6 +85,7 @@ fn summary(record: Record) -> Summary {
         measured: record.measured(),
         phases: phases(&record),
         series: Series::new(SECOND / 10),
+        in_flight: Some(InFlight { mean: 16.0, by_law: 16.2 }),
         gates: Vec::new(),
         pressure: Pressure::default(),
         record,
@@ -202,6 +203,7 @@ fn normal_record() -> Record {
         complete(&mut record.phases[0], 200, 5_000_000, None);
     }
     record.connections = ConnectionTally {
+        kept: 0,
         asked: 64,
         opened: 64,
         used: 64,

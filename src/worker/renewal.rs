@@ -1,0 +1,93 @@
+//! One run after the other on the same connections: what a worker forgets in between, and what it keeps.
+//!
+//! Connections that are open and idle stay so. One whose answer was awaited in vain when the last run ended is closed:
+//! that answer could come at any time.
+
+use super::open::Open;
+use super::{Action, Job, Span, Stage, Worker};
+use crate::conn::State;
+use crate::record::{Interval, Record};
+use crate::schedule::Window;
+use crate::time::Nanos;
+
+impl Worker {
+    /// Gives up whatever is left and returns what was seen.
+    #[must_use]
+    pub fn take_record(&mut self, now: Nanos) -> (Record, Span) {
+        self.finish(now);
+        let next = Record::new(self.job.timeline.phases().len(), self.job.open.is_some());
+        let mut record = std::mem::replace(&mut self.record, next);
+        let connections = &mut record.connections;
+        for conn in &self.conns {
+            connections.opened += u64::from(conn.was_open);
+            connections.used += u64::from(conn.responses > 0);
+            let unfinished =
+                matches!(conn.state, State::Connecting { .. } | State::Securing { .. });
+            connections.unfinished += u64::from(unfinished);
+            connections.responses.push(conn.responses);
+        }
+        record.interim_responses = self.framer.interim_responses() - self.interim_before;
+        self.interim_before = self.framer.interim_responses();
+        let span = Span { window: self.window, finished: self.last_end };
+        (record, span)
+    }
+
+    /// Begins another run, of the same kind, with the same target and as many connections; [`Worker::take_record`] has
+    /// ended the last one. It is ready once every connection is open again, or its attempt has ended.
+    pub fn renew(&mut self, job: Job, now: Nanos) {
+        debug_assert!(self.is_finished(), "one run ends before the next begins");
+        debug_assert_eq!(job.connections, self.job.connections, "connections stay");
+        debug_assert_eq!(job.pipeline, self.job.pipeline, "and so does what they carry");
+        debug_assert_eq!(job.open.is_some(), self.job.open.is_some(), "and the kind of loop");
+        self.record = Record::new(job.timeline.phases().len(), job.open.is_some());
+        self.record.connections.asked = u64::from(job.connections);
+        self.interval = Interval::new(0);
+        self.finished_intervals.clear();
+        self.window = Window::unknown(job.slice_ns);
+        self.clock = job.timeline.cursor();
+        self.last_end = now;
+        self.counted_until = now;
+        self.quota = job.requests.unwrap_or(u64::MAX);
+        self.open_loop = Open::of(&job);
+        self.looked_late_ns = 0;
+        self.shortest_service_ns = u64::MAX;
+        self.numbered = 0;
+        self.job = job;
+        self.stage = Stage::Opening;
+        self.keep_connections();
+        self.open_next(now);
+        self.settle_stage();
+        self.sweep_at = now;
+        self.plan_wake();
+    }
+
+    /// Closes the connections on which an answer may still come; opens those again that are not open.
+    fn keep_connections(&mut self) {
+        for index in std::mem::take(&mut self.orphaned) {
+            let id = self.id(index);
+            let conn = &mut self.conns[index as usize];
+            if conn.state == State::Open {
+                self.open -= 1;
+                conn.renew();
+                conn.state = State::Closed;
+                self.actions.push(Action::Close(id));
+            }
+        }
+        self.next_to_open = 0;
+        self.unsettled = 0;
+        self.opening = 0;
+        for conn in &mut self.conns {
+            conn.responses = 0;
+            conn.offered = false;
+            self.record.connections.kept += u64::from(conn.was_open);
+            conn.settled = conn.state == State::Open;
+            self.unsettled += u32::from(!conn.settled);
+            match conn.state {
+                State::Connecting { .. } | State::Securing { .. } => self.opening += 1,
+                // Its patience begins anew.
+                State::Waiting { .. } => conn.state = State::Closed,
+                State::Closed | State::Open => {}
+            }
+        }
+    }
+}

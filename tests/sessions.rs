@@ -1,0 +1,115 @@
+//! Several runs one after the other on the same connections, through both engines, against the embedded target.
+#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+use std::net::SocketAddr;
+
+use maxq::cli::RunArgs;
+use maxq::plan::Plan;
+use maxq::run::{self, Interrupts, Session};
+use maxq::serve::{Options, Server};
+use maxq::summary::Summary;
+
+const ENGINES: [&str; 2] = ["uring", "portable"];
+
+fn target() -> Server {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    Server::start(&Options { listen, threads: 1, cpus: Vec::new() }).unwrap()
+}
+
+/// One run for each of `loads` against a path of `server`.
+fn run_all(engine: &str, server: &Server, path: &str, loads: &[&str]) -> Vec<Summary> {
+    let url = format!("http://{}{path}", server.local_address());
+    let args = |load: &str| {
+        let flags = format!("--engine {engine} -t 1 --seed 7 --warmup 0 {load}");
+        RunArgs::from_flags(&flags.split(' ').collect::<Vec<_>>()).unwrap()
+    };
+    let plan = Plan::build(&url, &args(loads[0])).unwrap();
+    let interrupts = Interrupts::catch().unwrap();
+    let mut session = Session::open(&plan, run::prepare(&plan).unwrap());
+    let mut summaries = Vec::new();
+    for load in loads {
+        let plan = plan.with_load(&args(load)).unwrap();
+        let summary = session.run(&plan, &interrupts, |_| {}).unwrap();
+        assert_eq!(summary.engine.name(), engine);
+        summary.record.conserved().unwrap();
+        summaries.push(summary);
+    }
+    summaries
+}
+
+#[test]
+fn runs_of_a_session_share_their_connections_and_nothing_else() {
+    for engine in ENGINES {
+        let server = target();
+        let loads = ["-c 8 -R 500 -d 200ms", "-c 8 -R 2k -d 300ms", "-c 8 -R 100 -d 100ms"];
+        let runs = run_all(engine, &server, "/", &loads);
+        let mut answered = 0;
+        for (run, (scheduled, kept)) in runs.iter().zip([(100, 0), (600, 8), (10, 8)]) {
+            let (counts, connections) = (run.counts(), &run.record.connections);
+            assert_eq!((counts.scheduled, counts.ok), (scheduled, scheduled), "{engine}");
+            assert_eq!((connections.opened, connections.reconnects), (8, 0), "{engine}");
+            assert_eq!(connections.kept, kept, "{engine}");
+            let rows: u64 = run.intervals.iter().map(|row| row.completed).sum();
+            assert_eq!(rows, counts.completed(), "{engine}");
+            answered += counts.ok;
+        }
+        let seen = server.counters();
+        assert_eq!((seen.connections_accepted, seen.requests_total()), (8, answered), "{engine}");
+        server.stop();
+    }
+}
+
+#[test]
+fn closed_loops_and_pipelines_go_on_where_they_were() {
+    for engine in ENGINES {
+        let server = target();
+        let load = "-c 4 -p 4 -n 1000 --requests-per-connection 300";
+        let runs = run_all(engine, &server, "/", &[load, load, load]);
+        let ok: u64 = runs.iter().map(|run| run.counts().ok).sum();
+        assert_eq!((ok, server.counters().requests_total()), (3000, 3000), "{engine}");
+        server.stop();
+    }
+}
+
+#[test]
+fn what_one_run_gave_up_is_no_answer_of_the_next() {
+    for engine in ENGINES {
+        let server = target();
+        let load = "-c 4 -d 250ms --drain 0";
+        let runs = run_all(engine, &server, "/delay/100ms", &[load, load, load]);
+        for (run, reconnects) in runs.iter().zip([0, 4, 4]) {
+            assert_eq!(run.counts().in_flight_at_end, 4, "{engine}");
+            assert_eq!(run.record.connections.reconnects, reconnects, "{engine}");
+            let fastest = run.latencies.service.all.min_ns().unwrap();
+            assert!(fastest >= 100_000_000, "{engine}: {fastest}");
+            assert!(run.record.errors.rows().is_empty(), "{engine}");
+        }
+        server.stop();
+    }
+}
+
+#[test]
+fn a_server_that_closes_each_connection_is_connected_to_again() {
+    for engine in ENGINES {
+        let server = target();
+        let runs = run_all(engine, &server, "/close", &["-c 4 -n 20", "-c 4 -n 20"]);
+        for run in &runs {
+            assert_eq!(run.counts().ok, 20, "{engine}: {:?}", run.record.errors.rows());
+        }
+        server.stop();
+    }
+}
+
+#[test]
+fn in_flight_on_average_is_rate_times_latency() {
+    for engine in ENGINES {
+        let server = target();
+        let loads = ["-c 16 -d 500ms", "-c 16 -d 500ms"];
+        for run in run_all(engine, &server, "/delay/2ms", &loads) {
+            let in_flight = run.in_flight.unwrap();
+            assert!(in_flight.difference_pct().abs() < 5.0, "{engine}: {in_flight:?}");
+            assert!((14.0..=16.1).contains(&in_flight.mean), "{engine}: {in_flight:?}");
+        }
+        server.stop();
+    }
+}
