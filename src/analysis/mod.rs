@@ -2,6 +2,7 @@
 //!
 //! Pure functions over plain numbers: they must not know plans, records or reports, and read no clock.
 
+pub mod ceiling;
 pub mod effective;
 pub mod packed;
 pub mod recovery;

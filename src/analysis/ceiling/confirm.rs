@@ -1,0 +1,151 @@
+//! What the trials near the ceiling say of it together, and where another one says most.
+
+use super::fit::{Crossing, Point, crossing};
+use super::{Measure, Purpose, Settings, Trial, Verdict};
+
+/// Trials further away than this ratio say nothing of where exactly the limit is crossed.
+const NEAR_RATIO: f64 = 1.12;
+/// Loads around the middle at which trials confirm, as steps from it.
+const STEPS: [f64; 5] = [-1.0, -0.2, 0.6, 1.4, 2.2];
+/// A goal counts as kept with room to spare, or missed by far, from this factor on: bursts of slow requests do not make
+/// as much of a difference.
+const BY_FAR: f64 = 20.0;
+/// A share this large is far from any limit.
+const MOST: f64 = 0.4;
+/// So many trials on each side must say that it is an edge.
+const ENOUGH_AT_EDGES: usize = 2;
+/// Fewer trials near the ceiling are no reason to stop.
+const FEWEST: usize = 20;
+
+/// Where the goals are missed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Finding {
+    /// The crossing of the goal that is missed at the lowest load.
+    pub(super) crossing: Crossing,
+    /// Which goal that is.
+    pub(super) goal: usize,
+    /// There are enough trials to rely on it.
+    pub(super) enough: bool,
+}
+
+/// The lowest crossing of all goals that are missed at times near `bracket`; `None` while one of them cannot be told.
+pub(super) fn finding(
+    settings: &Settings,
+    trials: &[Trial],
+    bracket: (f64, f64),
+) -> Option<Finding> {
+    let near: Vec<&Trial> = full_trials_near(settings, trials, bracket).collect();
+    let mut lowest: Option<Finding> = None;
+    for (goal, limit) in settings.limits.iter().enumerate() {
+        let missed =
+            near.iter().any(|trial| trial.measures.get(goal).is_some_and(|measure| !measure.kept));
+        if !missed {
+            continue;
+        }
+        // A goal without a share has no place where it is just met.
+        let points: Vec<Point> =
+            near.iter().filter_map(|trial| Some(point(trial, trial.measures.get(goal)?))).collect();
+        let found = crossing(&points, (*limit)?)?;
+        // What lies far from all trials was not found by them.
+        if !(bracket.0 / NEAR_RATIO..=bracket.1 * NEAR_RATIO).contains(&found.load) {
+            return None;
+        }
+        let enough = found.trials >= FEWEST;
+        if lowest.is_none_or(|lowest| found.load < lowest.crossing.load) {
+            lowest = Some(Finding { crossing: found, goal, enough });
+        }
+    }
+    lowest
+}
+
+fn point(trial: &Trial, measure: &Measure) -> Point {
+    Point { load: trial.proposal.load, share: measure.share(), weight: trial.proposal.length_s }
+}
+
+/// Trials that were made to their full length, not far from the bracket.
+fn full_trials_near<'t>(
+    settings: &'t Settings,
+    trials: &'t [Trial],
+    (low, high): (f64, f64),
+) -> impl Iterator<Item = &'t Trial> {
+    let middle = (low * high).sqrt();
+    trials.iter().filter(move |trial| {
+        let Trial { proposal, verdict, cut_short, .. } = trial;
+        let judged = matches!(verdict, Verdict::Pass | Verdict::Fail);
+        let ratio = proposal.load / middle;
+        judged
+            && !cut_short
+            && proposal.length_s >= settings.rules.trial_s
+            && (1.0 / NEAR_RATIO..=NEAR_RATIO).contains(&ratio)
+    })
+}
+
+/// Where the goals go from kept with room to spare to missed by far, with nothing in between that could be regressed:
+/// the highest load up to which all trials were the one, and the lowest from which on all were the other.
+pub(super) fn edges(settings: &Settings, trials: &[Trial]) -> Option<(f64, f64)> {
+    let full = |trial: &&Trial| {
+        trial.proposal.length_s >= settings.rules.trial_s
+            && matches!(trial.verdict, Verdict::Pass | Verdict::Fail)
+    };
+    let mut judged: Vec<&Trial> = trials.iter().filter(full).collect();
+    judged.sort_by(|a, b| a.proposal.load.total_cmp(&b.proposal.load));
+    let pairs = |trial: &Trial| {
+        let measures = trial.measures.iter().copied();
+        measures.zip(settings.limits.iter().copied()).collect::<Vec<_>>()
+    };
+    let easy = |trial: &&&Trial| {
+        pairs(trial).iter().all(|(measure, limit)| measure.kept && is_easy(measure, *limit))
+    };
+    let hopeless = |trial: &&&Trial| {
+        pairs(trial).iter().any(|(measure, limit)| !measure.kept && is_hopeless(measure, *limit))
+    };
+    let low = judged.iter().take_while(easy).last()?.proposal.load;
+    let high = judged.iter().rev().take_while(hopeless).last()?.proposal.load;
+    let near = |from: f64, to: f64| {
+        let inside = |trial: &&&Trial| (from..=to).contains(&trial.proposal.load);
+        judged.iter().filter(inside).count() >= ENOUGH_AT_EDGES
+    };
+    let enough = near(low / NEAR_RATIO, low) && near(high, high * NEAR_RATIO);
+    (enough && low < high).then_some((low, high))
+}
+
+fn is_easy(measure: &Measure, limit: Option<f64>) -> bool {
+    limit.is_none_or(|limit| measure.share() * BY_FAR <= limit)
+}
+
+fn is_hopeless(measure: &Measure, limit: Option<f64>) -> bool {
+    limit.is_none_or(|limit| measure.share() >= (limit * BY_FAR).min(MOST.max(limit * 2.0)))
+}
+
+/// Where the next trial says most: one of five loads around what is known of the ceiling so far, each once in a round, in
+/// an order that chance decides.
+pub(super) fn next_load(
+    settings: &Settings,
+    trials: &[Trial],
+    (low, high): (f64, f64),
+    found: Option<&Finding>,
+) -> f64 {
+    const STEEPEST: f64 = 0.015;
+    const FLATTEST: f64 = 0.06;
+    let inside = |load: f64| load.clamp(low / NEAR_RATIO, high * NEAR_RATIO);
+    let middle = found.map_or((low * high).sqrt(), |found| inside(found.crossing.load));
+    // The share is to differ by a factor of three or so from one end to the other.
+    let step = found.map_or(0.02, |found| (1.0 / found.crossing.slope).clamp(STEEPEST, FLATTEST));
+    let made = trials.iter().filter(|trial| trial.proposal.purpose == Purpose::Confirm).count();
+    let order = shuffled(settings.seed.wrapping_add((made / STEPS.len()) as u64));
+    let load = middle * (1.0 + step * STEPS[order[made % STEPS.len()]]);
+    if settings.whole { load.round().max(1.0) } else { load }
+}
+
+/// The places of [`STEPS`] in an order by chance.
+fn shuffled(seed: u64) -> [usize; 5] {
+    let mut order = [0, 1, 2, 3, 4];
+    let mut state = seed;
+    for last in (1..order.len()).rev() {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let place = (mixed ^ (mixed >> 27)) % (last as u64 + 1);
+        order.swap(last, usize::try_from(place).unwrap_or(0));
+    }
+    order
+}

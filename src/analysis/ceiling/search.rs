@@ -1,0 +1,429 @@
+//! Which trial comes next: a function of all trials so far, so that the same results always lead the same way.
+
+use super::confirm::{Finding, edges, finding, next_load};
+use super::{Class, Proposal, Purpose, Settings, Trial, Verdict, classify};
+
+/// So often a load is tried again where the client, or too few answers, made a trial worthless.
+const PATIENCE: usize = 3;
+/// Short trials narrow the bracket to this ratio; full ones go on from there.
+const COARSE_RATIO: f64 = 1.1;
+/// From here on a bracket within which the goals are missed more and more often says less than a regression.
+const SMOOTH_RATIO: f64 = 1.06;
+/// Verifications that may fail before the answer is given unverified.
+const MOST_VERIFICATIONS: usize = 2;
+
+/// How a search ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ending {
+    /// The ceiling is known.
+    Found,
+    /// The highest load that was allowed holds the goals.
+    AtMost,
+    /// The client cannot offer more.
+    ClientLimited,
+    /// The lowest load misses a goal already.
+    MinimumFails,
+    /// Time ran out before anything was known well enough.
+    OutOfBudget,
+    /// Trials came to nothing again and again for want of answers.
+    TooFewAnswers,
+}
+
+/// What a search knows in the end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// How it ended.
+    pub ending: Ending,
+    /// The highest load that holds the goals, or as much of it as is known.
+    pub ceiling: Option<f64>,
+    /// Between which loads the ceiling lies with 95 % confidence; one end where the search ended early.
+    pub interval: Option<(f64, f64)>,
+    /// The load at which a single trial holds the goals 19 times out of 20.
+    pub safe: Option<f64>,
+    /// Index of the goal that is missed first.
+    pub limiting: Option<usize>,
+    /// A trial at the low end of the interval has passed.
+    pub verified: bool,
+    /// The interval is as narrow as was asked for.
+    pub precise: bool,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Make this trial, and tell what came of it.
+    Try(Proposal),
+    /// Nothing more.
+    Done(Answer),
+}
+
+/// A search as far as it has come.
+#[derive(Clone, Debug)]
+pub struct Search {
+    settings: Settings,
+    trials: Vec<Trial>,
+    spent_s: f64,
+}
+
+impl Search {
+    /// One that has made no trial yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, trials: Vec::new(), spent_s: 0.0 }
+    }
+
+    /// All trials, in the order in which they were made.
+    #[must_use]
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
+    /// How it searches.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Tells what came of the trial that was proposed last, `spent_s` seconds after the search began.
+    pub fn record(&mut self, trial: Trial, spent_s: f64) {
+        self.trials.push(trial);
+        self.spent_s = spent_s;
+    }
+
+    /// What is known of the ceiling: the largest load that seems to hold, the smallest that seems not to.
+    #[must_use]
+    pub fn bracket(&self) -> (Option<f64>, Option<f64>) {
+        let bounds = self.bounds();
+        let hints = self.hints();
+        (bounds.0.or(hints.0), bounds.1.or(hints.1))
+    }
+
+    /// What to do next.
+    #[must_use]
+    pub fn next(&self) -> Step {
+        match self.wanted() {
+            Step::Try(proposal) if !self.has_time_for(&proposal) => Step::Done(self.give_up()),
+            step => step,
+        }
+    }
+
+    fn wanted(&self) -> Step {
+        let Some(last) = self.trials.last() else {
+            return self.short(self.settings.from);
+        };
+        let worthless = |trial: &&Trial| {
+            matches!(trial.verdict, Verdict::ClientLimited | Verdict::Inconclusive)
+        };
+        let in_vain = self.trials.iter().rev().take_while(worthless).count();
+        if in_vain > 0 && in_vain < PATIENCE {
+            return Step::Try(last.proposal);
+        }
+        if in_vain >= PATIENCE && last.verdict == Verdict::Inconclusive {
+            return Step::Done(self.early(Ending::TooFewAnswers));
+        }
+        match (self.first_fail(), self.cap()) {
+            (None, None) if !self.is_at_most(last.proposal.load) => {
+                self.short(self.limited(last.proposal.load * 2.0))
+            }
+            _ => self.narrow(),
+        }
+    }
+
+    /// The bracket is known, or will never be: makes it narrower, or goes on from it.
+    fn narrow(&self) -> Step {
+        let (low, high) = self.bounds();
+        if high.is_none()
+            && low.is_none()
+            && let (Some(low), Some(high)) = self.hints()
+            && high / low > COARSE_RATIO
+            && !self.is_narrow(low, high)
+        {
+            return self.short(self.between(low, high));
+        }
+        let (Some(low), high) = (low, high) else { return self.look_lower(high) };
+        let Some(high) = high else { return self.look_higher(low) };
+        let steep = edges(&self.settings, &self.trials)
+            .is_some_and(|(last, first)| is_same(last, low) && is_same(first, high));
+        if !self.is_narrow(low, high) && (steep || high / low > SMOOTH_RATIO) {
+            return self.full(self.between(low, high));
+        }
+        if self.is_capped(low) {
+            return Step::Done(self.early(Ending::ClientLimited));
+        }
+        self.confirm(low, high)
+    }
+
+    /// No load has been proved to hold.
+    fn look_lower(&self, high: Option<f64>) -> Step {
+        let below = |load: f64| high.is_none_or(|high| load < high);
+        let open = |load: f64| below(load) && self.class_of(load) == Class::Undecided;
+        let passed = |trial: &&Trial| trial.verdict == Verdict::Pass && open(trial.proposal.load);
+        let loads = self.trials.iter().filter(passed).map(|trial| trial.proposal.load);
+        let hint = loads
+            .fold(None, |most: Option<f64>, load| Some(most.map_or(load, |most| most.max(load))));
+        let from = self.settings.from;
+        match (hint, high) {
+            (Some(load), _) => self.full(load),
+            (None, Some(high)) if high <= from => Step::Done(self.early(Ending::MinimumFails)),
+            (None, Some(high)) => self.full(self.between((high / 2.0).max(from), high).max(from)),
+            (None, None) => self.full(from),
+        }
+    }
+
+    /// `low` holds, and no load has been proved not to.
+    fn look_higher(&self, low: f64) -> Step {
+        if self.is_at_most(low) {
+            return Step::Done(self.early(Ending::AtMost));
+        }
+        let above = |trial: &&Trial| {
+            let load = trial.proposal.load;
+            load > low && trial.verdict == Verdict::Fail && self.class_of(load) == Class::Undecided
+        };
+        let loads = self.trials.iter().filter(above).map(|trial| trial.proposal.load);
+        let suspect = loads.fold(f64::INFINITY, f64::min);
+        let cap = self.cap().unwrap_or(f64::INFINITY);
+        if suspect < cap {
+            return self.full(suspect);
+        }
+        if cap.is_finite() {
+            if self.is_narrow(low, cap) || self.is_capped(low) {
+                return Step::Done(self.early(Ending::ClientLimited));
+            }
+            return self.full(self.between(low, cap));
+        }
+        self.full(self.limited(low * COARSE_RATIO))
+    }
+
+    /// The bracket is narrow: what is the ceiling within it, and does its low end hold?
+    fn confirm(&self, low: f64, high: f64) -> Step {
+        let found = finding(&self.settings, &self.trials, (low, high));
+        let sharp = self.sharp_edges();
+        let precise = sharp.is_some() || found.as_ref().is_some_and(|found| self.is_precise(found));
+        if !precise {
+            let proposal = self.proposal(
+                next_load(&self.settings, &self.trials, (low, high), found.as_ref()),
+                self.settings.rules.trial_s,
+                Purpose::Confirm,
+            );
+            // Room is left to verify what is known.
+            let verify_s = self.settings.verify_s + self.settings.beside_s;
+            if found.is_none() || self.has_time_for_also(&proposal, verify_s) {
+                return Step::Try(proposal);
+            }
+        }
+        let answer = match sharp {
+            Some(edges) => self.answer(edges, None),
+            None => self.answer((low, high), found),
+        };
+        let Some((low_end, _)) = answer.interval else { return Step::Done(answer) };
+        let failed = self.verifications(Verdict::Fail);
+        if answer.verified || failed >= MOST_VERIFICATIONS {
+            return Step::Done(answer);
+        }
+        let load = if self.settings.whole { low_end.floor().max(1.0) } else { low_end };
+        Step::Try(self.proposal(load, self.settings.verify_s, Purpose::Verify))
+    }
+
+    fn answer(&self, (low, high): (f64, f64), found: Option<Finding>) -> Answer {
+        let whole = |load: f64| if self.settings.whole { load.floor() } else { load };
+        let (ceiling, interval, safe, limiting) = match found {
+            Some(Finding { crossing, goal, .. }) => {
+                (crossing.load, crossing.interval, crossing.safe, Some(goal))
+            }
+            // Of whole numbers the last that holds is known, of others the place between two.
+            None if self.settings.whole => {
+                (low, (low, low.max(high - 1.0)), low, self.missed_at(high))
+            }
+            None => ((low * high).sqrt(), (low, high), low, self.missed_at(high)),
+        };
+        let last = self.trials.iter().rev().find(|trial| trial.proposal.purpose == Purpose::Verify);
+        let close = |load: f64| load >= interval.0 * (1.0 - self.settings.precision / 4.0);
+        let verified =
+            last.is_some_and(|trial| trial.verdict == Verdict::Pass && close(trial.proposal.load));
+        Answer {
+            ending: Ending::Found,
+            ceiling: Some(whole(ceiling)),
+            interval: Some((whole(interval.0), whole(interval.1))),
+            safe: Some(whole(safe)),
+            limiting,
+            verified,
+            precise: (interval.1 - interval.0) / 2.0 <= self.settings.precision * ceiling * 1.01
+                || (self.settings.whole && interval.1 - interval.0 <= 2.0),
+        }
+    }
+
+    /// What is known when there is no time for what would come next.
+    fn give_up(&self) -> Answer {
+        if let Some(edges) = self.sharp_edges() {
+            return self.answer(edges, None);
+        }
+        if let (Some(low), Some(high)) = self.bounds()
+            && let Some(found) = finding(&self.settings, &self.trials, (low, high))
+        {
+            return self.answer((low, high), Some(found));
+        }
+        self.early(Ending::OutOfBudget)
+    }
+
+    /// The end of a search without an interval.
+    fn early(&self, ending: Ending) -> Answer {
+        let (low, high) = self.bracket();
+        let first_missed = high.and_then(|high| self.missed_at(high));
+        Answer {
+            ending,
+            ceiling: low.filter(|_| ending != Ending::MinimumFails),
+            interval: None,
+            safe: self.bounds().0,
+            limiting: first_missed,
+            verified: false,
+            precise: false,
+        }
+    }
+
+    /// The goal that was missed by most in the trials at `load`.
+    fn missed_at(&self, load: f64) -> Option<usize> {
+        let excess = |goal: usize, share: f64| match self.settings.limits.get(goal) {
+            Some(Some(limit)) if *limit > 0.0 => share / limit,
+            _ => share,
+        };
+        let judged =
+            |trial: &&Trial| trial.verdict == Verdict::Fail && is_same(trial.proposal.load, load);
+        let trials = self.trials.iter().filter(judged);
+        let missed = trials.flat_map(|trial| trial.measures.iter().enumerate());
+        missed
+            .filter(|(_, measure)| !measure.kept)
+            .max_by(|a, b| excess(a.0, a.1.share()).total_cmp(&excess(b.0, b.1.share())))
+            .map(|(goal, _)| goal)
+    }
+
+    /// The largest load that is proved to hold below the smallest that is proved not to.
+    fn bounds(&self) -> (Option<f64>, Option<f64>) {
+        let loads = || self.trials.iter().map(|trial| trial.proposal.load);
+        let of = |class: Class| loads().filter(move |&load| self.class_of(load) == class);
+        let high = of(Class::Upper).min_by(f64::total_cmp);
+        let low = of(Class::Lower)
+            .filter(|&load| high.is_none_or(|high| load < high))
+            .max_by(f64::total_cmp);
+        (low, high)
+    }
+
+    /// The same by the last word of each load, whatever it is worth.
+    fn hints(&self) -> (Option<f64>, Option<f64>) {
+        let last_word = |load: f64| {
+            let mut at =
+                self.trials.iter().rev().filter(|trial| is_same(trial.proposal.load, load));
+            at.find(|trial| matches!(trial.verdict, Verdict::Pass | Verdict::Fail))
+        };
+        let loads = |verdict: Verdict| {
+            let at = self.trials.iter().map(|trial| trial.proposal.load);
+            at.filter(move |&load| last_word(load).is_some_and(|trial| trial.verdict == verdict))
+        };
+        let high = loads(Verdict::Fail).min_by(f64::total_cmp);
+        let high = [high, self.cap()].into_iter().flatten().min_by(f64::total_cmp);
+        let low = loads(Verdict::Pass)
+            .filter(|&load| high.is_none_or(|high| load < high))
+            .max_by(f64::total_cmp);
+        (low, high)
+    }
+
+    /// The smallest load that the client could not offer.
+    fn cap(&self) -> Option<f64> {
+        let limited = self.trials.iter().filter(|trial| trial.verdict == Verdict::ClientLimited);
+        let loads = limited.map(|trial| trial.proposal.load).filter(|&load| {
+            let at = || self.trials.iter().filter(|trial| is_same(trial.proposal.load, load));
+            let in_vain = at().filter(|trial| trial.verdict == Verdict::ClientLimited).count();
+            in_vain >= PATIENCE
+                && at()
+                    .all(|trial| trial.verdict != Verdict::Fail && trial.verdict != Verdict::Pass)
+        });
+        loads.min_by(f64::total_cmp)
+    }
+
+    fn is_capped(&self, low: f64) -> bool {
+        self.cap().is_some_and(|cap| self.is_narrow(low, cap))
+    }
+
+    /// By the trials up to the first that confirms: from there on all of them together say more than each load's own.
+    fn class_of(&self, load: f64) -> Class {
+        let confirms = |trial: &&Trial| trial.proposal.purpose == Purpose::Confirm;
+        let before = self.trials.iter().position(|trial| confirms(&trial));
+        let before = &self.trials[..before.unwrap_or(self.trials.len())];
+        let at = before.iter().filter(|trial| is_same(trial.proposal.load, load));
+        classify(at, &self.settings.rules)
+    }
+
+    fn first_fail(&self) -> Option<&Trial> {
+        self.trials.iter().find(|trial| trial.verdict == Verdict::Fail)
+    }
+
+    fn verifications(&self, verdict: Verdict) -> usize {
+        let of =
+            |trial: &&Trial| trial.proposal.purpose == Purpose::Verify && trial.verdict == verdict;
+        self.trials.iter().filter(of).count()
+    }
+
+    fn is_at_most(&self, load: f64) -> bool {
+        self.settings.most.is_some_and(|most| load >= most * (1.0 - 1e-9))
+    }
+
+    fn limited(&self, load: f64) -> f64 {
+        let load = if self.settings.whole { load.round() } else { load };
+        self.settings.most.map_or(load, |most| load.min(most))
+    }
+
+    /// Halfway, as ratios go.
+    fn between(&self, low: f64, high: f64) -> f64 {
+        let middle = (low * high).sqrt();
+        if !self.settings.whole {
+            return middle;
+        }
+        // Between two different whole numbers that are no neighbours there is another one.
+        middle.round().clamp((low + 1.0).min(high), (high - 1.0).max(low))
+    }
+
+    fn is_narrow(&self, low: f64, high: f64) -> bool {
+        high / low <= 1.0 + self.settings.precision * 1.001
+            || (self.settings.whole && high - low <= 1.0)
+    }
+
+    /// The place where the goals go from kept to missed at once, if it is known well enough.
+    fn sharp_edges(&self) -> Option<(f64, f64)> {
+        let near = |&(low, high): &(f64, f64)| {
+            high / low <= 1.0 + 2.0 * self.settings.precision
+                || (self.settings.whole && high - low <= 1.0)
+        };
+        edges(&self.settings, &self.trials).filter(near)
+    }
+
+    fn is_precise(&self, found: &Finding) -> bool {
+        let (low, high) = found.crossing.interval;
+        found.enough && (high - low) / 2.0 <= self.settings.precision * found.crossing.load
+    }
+
+    fn has_time_for(&self, proposal: &Proposal) -> bool {
+        self.has_time_for_also(proposal, 0.0)
+    }
+
+    fn has_time_for_also(&self, proposal: &Proposal, also_s: f64) -> bool {
+        let needed_s = proposal.length_s + self.settings.beside_s + also_s;
+        self.spent_s + needed_s <= self.settings.budget_s
+    }
+
+    fn proposal(&self, load: f64, length_s: f64, purpose: Purpose) -> Proposal {
+        Proposal { load: self.limited(load), length_s, purpose }
+    }
+
+    fn short(&self, load: f64) -> Step {
+        let purpose = if self.first_fail().is_some() { Purpose::Narrow } else { Purpose::Bracket };
+        Step::Try(self.proposal(load, self.settings.short_s, purpose))
+    }
+
+    fn full(&self, load: f64) -> Step {
+        Step::Try(self.proposal(load, self.settings.rules.trial_s, Purpose::Narrow))
+    }
+}
+
+/// Loads that differ by less than a millionth are the same.
+pub(super) fn is_same(one: f64, other: f64) -> bool {
+    (one / other - 1.0).abs() < 1e-6
+}
