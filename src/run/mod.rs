@@ -1,5 +1,6 @@
 //! Carries out a plan: one pinned thread a core, a common start, a watchful eye, a join, a merge.
 
+mod gates;
 mod merge;
 mod observer;
 
@@ -146,7 +147,7 @@ pub fn run(
     let news = News { intervals, requests };
     let started_at = SystemTime::now();
     let before = Sample::take();
-    let mut observer = Observer::new(plan.threads(), plan.slice_ns);
+    let mut observer = Observer::new(plan);
     let (joined, end) = thread::scope(|scope| {
         let workers: Vec<_> = (0..plan.threads())
             .map(|index| {
@@ -327,6 +328,10 @@ impl Watch<'_> {
             if dead_ns >= self.plan.timeouts.give_up_ns && end == End::Finished {
                 end = End::GaveUp;
                 self.control.stop(Stop::Now);
+            }
+            if let (Some((condition, value)), End::Finished) = (observer.reason_to_abort, end) {
+                end = End::Aborted { condition, value };
+                self.control.stop(Stop::Soon);
             }
             if started {
                 observer.listen(news, self.gauges, watch);

@@ -59,6 +59,7 @@ fn plan() -> Plan {
         },
         expect: Expect::default(),
         slo: Vec::new(),
+        abort_on: Vec::new(),
         strict: false,
         body_check: false,
         engine: EngineChoice::Auto,
