@@ -3,6 +3,7 @@
 //! The runs are built from records, as an engine leaves them, so that no test can state figures that no run could have.
 
 mod files;
+mod gates;
 mod json;
 mod text;
 
