@@ -189,6 +189,14 @@ pub enum EngineArg {
     Portable,
 }
 
+/// The grammar of `--slo`, in short.
+const SLO: &str = "\
+Gates on the measured window, like 'p99<50ms, max<1s, errors<0.1%'; exit code 1 when one fails. Each is METRIC[SCOPE], \
+< <= > or >=, and a limit. Metrics: pN max mean (response time), service.pN, ttfb.pN, lag.pN (client lag: how late maxq \
+itself was, without the waiting for a connection), errors timeouts unsent (% of scheduled), achieved goodput (% of \
+offered, or /s). Scopes: a phase like [spike], a time like [2s..5s], [each 1s]. p99<50ms@95% wants the whole confidence \
+interval below";
+
 /// The flags of a run.
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
@@ -262,12 +270,8 @@ pub struct RunArgs {
     /// Read bodies instead of discarding large ones in the kernel.
     #[arg(long, help_heading = "Response")]
     pub body_check: bool,
-    /// Gates on the measured window, like 'p99<50ms, max<1s, errors<0.1%'; exit code 1 when one fails. METRIC[SCOPE] with
-    /// < <= > >= and a limit. Metrics: pN max mean (response time), service.pN, ttfb.pN, lag.pN (client lag: how late maxq
-    /// itself was, without the waiting for a connection), errors timeouts unsent (% of scheduled), achieved goodput (% of
-    /// offered, or /s). Scopes: a phase like [spike], a time like [2s..5s], [each 1s]. p99<50ms@95% wants the whole
-    /// confidence interval below.
-    #[arg(long, value_name = "CLAUSES", help_heading = "Response")]
+    /// Gates on the measured window and its parts.
+    #[arg(long, value_name = "CLAUSES", help = SLO, help_heading = "Response")]
     pub slo: Option<String>,
     /// End the run early, with exit code 1, when one of these is true of the last 10 s, like 'errors>5%, p99>2s';
     /// looked at once a second. pN, max, mean, errors, achieved and goodput in %.

@@ -164,6 +164,9 @@ fn parse_metric(name: &str) -> Option<Metric> {
 #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53 nanoseconds")]
 fn parse_limit(metric: Metric, value: &str) -> Result<(f64, Unit), String> {
     let example = metric.example();
+    if value.is_empty() {
+        return Err(format!("a limit is missing; use {example}"));
+    }
     if metric.is_of_time() {
         let limit_ns = parse_duration_ns(value)
             .map_err(|_| format!("'{value}' is no length of time; use {example}"))?;
