@@ -110,3 +110,28 @@ fn check_multiple(bound_ns: u64, course: &Course<'_>) -> Result<(), String> {
         seconds(bound_ns) * 1e3
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::RunArgs;
+    use crate::exit::USAGE;
+    use crate::plan::Plan;
+
+    fn args(flags: &[&str]) -> RunArgs {
+        // Nobody is asked for anything.
+        RunArgs::from_flags(&[&["--dry-run", "-c", "4", "-t", "1"], flags].concat()).unwrap()
+    }
+
+    #[test]
+    fn another_load_must_fit_the_gates_too() {
+        let stages = args(&["--stages", "1s@10,2s@50", "--slo", "p99[2s@50]<1s, max[1s..3s]<1s"]);
+        let plan = Plan::build("http://127.0.0.1:9/", &stages).unwrap();
+        assert_eq!(plan.slo.len(), 2);
+        assert!(plan.with_load(&args(&["--stages", "2s@50,1s@10"])).is_ok());
+        let refused = plan.with_load(&args(&["-R", "50"])).unwrap_err();
+        assert_eq!(refused.code, USAGE);
+        assert!(refused.message.contains("'2s@50'"), "{}", refused.message);
+        let shorter = plan.with_load(&args(&["--stages", "2s@50"])).unwrap_err();
+        assert!(shorter.message.contains("takes 2 s"), "{}", shorter.message);
+    }
+}
