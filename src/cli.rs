@@ -35,9 +35,9 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MAXQ_COMMIT"), " 
         maxq -R 5k -d 30s http://host/             open loop: 5,000 requests a second, whatever the server does\n  \
         maxq --stages '10s@1k,5s@1k..20k' http://host/ steps and ramps on the same connections\n  \
         maxq spike --base 1k --peak 20k http://host/   what a spike does, and how long it takes to recover\n\n\
-        Exit codes: 0 finished, 1 a gate failed (--slo, --on-overload abort), 2 wrong usage, 5 target unusable,\n\
-        6 not valid (--strict), 7 machine refuses (descriptors, --engine uring), 8 results not written,\n\
-        130 or 143 interrupted with a partial report."
+        Exit codes: 0 finished, 1 a gate failed (--slo, --abort-on, --on-overload abort), 2 wrong usage,\n\
+        5 target unusable, 6 not valid (--strict), 7 machine refuses (descriptors, --engine uring),\n\
+        8 results not written, 130 or 143 interrupted with a partial report."
 )]
 pub struct Cli {
     /// What to do; `run` when only a URL is given.
@@ -189,6 +189,14 @@ pub enum EngineArg {
     Portable,
 }
 
+/// The grammar of `--slo`, in short.
+const SLO: &str = "\
+Gates on the measured window, like 'p99<50ms, max<1s, errors<0.1%'; exit code 1 when one fails. Each is METRIC[SCOPE], \
+< <= > or >=, and a limit. Metrics: pN max mean (response time), service.pN, ttfb.pN, lag.pN (client lag: how late maxq \
+itself was, without the waiting for a connection), errors timeouts unsent (% of scheduled), achieved goodput (% of \
+offered, or /s). Scopes: a phase like [spike], a time like [2s..5s], [each 1s]. p99<50ms@95% wants the whole confidence \
+interval below";
+
 /// The flags of a run.
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
@@ -262,9 +270,13 @@ pub struct RunArgs {
     /// Read bodies instead of discarding large ones in the kernel.
     #[arg(long, help_heading = "Response")]
     pub body_check: bool,
-    /// Gates on the measured window, like 'p99<50ms, max<1s, errors<0.1%'; exit code 1 when one fails.
-    #[arg(long, value_name = "CLAUSES", help_heading = "Response")]
+    /// Gates on the measured window and its parts.
+    #[arg(long, value_name = "CLAUSES", help = SLO, help_heading = "Response")]
     pub slo: Option<String>,
+    /// End the run early, with exit code 1, when one of these is true of the last 10 s, like 'errors>5%, p99>2s';
+    /// looked at once a second. pN, max, mean, errors, achieved and goodput in %.
+    #[arg(long, value_name = "CLAUSES", help_heading = "Response")]
+    pub abort_on: Option<String>,
     /// Exit with 6 when the measurement is not valid.
     #[arg(long, help_heading = "Response")]
     pub strict: bool,

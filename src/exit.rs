@@ -2,7 +2,7 @@
 
 /// The run finished.
 pub const FINISHED: u8 = 0;
-/// A gate failed, or `--on-overload abort` ended the run.
+/// A gate failed, or `--abort-on` or `--on-overload abort` ended the run.
 pub const GATE: u8 = 1;
 /// Wrong usage, configuration or plan.
 pub const USAGE: u8 = 2;

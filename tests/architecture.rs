@@ -40,6 +40,7 @@ const RESULTS: &[(&str, &[&str])] = &[
     (
         "report",
         &[
+            "analysis",
             "base64",
             "calibration",
             "failure",

@@ -7,6 +7,15 @@
 /// Fewer blocks say nothing about how much blocks differ.
 const FEWEST_BLOCKS: usize = 30;
 
+/// Quantiles whose confidence intervals are worked out.
+pub const JUDGED: [f64; 7] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999];
+
+/// Whether a confidence interval of this quantile is worked out.
+#[must_use]
+pub fn has_interval(quantile: f64) -> bool {
+    JUDGED.iter().any(|judged| (judged - quantile).abs() < 1e-9)
+}
+
 /// The design effect of the share of values above a limit, from blocks of (values, values above it); at least 1. Blocks
 /// are merged with their neighbours, again and again, as far as enough remain: the largest effect counts, since blocks
 /// shorter than the queues that they cut look too independent. `None` with too few blocks or when all or no values are

@@ -14,6 +14,8 @@ pub struct Slice {
     pub sent: u64,
     /// Whole responses.
     pub completed: u64,
+    /// Good ones.
+    pub ok: u64,
     /// Requests that ended otherwise than well.
     pub errors: u64,
     /// Requests due and unanswered at its end.
@@ -46,12 +48,23 @@ impl Slice {
         reason = "a rank is a positive number below 2^53"
     )]
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
-        let rank = ((self.count() as f64 * quantile).ceil() as u64).max(1);
+        self.value_at_rank(((self.count() as f64 * quantile).ceil() as u64).max(1))
+    }
+
+    /// The largest value of the bucket that holds the `rank`-th smallest; `None` when there are fewer.
+    #[must_use]
+    pub fn value_at_rank(&self, rank: u64) -> Option<u64> {
         let mut seen = 0;
         self.latency.iter().find_map(|(highest_ns, count)| {
             seen += count;
             (seen >= rank).then_some(highest_ns.min(self.max_ns))
         })
+    }
+
+    /// Requests that ended without a whole response.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.errors.saturating_sub(self.completed.saturating_sub(self.ok))
     }
 
     /// Latencies in buckets that lie wholly above `limit_ns`' own.
@@ -68,6 +81,7 @@ impl Slice {
         self.scheduled += later.scheduled;
         self.sent += later.sent;
         self.completed += later.completed;
+        self.ok += later.ok;
         self.errors += later.errors;
         self.in_flight_ns += later.in_flight_ns;
         self.outstanding = later.outstanding;

@@ -221,6 +221,10 @@ fn complaint(plan: &Plan, summary: &Summary) -> Option<String> {
             "{}: a request was due and no connection was free, so the run was ended (--on-overload abort)",
             plan.target
         )),
+        End::Aborted { .. } => report::condition(plan, summary).map(|condition| {
+            let after_s = seconds(summary.window.measured_ns);
+            format!("--abort-on: {condition} after {after_s:.1} s, so the run was ended early")
+        }),
         End::Finished if counts.ok == 0 => Some(format!(
             "{}: not one of {} requests got a good response; see the status codes and errors of the report, and --expect",
             plan.target, counts.sent
@@ -262,7 +266,7 @@ fn exit_code(plan: &Plan, summary: &Summary) -> u8 {
     match summary.end {
         End::Interrupted(signal) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
         End::GaveUp => exit::TARGET,
-        End::Overloaded => exit::GATE,
+        End::Aborted { .. } | End::Overloaded => exit::GATE,
         End::Finished if summary.counts().ok == 0 => exit::TARGET,
         // What a gate says of numbers that do not hold is worth nothing.
         End::Finished if plan.strict && !summary.verdict.valid => exit::INVALID,

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::gates::{self, Course};
 use super::message::Message;
 use super::pacing::{self, Pacing};
 use super::proxy::Proxy;
 use super::route::{self, Asking};
 use super::security::security;
 use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts, cores};
-use crate::analysis::slo;
 use crate::calibration::cache;
 use crate::cli::{EngineArg, IdleArg, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
@@ -70,8 +70,10 @@ impl Plan {
             return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
         }
         let seed = args.seed.unwrap_or_else(random_seed);
-        let slo = args.slo.as_deref().map(slo::parse).transpose().map_err(Refusal::usage)?;
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
+        let slice_ns = slice_ns(&load);
+        let gated = Course { load: &load, timeline: &timeline, slice_ns };
+        let (slo, abort_on) = gates::gates(args, &gated).map_err(Refusal::usage)?;
         let output = output(args)?;
         let route = find_route(&target, args, proxy.as_ref(), ready_by)?;
         let same_host = route.is_local();
@@ -88,13 +90,14 @@ impl Plan {
             security,
             request,
             method,
-            slice_ns: slice_ns(&load),
+            slice_ns,
             load,
             schedule,
             timeline,
             timeouts,
             expect,
-            slo: slo.unwrap_or_default(),
+            slo,
+            abort_on,
             strict: args.strict,
             body_check: args.body_check,
             engine: match args.engine {
@@ -146,6 +149,8 @@ impl Plan {
         let (cores, threads_reason) = workers(args, &load, self.same_host)?;
         let request = self.request.for_pipeline(load.pipeline);
         let slice_ns = slice_ns(&load);
+        let gated = Course { load: &load, timeline: &timeline, slice_ns };
+        gates::check(&self.slo, &gated).map_err(Refusal::usage)?;
         Ok(Self {
             request,
             slice_ns,

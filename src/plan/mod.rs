@@ -5,6 +5,7 @@
 mod build;
 pub mod cores;
 pub mod expect;
+mod gates;
 mod message;
 mod names;
 mod output;
@@ -61,8 +62,10 @@ pub struct Plan {
     pub timeouts: Timeouts,
     /// Which responses are good.
     pub expect: Expect,
-    /// Gates on the measured window.
+    /// Gates on the measured window and its parts.
     pub slo: Vec<Clause>,
+    /// What ends the run early when it comes true.
+    pub abort_on: Vec<Clause>,
     /// An invalid measurement is an error.
     pub strict: bool,
     /// Read bodies instead of discarding them in the kernel.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::analysis::slo::Unit;
 use crate::base64;
 use crate::failure::errno_name;
 use crate::http1::head::Body;
@@ -59,7 +60,7 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
         },
         "started_at": format::rfc3339(summary.started_at),
         "partial": summary.end != End::Finished,
-        "end": end(summary.end),
+        "end": end(plan, summary.end),
         "plan": plan_of(plan),
         "preflight": summary.preflight.as_ref().map_or(Value::Null, preflight),
         "host": {
@@ -102,14 +103,16 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
     })
 }
 
-fn end(end: End) -> Value {
-    let (reason, signal) = match end {
-        End::Finished => ("finished", None),
-        End::Interrupted(signal) => ("interrupted", Some(signal)),
-        End::GaveUp => ("gave_up", None),
-        End::Overloaded => ("overloaded", None),
+fn end(plan: &Plan, end: End) -> Value {
+    let (reason, signal, condition) = match end {
+        End::Finished => ("finished", None, None),
+        End::Interrupted(signal) => ("interrupted", Some(signal), None),
+        End::GaveUp => ("gave_up", None, None),
+        End::Overloaded => ("overloaded", None, None),
+        End::Aborted { condition, .. } => ("aborted", None, plan.abort_on.get(condition)),
     };
-    json!({ "reason": reason, "signal": signal })
+    let condition = condition.map(|condition| &condition.text);
+    json!({ "reason": reason, "signal": signal, "condition": condition })
 }
 
 fn preflight(seen: &Seen) -> Value {
@@ -211,13 +214,19 @@ fn unsent(record: &PhaseRecord) -> Value {
 }
 
 fn gate(gate: &Gate) -> Value {
-    let of_time = gate.clause.is_of_time();
+    let (unit, scale) = match gate.clause.unit {
+        Unit::Nanoseconds => ("us", 1e3),
+        Unit::Share => ("share", 1.0),
+        Unit::PerSecond => ("rps", 1.0),
+    };
     json!({
         "clause": gate.clause.text,
-        "value": gate.value.map(|value| if of_time { value / 1e3 } else { value }),
-        "unit": if of_time { "us" } else { "share" },
+        "scope": gate.clause.scope_text(),
+        "value": gate.value.map(|value| value / scale),
+        "unit": unit,
         "pass": gate.holds,
-        "known": gate.known,
+        "known": gate.doubt.is_none(),
+        "at_s": gate.at_s,
     })
 }
 

@@ -6,6 +6,7 @@
 
 mod calibration;
 pub mod format;
+mod gates;
 mod hgrm;
 mod hlog;
 mod json;
@@ -20,6 +21,7 @@ mod timeseries;
 mod tls;
 
 pub use calibration::{calibration_json, calibration_text};
+pub use gates::condition;
 pub use hgrm::hgrm;
 pub use hlog::{hlog_header, hlog_line};
 pub use json::{document, json, json_schema};

@@ -1,6 +1,6 @@
 //! The phases of a run in the text report, and what spikes and bursts did.
 
-use crate::plan::{OnOverload, Pacing, Plan};
+use crate::plan::{OnOverload, Pacing};
 use crate::report::format::{self, count, duration, float, length};
 use crate::report::page::Page;
 use crate::summary::{Disturbance, PhaseSummary, Rates, Summary};
@@ -39,7 +39,7 @@ fn short_rate(per_second: f64) -> String {
 }
 
 /// One row a phase, and what happened in those of a higher rate; nothing when there is only one.
-pub(super) fn table(page: &mut Page, plan: &Plan, summary: &Summary) {
+pub(super) fn table(page: &mut Page, summary: &Summary) {
     let measured = summary.phases.iter().filter(|phase| phase.name != "warmup");
     let phases: Vec<&PhaseSummary> =
         measured.filter(|phase| phase.record.counts.scheduled > 0).collect();
@@ -47,7 +47,8 @@ pub(super) fn table(page: &mut Page, plan: &Plan, summary: &Summary) {
         return;
     }
     page.gap();
-    let over = if plan.slo.is_empty() { "" } else { "  over SLO" };
+    let is_limited = phases.iter().any(|phase| phase.over_limit.is_some());
+    let over = if is_limited { "  over SLO" } else { "" };
     page.head(&format!(
         "{:<20}{:>11}{:>11}{:>11}{:>11}{:>11}{over}",
         "Phases", "offered/s", "answered/s", "p50", "p99", "max"

@@ -10,7 +10,7 @@ use crate::record::{Counts, ErrorRow};
 use crate::report::format::{self, count, counted, duration, float, length, percent};
 use crate::report::json::errno;
 use crate::report::page::{Page, Paint, Style, unbroken};
-use crate::report::{latency, phases, tls};
+use crate::report::{gates, latency, phases, tls};
 use crate::summary::{End, Engine, Seen, Spread, Summary, spin_share, work_share};
 use crate::verdict::{Level, Verdict};
 
@@ -32,8 +32,8 @@ pub fn text(plan: &Plan, summary: &Summary, style: Style) -> String {
     if plan.output.latency {
         latency::distribution(&mut page, &summary.latencies);
     }
-    phases::table(&mut page, plan, summary);
-    gates(&mut page, summary);
+    phases::table(&mut page, summary);
+    gates::gates(&mut page, summary);
     status_codes(&mut page, summary);
     errors(&mut page, summary);
     page.gap();
@@ -167,7 +167,7 @@ fn warmup(summary: &Summary) -> String {
 fn mark(page: &mut Page, plan: &Plan, summary: &Summary) {
     if let Some((label, text)) = cut_short(plan, summary) {
         let paint = match summary.end {
-            End::GaveUp | End::Overloaded => Paint::Bad,
+            End::GaveUp | End::Overloaded | End::Aborted { .. } => Paint::Bad,
             End::Finished | End::Interrupted(_) => Paint::Doubtful,
         };
         page.painted_fact((paint, label), (paint, ""), &text);
@@ -193,6 +193,8 @@ fn cut_short(plan: &Plan, summary: &Summary) -> Option<(&'static str, String)> {
             );
             Some(("INTERRUPTED", text))
         }
+        End::Aborted { .. } => gates::condition(plan, summary)
+            .map(|condition| ("ABORTED", format!("after {after}: {condition}"))),
         End::Overloaded => Some((
             "OVERLOADED",
             format!(
@@ -301,32 +303,6 @@ fn outcomes(counts: &Counts) -> String {
         text += &format!("; {} never sent", count(counts.unsent));
     }
     text
-}
-
-/// Which gates held.
-fn gates(page: &mut Page, summary: &Summary) {
-    if summary.gates.is_empty() {
-        return;
-    }
-    page.gap();
-    page.head("Gates");
-    for gate in &summary.gates {
-        let found = match (gate.value, gate.clause.is_of_time()) {
-            (None, _) => "nothing to look at".to_owned(),
-            (Some(value), true) if !gate.known => {
-                format!("{} or more: requests are without an answer", duration(value))
-            }
-            (Some(value), true) => duration(value),
-            (Some(value), false) => format!("{:.4} %", value * 100.0),
-        };
-        let paint = if gate.holds { Paint::Good } else { Paint::Bad };
-        let mark = if gate.holds { "pass" } else { "FAIL" };
-        page.painted_fact(
-            (Paint::Bold, &format!("  {}", gate.clause.text)),
-            (paint, mark),
-            &format!(" ({found})"),
-        );
-    }
 }
 
 fn status_codes(page: &mut Page, summary: &Summary) {

@@ -4,10 +4,10 @@
 
 use std::time::SystemTime;
 
+use super::gates::{Findings, Part};
 use super::observer::Observer;
 use crate::analysis::recovery::recovery;
 use crate::analysis::series::Slice;
-use crate::analysis::slo::Metric;
 use crate::analysis::warmup::{Steady, mser5};
 use crate::host;
 use crate::plan::{Plan, pacing};
@@ -89,7 +89,8 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         measured_ns: window.measured_ns,
     };
     let verdict = verdict::judge(&evidence);
-    let gates = gates(plan, &measured, &latencies);
+    let whole = Part { record: &measured, latencies: &latencies, length_ns: window.measured_ns };
+    let gates = gates(plan, whole, &phases, &observer, cut_ns);
     Summary {
         in_flight: InFlight::of(slices, evidence.slice_ns, &measured, window.measured_ns),
         started_at,
@@ -233,36 +234,17 @@ fn find_disturbances(plan: &Plan, phases: &mut [PhaseSummary], observer: &Observ
     }
 }
 
-/// Which gates hold over the measured window.
-fn gates(plan: &Plan, measured: &PhaseRecord, latencies: &Latencies) -> Vec<Gate> {
-    let gate = |clause: &crate::analysis::slo::Clause| {
-        let response = &latencies.response;
-        let float = |value_ns: u64| seconds(value_ns) * 1e9;
-        // What was not seen to its end may have taken any time: a bound below the limit proves nothing.
-        let mut known = true;
-        let value = match clause.metric {
-            Metric::Quantile(quantile) => response.quantile(quantile).map(|found| {
-                known = !found.censored;
-                float(found.value_ns)
-            }),
-            Metric::Max => {
-                known = latencies.censored == 0;
-                response.all.max_ns().map(float)
-            }
-            Metric::Mean => response.all.mean_ns(),
-            Metric::Errors => error_share(measured),
-        };
-        let holds = known && value.is_some_and(|value| clause.holds(value));
-        Gate { clause: clause.clone(), value, known, holds }
-    };
-    plan.slo.iter().map(gate).collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share is shown with few digits")]
-fn error_share(measured: &PhaseRecord) -> Option<f64> {
-    let scheduled = measured.counts.scheduled;
-    let bad = scheduled - measured.counts.ok;
-    (scheduled > 0).then(|| bad as f64 / scheduled as f64)
+/// Which gates hold; `cut_ns` of the measured window turned out to be warm-up.
+fn gates(
+    plan: &Plan,
+    whole: Part<'_>,
+    phases: &[PhaseSummary],
+    observer: &Observer,
+    cut_ns: u64,
+) -> Vec<Gate> {
+    let between_ns = (cut_ns, cut_ns + whole.length_ns);
+    let findings = Findings { whole, phases, windows: &observer.windows, between_ns };
+    plan.slo.iter().map(|clause| findings.judge(clause)).collect()
 }
 
 /// How long the parts of the run really lasted.

@@ -1,5 +1,6 @@
 //! Carries out a plan: one pinned thread a core, a common start, a watchful eye, a join, a merge.
 
+mod gates;
 mod merge;
 mod observer;
 
@@ -160,7 +161,7 @@ impl Session {
         let news = News { intervals, requests };
         let started_at = SystemTime::now();
         let before = Sample::take();
-        let mut observer = Observer::new(plan.threads(), plan.slice_ns);
+        let mut observer = Observer::new(plan);
         for (index, worker) in self.workers.iter().enumerate() {
             let link = Link {
                 control: Arc::clone(&control),
@@ -379,6 +380,10 @@ impl Watch<'_> {
             if dead_ns >= self.plan.timeouts.give_up_ns && end == End::Finished {
                 end = End::GaveUp;
                 self.control.stop(Stop::Now);
+            }
+            if let (Some((condition, value)), End::Finished) = (observer.reason_to_abort, end) {
+                end = End::Aborted { condition, value };
+                self.control.stop(Stop::Soon);
             }
             if started {
                 observer.listen(news, self.gauges, watch);

@@ -11,7 +11,10 @@ use std::thread;
 
 use super::{News, OPENING_EVERY, Progress, WATCH_EVERY};
 use crate::analysis::series::{Series, Slice};
+use crate::analysis::slo::lookout::Lookout;
+use crate::analysis::slo::windows::Windows;
 use crate::engine::Gauges;
+use crate::plan::Plan;
 use crate::record::Interval;
 use crate::summary::IntervalRow;
 use crate::time::NANOS_PER_SECOND;
@@ -27,17 +30,30 @@ pub(super) struct Observer {
     second: Option<Interval>,
     pub(super) rows: Vec<IntervalRow>,
     pub(super) series: Series,
+    /// What gates on pieces of time find.
+    pub(super) windows: Vec<Windows>,
+    lookout: Lookout,
+    /// The measured window ends after so many seconds.
+    until_second: i64,
+    /// The condition of `--abort-on` that came true first, and its value.
+    pub(super) reason_to_abort: Option<(usize, f64)>,
 }
 
 impl Observer {
-    pub(super) fn new(workers: usize, slice_ns: u64) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let slice_ns = plan.slice_ns;
+        let until_ns = plan.load.duration_ns.unwrap_or(u64::MAX);
         Self {
-            latest: vec![None; workers],
+            latest: vec![None; plan.threads()],
             pending: BTreeMap::new(),
             slices_per_second: i64::try_from(NANOS_PER_SECOND / slice_ns).unwrap_or(1).max(1),
             second: None,
             rows: Vec::new(),
             series: Series::new(slice_ns),
+            windows: plan.slo.iter().filter_map(|gate| Windows::of(gate, slice_ns)).collect(),
+            lookout: Lookout::new(plan.abort_on.clone()),
+            until_second: i64::try_from(until_ns.div_ceil(NANOS_PER_SECOND)).unwrap_or(i64::MAX),
+            reason_to_abort: None,
         }
     }
 
@@ -97,7 +113,9 @@ impl Observer {
             }
             let slice = entry.remove();
             if slice.index >= 0 {
-                self.series.push(slice_of(&slice));
+                let slice = slice_of(&slice);
+                self.windows.iter_mut().for_each(|windows| windows.push(&slice));
+                self.series.push(slice);
             }
             let second = slice.index.div_euclid(self.slices_per_second);
             let is_last = (slice.index + 1).rem_euclid(self.slices_per_second) == 0;
@@ -106,8 +124,18 @@ impl Observer {
                 None => self.second = Some(Interval { index: second, ..slice }),
             }
             if is_last {
+                self.look_out();
                 self.end_second(watch);
             }
+        }
+    }
+
+    /// Whether the second that is over is a reason to end the run. When the last one is over, the run is, too.
+    fn look_out(&mut self) {
+        let Some(second) = &self.second else { return };
+        let is_measured = second.index >= 0 && second.index + 1 < self.until_second;
+        if is_measured && self.reason_to_abort.is_none() {
+            self.reason_to_abort = self.lookout.see(|| slice_of(second));
         }
     }
 
@@ -126,6 +154,7 @@ fn slice_of(interval: &Interval) -> Slice {
         scheduled: interval.scheduled,
         sent: interval.sent,
         completed: interval.completed,
+        ok: interval.ok,
         errors: interval.errors,
         in_flight_ns: interval.in_flight_ns,
         outstanding: interval.in_flight + interval.backlog,

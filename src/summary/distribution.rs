@@ -1,6 +1,6 @@
 //! Distributions of latencies, and how far each of their quantiles can be relied on.
 
-use crate::analysis::effective::{design_effect, effective_count, quantile_levels};
+use crate::analysis::effective::{JUDGED, design_effect, effective_count, quantile_levels};
 use crate::analysis::series::Slice;
 use crate::record::latency::HIGHEST_NS;
 use crate::record::{LatencyHistogram, PhaseRecord};
@@ -56,9 +56,6 @@ impl Latencies {
         }
     }
 }
-
-/// Quantiles whose confidence intervals are worked out.
-const JUDGED: [f64; 7] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999];
 
 /// Latencies in a histogram, and what is known of their dependence on one another.
 #[derive(Clone, Debug)]

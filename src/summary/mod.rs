@@ -18,7 +18,7 @@ pub use in_flight::InFlight;
 pub use seen::Seen;
 
 /// How a run came to its end.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum End {
     /// The plan was carried out.
     Finished,
@@ -28,6 +28,13 @@ pub enum End {
     GaveUp,
     /// A due request found no connection, which `--on-overload abort` does not suffer.
     Overloaded,
+    /// What `--abort-on` waits for came true.
+    Aborted {
+        /// Which condition of the plan's.
+        condition: usize,
+        /// The value that was found, in the condition's unit.
+        value: f64,
+    },
 }
 
 /// Lengths of the parts of a run, in nanoseconds.
@@ -247,12 +254,24 @@ pub struct Disturbance {
 pub struct Gate {
     /// What was demanded.
     pub clause: Clause,
-    /// The value that was found, in nanoseconds or as a share; `None` without a single value.
+    /// The value that decides, in the clause's unit: the found one, or the end of its confidence interval where that was
+    /// asked for; of several windows that of the worst. `None` without a single value.
     pub value: Option<f64>,
-    /// Whether the value is more than a lower bound set by requests without an answer.
-    pub known: bool,
+    /// Why that value does not decide it.
+    pub doubt: Option<Doubt>,
     /// Whether it holds.
     pub holds: bool,
+    /// Start of the worst of several windows on the run's clock, in seconds.
+    pub at_s: Option<f64>,
+}
+
+/// Why a value does not decide a gate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Doubt {
+    /// It is a lower bound: requests have no answer, and may have taken any time.
+    Unanswered,
+    /// It has no confidence interval: there are too few responses, or too few slices to tell how they depend on one another.
+    NoInterval,
 }
 
 /// What talked to the kernel.

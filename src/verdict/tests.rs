@@ -87,6 +87,7 @@ fn plan(open: bool) -> Plan {
         },
         expect: Expect::default(),
         slo: Vec::new(),
+        abort_on: Vec::new(),
         strict: false,
         body_check: false,
         engine: EngineChoice::Auto,

@@ -28,7 +28,7 @@ fn shapes_that_cannot_be_obeyed_are_refused_by_name() {
             &["--burst", "100@1s", "-c", "10", "--on-overload", "abort"],
             &["--burst", "100", "--on-overload abort", "-c"],
         ),
-        (&["--slo", "p99<"], &["--slo 'p99<'", "use p50<10ms"]),
+        (&["--slo", "p99<"], &["--slo 'p99<'", "use p99<50ms"]),
         (&["--slo", "speed<1ms"], &["--slo 'speed<1ms'", "looked at"]),
         (&["-t", "2", "-R", "10", "--max-in-flight", "1"], &["-t 2"]),
     ];

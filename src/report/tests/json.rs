@@ -202,7 +202,7 @@ fn quantiles_that_are_only_bounds_are_named() {
 fn an_empty_run_has_zeros_and_nulls() {
     let document = document(&empty());
     assert_eq!(document["partial"], true);
-    assert_eq!(document["end"], json!({"reason": "gave_up", "signal": null}));
+    assert_eq!(document["end"], json!({"reason": "gave_up", "signal": null, "condition": null}));
     assert_eq!(document["rates"]["achieved_rps"], 0.0);
     assert_eq!(document["status"], json!({}));
     assert_eq!(document["latency"]["service"]["count"], 0);
@@ -221,7 +221,7 @@ fn an_empty_run_has_zeros_and_nulls() {
 fn an_interrupted_run_is_marked() {
     let document = document(&interrupted());
     assert_eq!(document["partial"], true);
-    assert_eq!(document["end"], json!({"reason": "interrupted", "signal": 2}));
+    assert_eq!(document["end"], json!({"reason": "interrupted", "signal": 2, "condition": null}));
     assert_eq!(document["window"]["measured_s"], 3.21);
     assert_eq!(document["counts"]["in_flight_at_end"], 64);
 }

@@ -3,6 +3,7 @@
 //! The runs are built from records, as an engine leaves them, so that no test can state figures that no run could have.
 
 mod files;
+mod gates;
 mod json;
 mod text;
 
@@ -59,6 +60,7 @@ fn plan() -> Plan {
         },
         expect: Expect::default(),
         slo: Vec::new(),
+        abort_on: Vec::new(),
         strict: false,
         body_check: false,
         engine: EngineChoice::Auto,

@@ -1,0 +1,301 @@
+//! The grammar of gates, and what pieces of time find.
+
+use super::lookout::Lookout;
+use super::windows::{Finding, Windows, find};
+use super::{Clause, Comparison, Metric, Scope, Unit, parse, parse_conditions};
+use crate::analysis::series::Slice;
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MS;
+
+fn clause(text: &str) -> Clause {
+    let mut clauses = parse(text).unwrap();
+    assert_eq!(clauses.len(), 1, "{text}");
+    clauses.remove(0)
+}
+
+#[test]
+fn gates_are_read_one_by_one() {
+    let gates = parse("p99<50ms, p99.9 <= 200ms && max<1s,mean<5ms,errors<0.1%").unwrap();
+    let metrics: Vec<Metric> = gates.iter().map(|gate| gate.metric).collect();
+    assert_eq!(metrics[0], Metric::Quantile(0.99));
+    assert!(matches!(metrics[1], Metric::Quantile(q) if (q - 0.999).abs() < 1e-12));
+    assert_eq!(metrics[2..], [Metric::Max, Metric::Mean, Metric::Errors]);
+    assert_eq!(gates[0].latency_limit_ns(), Some(50_000_000));
+    assert_eq!((gates[3].latency_limit_ns(), gates[4].latency_limit_ns()), (None, None));
+    assert!(!gates[0].holds(50e6) && gates[1].holds(200e6) && gates[4].holds(0.0009));
+    assert_eq!(gates[1].text, "p99.9 <= 200ms");
+}
+
+#[test]
+fn every_metric_has_its_limit_and_its_unit() {
+    for (text, metric, limit, unit) in [
+        ("p50<10us", Metric::Quantile(0.5), 10e3, Unit::Nanoseconds),
+        ("max<5", Metric::Max, 5e9, Unit::Nanoseconds),
+        ("mean<1.5ms", Metric::Mean, 1.5e6, Unit::Nanoseconds),
+        ("errors<=0%", Metric::Errors, 0.0, Unit::Share),
+        ("timeouts<1 %", Metric::Timeouts, 0.01, Unit::Share),
+        ("unsent<=0.5%", Metric::Unsent, 0.005, Unit::Share),
+        ("achieved>=99%", Metric::Achieved, 0.99, Unit::Share),
+        ("achieved>=1.5k/s", Metric::Achieved, 1500.0, Unit::PerSecond),
+        ("goodput>90%", Metric::Goodput, 0.9, Unit::Share),
+        ("goodput>0.5/s", Metric::Goodput, 0.5, Unit::PerSecond),
+        ("lag.p99<100us", Metric::ClientLag(0.99), 100e3, Unit::Nanoseconds),
+        ("ttfb.p50<850ns", Metric::FirstByte(0.5), 850.0, Unit::Nanoseconds),
+        ("service.p90<2ms", Metric::Service(0.9), 2e6, Unit::Nanoseconds),
+    ] {
+        let found = clause(text);
+        assert_eq!((found.metric, found.unit), (metric, unit), "{text}");
+        assert!((found.limit - limit).abs() < 1e-9, "{text}: {}", found.limit);
+        assert_eq!(found.scope, Scope::Window, "{text}");
+    }
+}
+
+#[test]
+fn each_comparison_is_what_it_looks_like() {
+    for (sign, comparison, at_limit, above, is_upper) in [
+        ("<", Comparison::Below, false, false, true),
+        ("<=", Comparison::AtMost, true, false, true),
+        (">", Comparison::Above, false, true, false),
+        (">=", Comparison::AtLeast, true, true, false),
+    ] {
+        let found = clause(&format!("max {sign} 1ms"));
+        assert_eq!(found.comparison, comparison);
+        assert_eq!((found.holds(1e6), found.holds(2e6)), (at_limit, above), "{sign}");
+        assert_eq!(found.is_upper_bound(), is_upper, "{sign}");
+        assert_eq!(found.latency_limit_ns(), is_upper.then_some(MS), "{sign}");
+        // A lower bound of 2 ms proves that 1 ms was exceeded; one of 0.5 ms proves nothing.
+        assert_eq!(found.is_proven_by(2e6, false), !is_upper, "{sign}");
+        assert!(!found.is_proven_by(5e5, false), "{sign}");
+    }
+}
+
+#[test]
+fn scopes_are_phases_pieces_of_time_or_every_piece() {
+    let span = Scope::Span { from_ns: 2 * SECOND, to_ns: 5 * SECOND };
+    for (text, scope) in [
+        ("p99[spike]<200ms", Scope::Phase("spike".to_owned())),
+        ("p99 [ 5s@1k ] < 200ms", Scope::Phase("5s@1k".to_owned())),
+        ("p99[5s@1k..20k]<200ms", Scope::Phase("5s@1k..20k".to_owned())),
+        ("p99[5s@1k]<200ms @ 95 %", Scope::Phase("5s@1k".to_owned())),
+        ("errors[2s..5s]<1%", span.clone()),
+        ("errors[2..5]<1%", span),
+        ("max[each 500ms]<1s", Scope::Each(500 * MS)),
+    ] {
+        let found = clause(text);
+        assert_eq!(found.scope, scope, "{text}");
+        assert_eq!(found.latency_limit_ns(), None, "{text}");
+        assert_eq!(found.confident, text.contains("95"), "{text}");
+    }
+    let clauses = parse("p99[a,b]<1s,max[x&&y]<1s").unwrap();
+    assert_eq!(clauses[0].scope_text(), Some("a,b"));
+    assert_eq!(clauses[1].phase(), Some("x&&y"));
+    assert_eq!(clause("p99<1s").scope_text(), None);
+}
+
+#[test]
+fn nonsense_is_refused_by_name_and_with_what_would_do() {
+    for (text, part) in [
+        ("", "use p50<10ms"),
+        ("p99", "use p50<10ms"),
+        ("p99<", "p99<50ms"),
+        ("p0<1ms", "'p0'"),
+        ("p100<1ms", "'p100'"),
+        ("p9e1<1ms", "'p9e1'"),
+        ("px<1ms", "'px'"),
+        ("lag<1ms", "'lag'"),
+        ("lag.p0<1ms", "'lag.p0'"),
+        ("latency<1ms", "looked at"),
+        ("p99=1ms", "<= or >="),
+        ("errors=0%", "<= or >="),
+        ("errors<0%", "errors<=0%"),
+        ("p99<0ms", "p99<=0ms"),
+        ("errors<1", "'1' is no share"),
+        ("errors<101%", "errors<0.1%"),
+        ("errors<1e1%", "errors<0.1%"),
+        ("timeouts<5ms", "timeouts<=0%"),
+        ("unsent<5/s", "unsent<=0%"),
+        ("achieved>=1000", "achieved>=500/s"),
+        ("goodput>=5ms", "goodput>=500/s"),
+        ("goodput>=-5/s", "goodput>=500/s"),
+        ("p99<5%", "p99<50ms"),
+        ("p99<-1ms", "p99<50ms"),
+        ("service.p99<5/s", "service.p99<20ms"),
+        ("p99<1ms,,", "a gate has a name"),
+        ("p99[spike<1ms", "not closed"),
+        ("p99[]<1ms", "empty"),
+        ("p99[spike]", "a gate has a name"),
+        ("p99[warmup]<1ms", "not measured"),
+        ("p99[5s..2s]<1ms", "does not last"),
+        ("p99[2s..2s]<1ms", "does not last"),
+        ("p99[each 0s]<1ms", "does not last"),
+        ("p99[each soon]<1ms", "'soon'"),
+        ("p99[2s..end]<1ms", "'end'"),
+        ("lag.p99[2s..5s]<1ms", "pieces of time"),
+        ("timeouts[each 1s]<1%", "pieces of time"),
+        ("p99<1ms@99%", "'99%'"),
+        ("p99<1ms@95", "'95'"),
+        ("p97<1ms@95%", "p99.99"),
+        ("max<1ms@95%", "leave @95% out"),
+        ("errors<1%@95%", "leave @95% out"),
+        ("service.p99<1ms@95%", "leave @95% out"),
+        ("p99[each 1s]<1ms@95%", "name a phase"),
+    ] {
+        let refused = parse(text).unwrap_err();
+        assert!(refused.starts_with("--slo '") && refused.contains(part), "{text}: {refused}");
+        assert_eq!(refused.lines().count(), 1);
+    }
+}
+
+#[test]
+fn conditions_are_gates_on_what_is_known_while_the_run_goes_on() {
+    let conditions = parse_conditions("errors>5%, p99>1s,achieved<90%").unwrap();
+    assert_eq!(conditions.len(), 3);
+    for (text, part) in [
+        ("errors>5% && p99>1s", "commas"),
+        ("errors[spike]>5%", "last 10 s"),
+        ("p99>1s@95%", "leave @ out"),
+        ("lag.p99>1ms", "not known"),
+        ("timeouts>1%", "not known"),
+        ("achieved<500/s", "not known"),
+        ("errors", "a gate has a name"),
+    ] {
+        let refused = parse_conditions(text).unwrap_err();
+        assert!(refused.starts_with("--abort-on '") && refused.contains(part), "{text}: {refused}");
+    }
+}
+
+/// A slice of 100 ms with `answers` good ones of `latency_ns` each, and `lost` requests without any.
+fn slice(answers: u64, latency_ns: u64, lost: u64) -> Slice {
+    Slice {
+        scheduled: answers + lost,
+        sent: answers + lost,
+        completed: answers,
+        ok: answers,
+        errors: lost,
+        sum_ns: u128::from(latency_ns) * u128::from(answers),
+        max_ns: if answers > 0 { latency_ns } else { 0 },
+        latency: (answers > 0).then_some((latency_ns, answers)).into_iter().collect(),
+        ..Slice::default()
+    }
+}
+
+/// What a clause finds in slices of 100 ms, of which the last one ends with the measured window.
+fn worst(text: &str, slices: &[Slice]) -> Option<(u64, Finding)> {
+    let mut windows = Windows::of(&clause(text), 100 * MS).unwrap();
+    slices.iter().for_each(|slice| windows.push(slice));
+    windows.worst(0, 100 * MS * slices.len() as u64)
+}
+
+#[test]
+fn the_worst_piece_of_time_decides_and_is_named() {
+    let mut slices = vec![slice(10, MS, 0); 50];
+    slices[23] = slice(10, 9 * MS, 0);
+    slices[24] = slice(10, 7 * MS, 0);
+    let (at_ns, found) = worst("p50[each 200ms]<5ms", &slices).unwrap();
+    // Slices 22 and 23 are one piece, 24 and 25 the next: the median of each is a fast one.
+    assert_eq!((at_ns, found.holds), (0, true), "{found:?}");
+    let (at_ns, found) = worst("p99[each 200ms]<5ms", &slices).unwrap();
+    assert_eq!((at_ns, found.holds, found.known), (2200 * MS, false, true));
+    assert!((found.value - 9e6).abs() < 1.0);
+    let (at_ns, found) = worst("p50[each 100ms]<8ms", &slices).unwrap();
+    assert_eq!((at_ns, found.holds), (2300 * MS, false));
+    let (_, found) = worst("p99[each 200ms]<=9ms", &slices).unwrap();
+    assert!(found.holds);
+    // Of lower bounds the smallest is the worst.
+    slices[40] = slice(2, MS, 0);
+    let (at_ns, found) = worst("achieved[each 100ms]>=50/s", &slices).unwrap();
+    assert_eq!((at_ns, found.holds), (4000 * MS, false));
+    assert!((found.value - 20.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_piece_of_time_has_exactly_its_own_slices() {
+    let mut slices = vec![slice(10, MS, 0); 50];
+    slices[19] = slice(10, 90 * MS, 0);
+    slices[30] = slice(10, 90 * MS, 0);
+    let (at_ns, found) = worst("max[2s..3s]<5ms", &slices).unwrap();
+    assert_eq!((at_ns, found.holds), (2 * SECOND, true));
+    assert!(!worst("max[1.9s..3s]<5ms", &slices).unwrap().1.holds);
+    assert!(!worst("max[2s..3.1s]<5ms", &slices).unwrap().1.holds);
+    // What the run did not come to is not judged.
+    assert_eq!(worst("max[2s..3s]<5ms", &slices[..29]), None);
+    let mut windows = Windows::of(&clause("max[each 1s]<1s"), 100 * MS).unwrap();
+    slices.iter().for_each(|slice| windows.push(slice));
+    assert_eq!(windows.worst(0, SECOND - 1), None);
+    // The drain is no part of the window, and neither is what was cut as warm-up.
+    slices.push(slice(10, 2 * SECOND, 0));
+    let mut windows = Windows::of(&clause("max[each 100ms]<5ms"), 100 * MS).unwrap();
+    slices.iter().for_each(|slice| windows.push(slice));
+    assert!(windows.worst(31 * 100 * MS, 5 * SECOND).unwrap().1.holds);
+    assert!(!windows.worst(30 * 100 * MS, 5 * SECOND).unwrap().1.holds);
+}
+
+#[test]
+fn what_got_no_answer_is_slower_than_any() {
+    let one = |text: &str, lost: u64| find(&clause(text), &slice(98, MS, lost), SECOND).unwrap();
+    assert!(one("p98<5ms", 2).holds && one("p98<5ms", 2).known);
+    let tail = one("p99<5ms", 2);
+    assert_eq!((tail.holds, tail.known), (false, false));
+    for text in ["max<5ms", "mean<5ms"] {
+        assert!(one(text, 0).holds, "{text}");
+        assert!(!one(text, 1).holds, "{text}");
+    }
+    assert!((one("errors<5%", 2).value - 0.02).abs() < 1e-12);
+    assert!((one("goodput>=99%", 2).value - 0.98).abs() < 1e-12);
+    assert!(!one("goodput>=99%", 2).holds);
+    assert_eq!(find(&clause("p99<1s"), &Slice::default(), SECOND), None);
+    assert_eq!(find(&clause("errors<1%"), &Slice::default(), SECOND), None);
+}
+
+#[test]
+fn answers_that_are_not_good_are_errors_and_still_have_latencies() {
+    let bad = Slice { ok: 40, errors: 60, ..slice(100, MS, 0) };
+    let found = |text: &str| find(&clause(text), &bad, SECOND).unwrap();
+    assert!(found("max<5ms").holds && found("max<5ms").known);
+    assert!((found("errors<1%").value - 0.6).abs() < 1e-12);
+    assert!((found("achieved>=1/s").value - 100.0).abs() < 1e-9);
+    assert!((found("goodput>=1/s").value - 40.0).abs() < 1e-9);
+}
+
+#[test]
+fn silence_breaks_what_it_lasts_longer_than() {
+    let silent = Slice { scheduled: 10, outstanding: 10, ..Slice::default() };
+    let mut slices = vec![slice(10, MS, 0); 10];
+    slices[9].outstanding = 3;
+    slices.extend(vec![silent; 10]);
+    let (at_ns, found) = worst("p99[each 100ms]<500ms", &slices).unwrap();
+    // The tenth silent slice ends a whole second of silence.
+    assert_eq!((at_ns, found.holds, found.known), (1900 * MS, false, false));
+    assert!((found.value - 1e9).abs() < 1.0);
+    assert!(worst("p99[each 100ms]<2s", &slices).unwrap().1.holds);
+    // With nobody waiting there is nothing to be said.
+    let idle = vec![Slice::default(); 10];
+    assert_eq!(worst("p99[each 100ms]<500ms", &idle), None);
+}
+
+#[test]
+fn a_condition_is_true_of_the_last_seconds_and_of_enough_requests_only() {
+    let watch = |text: &str| Lookout::new(parse_conditions(text).unwrap());
+    let mut errors = watch("p99>1s, errors>5%");
+    for _ in 0..30 {
+        assert_eq!(errors.see(|| slice(100, MS, 0)), None);
+    }
+    // 30 of the last 1000 are too few, 60 are not.
+    assert_eq!(errors.see(|| slice(70, MS, 30)), None);
+    assert_eq!(errors.see(|| slice(70, MS, 30)), Some((1, 0.06)));
+    let mut few = watch("errors>5%");
+    assert_eq!(few.see(|| slice(0, MS, 19)), None);
+    assert_eq!(few.see(|| slice(0, MS, 1)), Some((0, 1.0)));
+    // A target that is silent answers nothing of what is due.
+    let mut dead = watch("achieved<90%");
+    let silent = Slice { scheduled: 30, outstanding: 30, ..Slice::default() };
+    assert_eq!(dead.see(|| silent), Some((0, 0.0)));
+    // Ten seconds later what was bad is forgotten.
+    let mut slow = watch("max>1s");
+    assert!(slow.see(|| slice(100, 2 * SECOND, 0)).is_some());
+    for _ in 0..9 {
+        assert!(slow.see(|| slice(100, MS, 0)).is_some());
+    }
+    assert_eq!(slow.see(|| slice(100, MS, 0)), None);
+}
