@@ -1,9 +1,11 @@
 //! The command line: flag definitions only, no look-ups. What the flags mean together is the plan's business.
 
+mod ceiling;
 mod network;
 mod preflight;
 mod tls;
 
+pub use ceiling::CeilingArgs;
 pub use network::{AddressesArg, NetworkArgs, ProxyProtocolArg};
 pub use preflight::PreflightArgs;
 pub use tls::{TlsArgs, TlsVersionArg};
@@ -57,6 +59,8 @@ pub enum Command {
     Demo(RunArgs),
     /// Fire a spike over a base rate: peak latency, backlog, time to recover.
     Spike(SpikeArgs),
+    /// Find the highest rate, or number of connections, that holds the gates of --slo.
+    Ceiling(Box<CeilingArgs>),
     /// Measure what this machine and this client can offer and resolve.
     Calibrate(CalibrateArgs),
     /// Run the embedded target by itself.

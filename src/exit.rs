@@ -6,6 +6,8 @@ pub const FINISHED: u8 = 0;
 pub const GATE: u8 = 1;
 /// Wrong usage, configuration or plan.
 pub const USAGE: u8 = 2;
+/// A search or a comparison that found no answer.
+pub const INCONCLUSIVE: u8 = 4;
 /// No address, refused, or no successful response at all.
 pub const TARGET: u8 = 5;
 /// The measurement is not valid, and `--strict` was given.

@@ -89,6 +89,7 @@ pub mod analysis;
 pub mod base64;
 pub mod calibrate;
 pub mod calibration;
+pub mod capacity;
 pub mod cgroup;
 pub mod cli;
 pub mod command;

@@ -1,5 +1,6 @@
 //! The commands, each as plan, run, report.
 
+mod ceiling;
 mod live;
 mod places;
 
@@ -17,6 +18,7 @@ use crate::schedule::{Rate, Stage};
 use crate::serve::{self, Server};
 use crate::summary::{End, Summary};
 use crate::time::seconds;
+pub use ceiling::ceiling;
 use live::{LiveLine, style};
 use places::Places;
 

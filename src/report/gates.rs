@@ -58,7 +58,7 @@ fn found(gate: &Gate) -> String {
 }
 
 /// A value in its unit; a share with four decimals at most, none that are 0.
-fn amount(clause: &Clause, value: f64) -> String {
+pub(super) fn amount(clause: &Clause, value: f64) -> String {
     match clause.unit {
         Unit::Nanoseconds => duration(value),
         Unit::PerSecond => format!("{}/s", rate(value)),

@@ -5,6 +5,7 @@
 //! The names in the JSON documents are stable, and `run.schema.json` is held to them by tests.
 
 mod calibration;
+mod ceiling;
 pub mod format;
 mod gates;
 mod hgrm;
@@ -21,6 +22,10 @@ mod timeseries;
 mod tls;
 
 pub use calibration::{calibration_json, calibration_text};
+pub use ceiling::{
+    ceiling_json, ceiling_load, ceiling_progress, ceiling_quiet, ceiling_schema, ceiling_text,
+    ceiling_tsv,
+};
 pub use gates::condition;
 pub use hgrm::hgrm;
 pub use hlog::{hlog_header, hlog_line};
@@ -31,6 +36,9 @@ pub use progress::progress_line;
 pub use requests::{RequestFormat, request_header, request_rows};
 pub use text::{quiet_text, text};
 pub use timeseries::timeseries_line;
+
+/// A document that others may hold.
+pub type Document = serde_json::Value;
 
 #[cfg(test)]
 mod tests;

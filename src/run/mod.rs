@@ -3,6 +3,7 @@
 mod gates;
 mod merge;
 mod observer;
+mod simulated;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,7 @@ use crate::time::{Nanos, monotonic};
 use crate::worker::{Job, Span};
 use merge::Finished;
 use observer::Observer;
+pub use simulated::SimulatedSession;
 
 /// How often the control plane looks at its workers.
 const WATCH_EVERY: Duration = Duration::from_millis(20);

@@ -118,6 +118,9 @@ impl Search {
         if in_vain > 0 && in_vain < PATIENCE {
             return Step::Try(last.proposal);
         }
+        if self.cap().is_some_and(|cap| cap <= self.settings.from * (1.0 + 1e-9)) {
+            return Step::Done(self.early(Ending::ClientLimited));
+        }
         if in_vain >= PATIENCE && last.verdict == Verdict::Inconclusive {
             return Step::Done(self.early(Ending::TooFewAnswers));
         }
@@ -250,6 +253,12 @@ impl Search {
             precise: (interval.1 - interval.0) / 2.0 <= self.settings.precision * ceiling * 1.01
                 || (self.settings.whole && interval.1 - interval.0 <= 2.0),
         }
+    }
+
+    /// What is known when somebody breaks the search off.
+    #[must_use]
+    pub fn abandoned(&self) -> Answer {
+        self.give_up()
     }
 
     /// What is known when there is no time for what would come next.

@@ -1,0 +1,159 @@
+//! What a run says of the goals of a search for the highest load: from gates and a summary to a trial.
+//!
+//! Pure over finished runs. It must not know how trials are made or in which order; that is [`crate::analysis::ceiling`]'s
+//! and the command's business.
+
+mod found;
+mod measure;
+
+use crate::analysis::ceiling::{Measure, Proposal, Trial, Verdict};
+use crate::analysis::slo::{self, Clause, Comparison, Metric, Scope, Unit};
+use crate::plan::Plan;
+use crate::summary::{End, Summary, fewest_samples};
+use crate::verdict::Code;
+pub use found::{Broken, Found, Row};
+
+/// From this multiple of its limit on, a goal is missed by so much that the rest of a trial can change nothing.
+const HOPELESS: f64 = 20.0;
+/// A share this large is hopeless whatever the limit, and a smaller one than the other never is.
+const HOPELESS_SHARES: (f64, f64) = (0.1, 0.4);
+
+/// What a load must hold: the gates of the user, and what they imply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Goals {
+    clauses: Vec<Clause>,
+    /// How many of them the user gave.
+    given: usize,
+    /// A schedule could outrun the target.
+    open: bool,
+}
+
+/// What a load that holds must not do, beside what the user says; nothing may be left unsent, answers must keep up.
+const IMPLIED: &str = "unsent<=0%, achieved>=99%";
+
+impl Goals {
+    /// The gates `given` by the user and, in an open loop, what they imply: every request is sent, 99 % of what is offered
+    /// is answered, and what is outstanding does not grow.
+    ///
+    /// # Panics
+    /// Never: what is implied can be read.
+    #[must_use]
+    pub fn new(given: &[Clause], open: bool) -> Self {
+        let implied = if open {
+            slo::parse(IMPLIED).expect("what is implied is written here")
+        } else {
+            Vec::new()
+        };
+        let is_new = |clause: &Clause| {
+            let same =
+                |known: &Clause| known.metric == clause.metric && known.scope == Scope::Window;
+            !given.iter().any(same)
+        };
+        let clauses = given.iter().cloned().chain(implied.into_iter().filter(is_new)).collect();
+        Self { clauses, given: given.len(), open }
+    }
+
+    /// What a search needs to know of them.
+    #[must_use]
+    pub fn limits(&self) -> Vec<Option<f64>> {
+        let growing = self.open.then_some(None);
+        self.clauses.iter().map(measure::limit).chain(growing).collect()
+    }
+
+    /// The name of a goal, by its place.
+    #[must_use]
+    pub fn name(&self, goal: usize) -> String {
+        match self.clauses.get(goal) {
+            Some(clause) if goal < self.given => clause.text.clone(),
+            Some(clause) => format!("{} (implied)", clause.text),
+            None => "nothing piles up (implied)".to_owned(),
+        }
+    }
+
+    /// Conditions that end a trial early, because it has failed already; in the grammar of `--abort-on`.
+    #[must_use]
+    pub fn hopeless(&self) -> Vec<Clause> {
+        let conditions = self.clauses.iter().filter_map(|clause| {
+            let share =
+                (measure::limit(clause)? * HOPELESS).clamp(HOPELESS_SHARES.0, HOPELESS_SHARES.1);
+            let (metric, limit, unit) = match clause.metric {
+                Metric::Quantile(_) => (Metric::Quantile(1.0 - share), clause.limit, clause.unit),
+                Metric::Errors => (Metric::Errors, share, Unit::Share),
+                _ => return None,
+            };
+            let whole = clause.scope == Scope::Window && clause.is_upper_bound();
+            whole.then(|| Clause {
+                text: format!("{} by far", clause.text),
+                metric,
+                scope: Scope::Window,
+                comparison: Comparison::Above,
+                limit,
+                unit,
+                confident: false,
+            })
+        });
+        conditions.collect()
+    }
+
+    /// Fewest requests that say anything of the highest quantile among the goals.
+    #[must_use]
+    pub fn fewest_requests(&self) -> u64 {
+        let needed = self.clauses.iter().map(|clause| match clause.metric {
+            Metric::Quantile(quantile)
+            | Metric::FirstByte(quantile)
+            | Metric::Service(quantile)
+            | Metric::ClientLag(quantile) => fewest_samples(quantile),
+            _ => 1,
+        });
+        needed.max().unwrap_or(1)
+    }
+
+    /// What came of a trial.
+    #[must_use]
+    pub fn judge(&self, plan: &Plan, summary: &Summary, proposal: Proposal) -> Trial {
+        let mut measures: Vec<Measure> = self
+            .clauses
+            .iter()
+            .enumerate()
+            .map(|(goal, clause)| {
+                let gate = summary.gates.get(goal).filter(|_| goal < self.given);
+                measure::measure(clause, summary, gate.map(|gate| gate.holds))
+            })
+            .collect();
+        let grows = summary.verdict.code == Code::Unstable;
+        if self.open {
+            measures.push(Measure { amount: f64::from(u8::from(grows)), of: 1.0, kept: !grows });
+        }
+        let cut_short = matches!(summary.end, End::Aborted { .. });
+        let kept = measures.iter().all(|measure| measure.kept) && !cut_short;
+        let too_few = summary.counts().scheduled < self.fewest_requests();
+        let verdict = if is_client_limited(plan, summary) {
+            Verdict::ClientLimited
+        } else if !kept {
+            Verdict::Fail
+        } else if too_few {
+            Verdict::Inconclusive
+        } else {
+            Verdict::Pass
+        };
+        Trial { proposal, verdict, measures, cut_short }
+    }
+}
+
+/// Whether the client was the limit, so that the trial says nothing of the target.
+fn is_client_limited(plan: &Plan, summary: &Summary) -> bool {
+    let limited = summary.verdict.code == Code::ClientLimited;
+    // What fails by far before its time would fail with a better client, too.
+    limited && !(matches!(summary.end, End::Aborted { .. }) && plan.load.pacing.is_some())
+}
+
+/// Whether nobody answers any more: the target is gone, rather than overloaded.
+#[must_use]
+pub fn is_dead(summary: &Summary) -> bool {
+    let answered = summary.counts().completed() + summary.record.warmup().counts.completed();
+    let asked = summary.counts().scheduled > 0 || summary.record.connections.failed > 0;
+    summary.end == End::GaveUp || (answered == 0 && asked)
+}
+
+#[cfg(test)]
+mod tests;

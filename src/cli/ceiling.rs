@@ -1,0 +1,45 @@
+//! The flags of `ceiling`.
+
+use clap::Args;
+
+use super::RunTarget;
+use crate::units::parse_duration_ns;
+
+/// The search for the highest load that holds the gates of `--slo`.
+#[derive(Args, Clone, Debug)]
+pub struct CeilingArgs {
+    /// Search for the largest number of connections of a closed loop, instead of the highest rate.
+    #[arg(long, conflicts_with_all = ["connections", "arrivals", "max_in_flight", "on_overload"], help_heading = "Ceiling")]
+    pub closed: bool,
+    /// The first load, which must hold the gates: requests a second, or connections [default: 100, or 1].
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Ceiling")]
+    pub from: Option<String>,
+    /// The highest load that is tried [default: no end, or 4096 connections].
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Ceiling")]
+    pub max: Option<String>,
+    /// How far the ends of the 95 % interval may be from the ceiling, like 2%.
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = parse_precision, default_value = "2%", help_heading = "Ceiling")]
+    pub precision: f64,
+    /// Time for all of it.
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "10m", help_heading = "Ceiling")]
+    pub budget: u64,
+    /// Length of a full trial; those that look for the bracket take 3/10 of it [default: 10s, 60s with --rigorous].
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Ceiling")]
+    pub trial: Option<u64>,
+    /// The durations of RFC 9971: trials of 60 s, 120 s of them to decide on a load.
+    #[arg(long, help_heading = "Ceiling")]
+    pub rigorous: bool,
+    /// Nothing is sent for so long between two trials, once all is answered.
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "500ms", help_heading = "Ceiling")]
+    pub pause: u64,
+    /// What to search, and how; --slo says what the load must hold.
+    #[command(flatten)]
+    pub target: RunTarget,
+}
+
+fn parse_precision(text: &str) -> Result<f64, String> {
+    let refuse = || format!("'{text}' is no precision; use a share from 0.2% to 50%, like 2%");
+    let percent: f64 =
+        text.strip_suffix('%').and_then(|text| text.trim().parse().ok()).ok_or_else(refuse)?;
+    if (0.2..=50.0).contains(&percent) { Ok(percent / 100.0) } else { Err(refuse()) }
+}

@@ -1,0 +1,368 @@
+//! `maxq ceiling`: trials on warm connections until the highest load that holds the gates is known.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::live::{LiveLine, style};
+use super::{tell, unreachable_target};
+use crate::analysis::ceiling::{Answer, Ending, Proposal, Rules, Search, Settings, Step};
+use crate::capacity::{Broken, Found, Goals, Row, is_dead};
+use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
+use crate::exit::{self, Refusal};
+use crate::output::Destination;
+use crate::plan::Plan;
+use crate::preflight::{self, Readiness};
+use crate::report;
+use crate::run::{self, Interrupts, Session};
+use crate::schedule::Rate;
+use crate::summary::{End, Engine, Summary};
+use crate::time::{Nanos, seconds};
+use crate::units::parse_count;
+
+/// Requests a second at which a search begins.
+const FROM_RPS: f64 = 100.0;
+/// Connections at which the search of a closed loop ends.
+const MOST_CONNECTIONS: f64 = 4096.0;
+/// Short trials take this share of a full one.
+const SHORT_SHARE: f64 = 0.3;
+/// A trial of few requests is made longer, but not longer than this, in seconds.
+const LONGEST_TRIAL_S: f64 = 120.0;
+/// What is outstanding when a trial ends is awaited for so long at most, in nanoseconds: what is overloaded would take
+/// any time.
+const LONGEST_DRAIN_NS: u64 = 1_000_000_000;
+/// Of what is left of a trial beside its length, warm-up and pause, in seconds.
+const OVERHEAD_S: f64 = 0.2;
+
+/// `maxq ceiling URL --slo ...`: returns the exit code of a search that came to a report.
+///
+/// # Errors
+/// Why there is no report.
+pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
+    check(args)?;
+    let settings = settings(args)?;
+    let url = args.target.url.as_deref().unwrap_or_default();
+    let run_args = trial_args(args, settings.from, settings.rules.trial_s)?;
+    let plan = Plan::build(url, &run_args)?;
+    let goals = Goals::new(&plan.slo, !args.closed);
+    let settings = Settings { limits: goals.limits(), seed: plan.seed, ..settings };
+    if run_args.preflight.dry_run {
+        tell(&plan, &run_args, &Readiness::default());
+        return super::dry_run(&plan);
+    }
+    let report = Destination::open("-o", plan.output.file.as_deref().unwrap_or("-".as_ref()))?;
+    let interrupts = Interrupts::catch()?;
+    let engine = run::prepare(&plan)?;
+    let mut plan = plan;
+    let readiness = preflight::await_target(&mut plan, &run_args, &interrupts)?;
+    tell(&plan, &run_args, &readiness);
+    let hunt = Hunt {
+        args,
+        goals,
+        plan,
+        engine,
+        interrupts,
+        session: None,
+        rows: Vec::new(),
+        documents: Vec::new(),
+        begun: Instant::now(),
+    };
+    hunt.carry_out(Search::new(settings), report)
+}
+
+/// Refuses what contradicts a search.
+fn check(args: &CeilingArgs) -> Result<(), Refusal> {
+    let run = &args.target.args;
+    for (flag, given) in [
+        ("-R", run.rate.is_some()),
+        ("--stages", run.stages.is_some()),
+        ("--burst", run.burst.is_some()),
+        ("-n", run.requests.is_some()),
+        ("--abort-on", run.abort_on.is_some()),
+        ("--hgrm", run.hgrm.is_some()),
+        ("--hlog", run.hlog.is_some()),
+        ("--timeseries", run.timeseries.is_some()),
+        ("--log-requests", run.log_requests.is_some()),
+    ] {
+        if given {
+            return Err(Refusal::usage(format!(
+                "{flag} contradicts ceiling, which makes many trials and chooses their load itself; leave it out"
+            )));
+        }
+    }
+    if run.duration.is_some() {
+        return Err(Refusal::usage(
+            "-d: a search takes as long as --budget allows, and a trial as long as --trial says; use these".to_owned(),
+        ));
+    }
+    if run.slo.is_none() {
+        return Err(Refusal::usage(
+            "ceiling needs to know what the load must hold; give --slo, like --slo 'p99<50ms, errors<0.1%'".to_owned(),
+        ));
+    }
+    if run.warmup == Some(WarmupArg::Auto) {
+        return Err(Refusal::usage(
+            "--warmup auto: each trial warms up for a time; give one, or 0".to_owned(),
+        ));
+    }
+    if args.rigorous && args.trial.is_some() {
+        return Err(Refusal::usage(
+            "--trial contradicts --rigorous, whose trials take 60 s; leave one out".to_owned(),
+        ));
+    }
+    if args.trial.is_some_and(|trial_ns| trial_ns < 1_000_000_000) {
+        return Err(Refusal::usage(
+            "--trial: a trial takes at least 1 s; give a longer time".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// How to search, but for the goals and the seed.
+fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
+    let (trial_s, sum_s) = if args.rigorous {
+        (60.0, 120.0)
+    } else {
+        let trial_s = args.trial.map_or(10.0, seconds);
+        (trial_s, 3.0 * trial_s)
+    };
+    let (from, most) = if args.closed {
+        let from = args.from.as_deref().map(|text| connections("--from", text)).transpose()?;
+        let most = args.max.as_deref().map(|text| connections("--max", text)).transpose()?;
+        (from.unwrap_or(1.0), Some(most.unwrap_or(MOST_CONNECTIONS)))
+    } else {
+        let from = args.from.as_deref().map(|text| rate("--from", text)).transpose()?;
+        let most = args.max.as_deref().map(|text| rate("--max", text)).transpose()?;
+        // Who knows that there cannot be more does not have to say where to begin.
+        let default = most.map_or(FROM_RPS, |most| FROM_RPS.min(most));
+        (from.unwrap_or(default), most)
+    };
+    if let Some(most) = most.filter(|&most| most < from) {
+        return Err(Refusal::usage(format!(
+            "--max {most} is below --from, {from}; give a higher one"
+        )));
+    }
+    let warmup_ns = match args.target.args.warmup {
+        Some(WarmupArg::Fixed(warmup_ns)) => warmup_ns,
+        Some(WarmupArg::Auto) | None => 1_000_000_000,
+    };
+    Ok(Settings {
+        from,
+        most,
+        whole: args.closed,
+        precision: args.precision,
+        budget_s: seconds(args.budget),
+        short_s: trial_s * SHORT_SHARE,
+        rules: Rules { trial_s, sum_s, exceed_ratio: 0.5 },
+        verify_s: if args.rigorous { trial_s } else { sum_s },
+        beside_s: seconds(warmup_ns + args.pause) + OVERHEAD_S,
+        limits: Vec::new(),
+        seed: 0,
+    })
+}
+
+fn rate(flag: &str, text: &str) -> Result<f64, Refusal> {
+    let rate = Rate::parse(text).map_err(|why| Refusal::usage(format!("{flag}: {why}")))?;
+    Ok(rate.per_second())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of connections is small")]
+fn connections(flag: &str, text: &str) -> Result<f64, Refusal> {
+    match parse_count(text) {
+        Ok(number) if (1..=1_000_000).contains(&number) => Ok(number as f64),
+        _ => Err(Refusal::usage(format!(
+            "{flag} {text}: with --closed it is a number of connections, from 1 to 1000000"
+        ))),
+    }
+}
+
+/// The flags of one trial.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a whole number of connections, above 0"
+)]
+fn trial_args(args: &CeilingArgs, load: f64, length_s: f64) -> Result<RunArgs, Refusal> {
+    let mut run = args.target.args.clone();
+    if args.closed {
+        run.connections = load as u64;
+        // There cannot be more workers than connections.
+        run.threads = run.threads.map(|threads| threads.min(run.connections));
+    } else {
+        let rate = Rate::nearest(load).ok_or_else(|| {
+            Refusal::usage(format!(
+                "--from, --max: {load} requests a second are more than any machine sends"
+            ))
+        })?;
+        run.rate = Some(rate);
+    }
+    run.duration = Some(Nanos::from_seconds(length_s).0);
+    run.drain = run.drain.min(LONGEST_DRAIN_NS.max(run.timeout.min(LONGEST_DRAIN_NS)));
+    Ok(run)
+}
+
+/// A search under way.
+struct Hunt<'a> {
+    args: &'a CeilingArgs,
+    goals: Goals,
+    plan: Plan,
+    engine: Engine,
+    interrupts: Interrupts,
+    session: Option<Session>,
+    rows: Vec<Row>,
+    documents: Vec<report::Document>,
+    begun: Instant,
+}
+
+impl Hunt<'_> {
+    fn carry_out(mut self, mut search: Search, mut report: Destination) -> Result<u8, Refusal> {
+        let mut broken = None;
+        let answer = loop {
+            let proposal = match search.next() {
+                Step::Done(answer) => break answer,
+                Step::Try(proposal) => proposal,
+            };
+            if !self.rows.is_empty() {
+                thread::sleep(Duration::from_nanos(self.args.pause));
+            }
+            let begun_s = self.begun.elapsed().as_secs_f64();
+            let (plan, summary) = self.attempt(&proposal)?;
+            if summary.record.connections.opened == 0 && self.rows.is_empty() {
+                return Err(unreachable_target(&plan, &summary));
+            }
+            let trial = self.goals.judge(&plan, &summary, proposal);
+            if plan.output.json {
+                self.documents.push(report::document(&plan, &summary));
+            }
+            self.rows.push(Row::of(trial.clone(), begun_s, &summary));
+            if let End::Interrupted(signal) = summary.end {
+                broken = Some(Broken::Interrupted(signal));
+            } else if is_dead(&summary) {
+                broken = Some(Broken::Dead);
+            }
+            if broken.is_some() {
+                break search.abandoned();
+            }
+            search.record(trial, self.begun.elapsed().as_secs_f64());
+            self.show(&search);
+        };
+        self.session = None;
+        let found = self.found(search.settings().clone(), answer, broken);
+        self.write(&found, &mut report)?;
+        report.finish()?;
+        Ok(self.exit_code(&found))
+    }
+
+    /// Makes one trial.
+    fn attempt(&mut self, proposal: &Proposal) -> Result<(Plan, Summary), Refusal> {
+        // A quantile needs its number of requests.
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let needed_s = 1.3 * self.goals.fewest_requests() as f64 / proposal.load;
+        let length_s = match self.args.closed {
+            true => proposal.length_s,
+            false => proposal.length_s.max(needed_s.min(LONGEST_TRIAL_S)),
+        };
+        let length_s = (length_s * 10.0).ceil() / 10.0;
+        let args = trial_args(self.args, proposal.load, length_s)?;
+        let mut plan = self.plan.with_load(&args)?;
+        plan.abort_on = self.goals.hopeless();
+        // What regressed is not cut short, and what verifies is to be seen whole.
+        if matches!(
+            proposal.purpose,
+            crate::analysis::ceiling::Purpose::Confirm | crate::analysis::ceiling::Purpose::Verify
+        ) {
+            plan.abort_on.clear();
+        }
+        let session = match self.session.take().filter(|_| !self.args.closed) {
+            Some(session) => session,
+            None => {
+                if self.args.closed {
+                    run::prepare(&plan)?;
+                }
+                Session::open(&plan, self.engine.clone())
+            }
+        };
+        let session = self.session.insert(session);
+        let mut live = LiveLine::new(&plan);
+        let summary = session.run(&plan, &self.interrupts, |progress| live.show(progress));
+        live.clear();
+        Ok((plan, summary?))
+    }
+
+    /// One line a trial, for those who watch.
+    fn show(&self, search: &Search) {
+        let output = &self.plan.output;
+        if output.quiet || output.no_progress {
+            return;
+        }
+        if let Some(row) = self.rows.last() {
+            eprintln!(
+                "{}",
+                report::ceiling_progress(row, self.rows.len(), self.args.closed, search.bracket())
+            );
+        }
+    }
+
+    fn found(&self, settings: Settings, answer: Answer, broken: Option<Broken>) -> Found {
+        Found {
+            closed: self.args.closed,
+            goals: self.goals.clone(),
+            slo: self.args.target.args.slo.clone().unwrap_or_default(),
+            settings,
+            rows: self.rows.clone(),
+            answer,
+            broken,
+            spent_s: self.begun.elapsed().as_secs_f64(),
+        }
+    }
+
+    fn write(&self, found: &Found, report: &mut Destination) -> Result<(), Refusal> {
+        let text = if self.plan.output.json {
+            report::ceiling_json(&self.plan, found, &self.documents)
+        } else if self.plan.output.quiet {
+            report::ceiling_quiet(found)
+        } else {
+            report::ceiling_text(&self.plan, found, style(report.is_stdout()))
+        };
+        report.write(&text).inspect_err(|_| {
+            // The answer is not to be lost for want of a place to write it.
+            eprint!("{}", report::ceiling_quiet(found));
+        })
+    }
+
+    fn exit_code(&self, found: &Found) -> u8 {
+        let inconclusive = |why: String| {
+            eprintln!("maxq: {why}");
+            if self.plan.strict && found.answer.ending == Ending::ClientLimited {
+                exit::INVALID
+            } else {
+                exit::INCONCLUSIVE
+            }
+        };
+        let target = &self.plan.target;
+        match (found.broken, found.answer.ending) {
+            (Some(Broken::Interrupted(signal)), _) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
+            (Some(Broken::Dead), _) => {
+                eprintln!("maxq: {target}: no answer any more at {}; the trials up to there are in the report",
+                    report::ceiling_load(found.rows.last().map_or(0.0, |row| row.trial.proposal.load), found.closed));
+                exit::TARGET
+            }
+            (None, Ending::MinimumFails) => {
+                let from = report::ceiling_load(found.settings.from, found.closed);
+                eprintln!("maxq: --slo fails at {from} already; begin lower with --from, or allow more");
+                exit::GATE
+            }
+            (None, Ending::ClientLimited) => inconclusive(
+                "the client is the limit: the ceiling is at least what the report says; give it more threads (-t), or another machine".to_owned(),
+            ),
+            (None, Ending::OutOfBudget) => inconclusive(format!(
+                "{:.0} s were too little for an answer; use a longer --budget, shorter trials (--trial), or begin closer (--from)",
+                found.settings.budget_s
+            )),
+            (None, Ending::TooFewAnswers) => inconclusive(format!(
+                "{} requests are too few for the quantile of --slo; begin higher with --from, or use longer trials (--trial)",
+                self.goals.fewest_requests()
+            )),
+            (None, Ending::Found | Ending::AtMost) => exit::FINISHED,
+        }
+    }
+}

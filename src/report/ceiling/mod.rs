@@ -1,0 +1,10 @@
+//! What a search for the highest load has found: for people, and for programs.
+
+mod document;
+mod text;
+
+pub use document::{ceiling_json, ceiling_schema, ceiling_tsv};
+pub use text::{ceiling_load, ceiling_progress, ceiling_quiet, ceiling_text};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! The page of a search: the answer first, then every trial.
+
+use crate::analysis::ceiling::{Answer, Ending, Verdict};
+use crate::capacity::{Broken, Found, Row};
+use crate::plan::Plan;
+use crate::report::format::{counted, duration, float, length, rate};
+use crate::report::gates::amount;
+use crate::report::page::{Page, Paint, Style};
+use crate::report::text::whom;
+
+/// A load with its unit: `908 req/s`, `64 connections`.
+#[must_use]
+pub fn ceiling_load(load: f64, closed: bool) -> String {
+    let number = number(load);
+    match closed {
+        true if (load - 1.0).abs() < 1e-9 => format!("{number} connection"),
+        true => format!("{number} connections"),
+        false => format!("{number} req/s"),
+    }
+}
+
+/// As many digits as a load is known by: `907.9`, `12,345`.
+fn number(load: f64) -> String {
+    let text = rate(load);
+    if load >= 1000.0 || load.fract() == 0.0 {
+        // Rounded, not cut.
+        let whole = rate(load.round());
+        return whole.trim_end_matches("00").trim_end_matches('.').to_owned();
+    }
+    text.strip_suffix('0').unwrap_or(&text).to_owned()
+}
+
+/// One line about a trial that has ended, and what is known of the ceiling by then.
+#[must_use]
+pub fn ceiling_progress(
+    row: &Row,
+    count: usize,
+    closed: bool,
+    bracket: (Option<f64>, Option<f64>),
+) -> String {
+    let proposal = row.trial.proposal;
+    let found = worst_gate(row).map(|found| format!("  {found}")).unwrap_or_default();
+    let known = match bracket {
+        (Some(low), Some(high)) => {
+            format!("between {} and {}", number(low), ceiling_load(high, closed))
+        }
+        (Some(low), None) => format!("at least {}", ceiling_load(low, closed)),
+        (None, Some(high)) => format!("below {}", ceiling_load(high, closed)),
+        (None, None) => "nothing known yet".to_owned(),
+    };
+    format!(
+        "trial {count:>2}  {:<7}  {:>16}  {:>5.1} s  {:<14}{found}  ({known})",
+        proposal.purpose.name(),
+        ceiling_load(proposal.load, closed),
+        row.length_s,
+        verdict_name(row),
+    )
+}
+
+fn verdict_name(row: &Row) -> String {
+    let name = match row.trial.verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "FAIL",
+        Verdict::ClientLimited => "client limited",
+        Verdict::Inconclusive => "too few",
+    };
+    name.to_owned()
+}
+
+/// The gate of the user that failed, or the first one, with what it found.
+fn worst_gate(row: &Row) -> Option<String> {
+    let gate = row.gates.iter().find(|gate| !gate.holds).or_else(|| row.gates.first())?;
+    let value = gate.value.map_or("-".to_owned(), |value| amount(&gate.clause, value));
+    let bound = if gate.doubt.is_some() { ">=" } else { "" };
+    Some(format!("{}: {bound}{value}", gate.clause.text))
+}
+
+/// The answer in a sentence.
+fn answer(found: &Found) -> (Paint, String, String) {
+    let Answer { ending, ceiling, interval, .. } = &found.answer;
+    let load = |load: f64| ceiling_load(load, found.closed);
+    let limited = found.answer.limiting.map(|goal| found.goals.name(goal));
+    let limited = limited.map(|name| format!(", limited by {name}")).unwrap_or_default();
+    match (ending, ceiling, interval) {
+        (Ending::Found, Some(ceiling), Some((low, high))) => (
+            Paint::Good,
+            load(*ceiling),
+            format!(" (95 % confidence: {} to {}){limited}", number(*low), number(*high)),
+        ),
+        (Ending::AtMost, Some(ceiling), _) => (
+            Paint::Good,
+            format!("at least {}", load(*ceiling)),
+            ": the highest load that was allowed (--max) holds".to_owned(),
+        ),
+        (Ending::ClientLimited, Some(ceiling), _) => (
+            Paint::Doubtful,
+            format!("at least {}", load(*ceiling)),
+            ": this client cannot offer more".to_owned(),
+        ),
+        (Ending::ClientLimited, None, _) => (
+            Paint::Doubtful,
+            "unknown".to_owned(),
+            ": the client itself was the limit at the lowest load (--from) already".to_owned(),
+        ),
+        (Ending::MinimumFails, ..) => (
+            Paint::Bad,
+            format!("below {}", load(found.settings.from)),
+            format!(": the lowest load (--from) fails already{limited}"),
+        ),
+        (Ending::TooFewAnswers, ..) => {
+            (Paint::Doubtful, "unknown".to_owned(), ": too few answers to judge by".to_owned())
+        }
+        (_, Some(low), _) => {
+            let high = found.rows.iter().filter(|row| row.trial.verdict == Verdict::Fail);
+            let high = high.map(|row| row.trial.proposal.load).filter(|load| load > low);
+            let high = high.fold(f64::INFINITY, f64::min);
+            let above = if high.is_finite() {
+                format!(", and fails at {} as far as is known", load(high))
+            } else {
+                String::new()
+            };
+            (
+                Paint::Doubtful,
+                "not known well enough".to_owned(),
+                format!(": it seems to hold at {}{above}", load(*low)),
+            )
+        }
+        (_, None, _) => (Paint::Doubtful, "unknown".to_owned(), String::new()),
+    }
+}
+
+/// The answer without its trials. No colour, no wrapping.
+#[must_use]
+pub fn ceiling_quiet(found: &Found) -> String {
+    let (_, what, more) = answer(found);
+    let mark = broken(found).map(|(label, text)| format!("{label} {text}\n")).unwrap_or_default();
+    format!("{mark}Ceiling: {what}{more}\n")
+}
+
+fn broken(found: &Found) -> Option<(&'static str, String)> {
+    match found.broken? {
+        Broken::Interrupted(_) => Some((
+            "INTERRUPTED",
+            "before the search was over: this is what was known by then".to_owned(),
+        )),
+        Broken::Dead => Some((
+            "TARGET LOST",
+            "nobody answered any more: this is what was known by then".to_owned(),
+        )),
+    }
+}
+
+/// The whole report.
+#[must_use]
+pub fn ceiling_text(plan: &Plan, found: &Found, style: Style) -> String {
+    let mut page = Page::new(style);
+    whom(&mut page, plan);
+    page.fact("Threads", &plan.threads().to_string());
+    page.fact("Load", &load_of_trials(plan, found.closed));
+    page.fact("Must hold", &goals(found));
+    page.fact("Seed", &plan.seed.to_string());
+    page.gap();
+    if let Some((label, text)) = broken(found) {
+        page.painted_fact((Paint::Bad, label), (Paint::Bad, ""), &text);
+    }
+    let (paint, what, more) = answer(found);
+    page.painted_fact((Paint::Bold, "Ceiling"), (paint, &what), &more);
+    particulars(&mut page, found);
+    page.gap();
+    trials(&mut page, found);
+    page.finish()
+}
+
+/// What is the same in all trials.
+fn load_of_trials(plan: &Plan, closed: bool) -> String {
+    let load = &plan.load;
+    match (&load.pacing, closed) {
+        (Some(pacing), false) => format!(
+            "open loop, {}, {} kept from trial to trial, pipeline {}",
+            pacing.arrivals.name(),
+            counted(u64::from(load.connections), "connection"),
+            load.pipeline
+        ),
+        _ => format!("closed loop, pipeline {}", load.pipeline),
+    }
+}
+
+fn goals(found: &Found) -> String {
+    let count = found.settings.limits.len();
+    let names: Vec<String> = (0..count).map(|goal| found.goals.name(goal)).collect();
+    names.join(", ")
+}
+
+/// What else is known of the ceiling, and how far it can be relied on.
+fn particulars(page: &mut Page, found: &Found) {
+    let load = |load: f64| ceiling_load(load, found.closed);
+    let answer = &found.answer;
+    if answer.ending == Ending::Found {
+        if let Some(safe) = answer.safe {
+            page.fact(
+                "Safe",
+                &format!(
+                    "{}: a trial of {} passes there 19 times out of 20",
+                    load(safe),
+                    length_s(found.settings.rules.trial_s)
+                ),
+            );
+        }
+        let verified = match found.verification() {
+            None => "no: there was no time left".to_owned(),
+            Some(row) => {
+                let what = format!(
+                    "a trial of {} at {}",
+                    length_s(row.length_s),
+                    load(row.trial.proposal.load)
+                );
+                match (row.trial.verdict, answer.verified) {
+                    (Verdict::Pass, true) => format!("yes: {what} passed"),
+                    (Verdict::Pass, false) => {
+                        format!("no: {what} passed, and the interval has moved since")
+                    }
+                    _ => format!("NO: {what} failed, and is in the interval"),
+                }
+            }
+        };
+        page.fact("Verified", &verified);
+        if !answer.precise {
+            page.more(&format!(
+                "the interval is wider than was asked for (--precision {:.3}%): a longer --budget makes it narrower",
+                found.settings.precision * 100.0
+            ).replace(".000%", "%"));
+        }
+    }
+    if let Some(rps) = found.saturation_rps() {
+        page.fact(
+            "Throughput",
+            &format!("{} at most, whatever is offered", ceiling_load(rps, false)),
+        );
+    }
+    if found.lacks_connections() {
+        page.fact(
+            "Connections",
+            "requests waited for a free one at the ceiling: more of them (-c) may hold more",
+        );
+    }
+    let trials = found.rows.len();
+    let plural = if trials == 1 { "" } else { "s" };
+    page.fact("Search", &format!("{trials} trial{plural} in {}", length_s(found.spent_s.round())));
+}
+
+fn length_s(seconds: f64) -> String {
+    length(crate::time::Nanos::from_seconds(seconds).0)
+}
+
+fn trials(page: &mut Page, found: &Found) {
+    let load = if found.closed { "connections" } else { "offered/s" };
+    page.head(&format!(
+        "{:<4}{:<9}{load:>12}{:>8}  {:<16}{:>12}{:>11}{:>11}",
+        "", "Trials", "length", "result", "answered/s", "p50", "p99"
+    ));
+    for (index, row) in found.rows.iter().enumerate() {
+        let cell = |place: usize| match row.quantiles[place] {
+            None => "-".to_owned(),
+            Some(value) if value.censored => format!(">={}", duration(float(value.value_ns))),
+            Some(value) => duration(float(value.value_ns)),
+        };
+        let cut = if row.trial.cut_short { ", cut" } else { "" };
+        page.line(&format!(
+            "{:>3} {:<9}{:>12}{:>8}  {:<16}{:>12}{:>11}{:>11}",
+            index + 1,
+            row.trial.proposal.purpose.name(),
+            number(row.trial.proposal.load),
+            format!("{:.1} s", row.length_s),
+            format!("{}{cut}", verdict_name(row)),
+            format!("{:.1}", row.rates.achieved_rps),
+            cell(0),
+            cell(1),
+        ));
+    }
+    if found.rows.iter().any(|row| row.trial.cut_short) {
+        page.note("cut: ended early, because a gate was missed by far");
+    }
+    if found.rows.iter().any(|row| row.trial.verdict == Verdict::ClientLimited) {
+        page.note("client limited: says nothing of the target, and was made again");
+    }
+}
