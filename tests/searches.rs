@@ -69,13 +69,14 @@ fn search(slo: &str, server: &Server, seed: u64) -> Answer {
         trials += 1;
         let mut args = args.clone();
         args.rate = Rate::nearest(proposal.load);
-        args.duration = Some((proposal.length_s * 1e9) as u64);
+        let length_s = goals.length_s(&proposal);
+        args.duration = Some((length_s * 1e9) as u64);
         args.drain = 1_000_000_000;
         // Each trial has arrivals of its own.
         args.seed = Some(seed.wrapping_mul(1_000_003).wrapping_add(trials));
         let plan = base.with_load(&args).unwrap();
         let summary = session.run(&plan);
-        spent_s += proposal.length_s + 1.7;
+        spent_s += length_s + 1.7;
         search.record(goals.judge(&plan, &summary, proposal), spent_s);
     }
 }

@@ -18,6 +18,11 @@ const HOPELESS: f64 = 20.0;
 /// A share this large is hopeless whatever the limit, and a smaller one than the other never is.
 const HOPELESS_SHARES: (f64, f64) = (0.1, 0.4);
 
+/// A trial of few requests is made longer, until it has this many times what a quantile needs at least.
+const ROOM: f64 = 1.3;
+/// It is not made longer than this, in seconds.
+const LONGEST_TRIAL_S: f64 = 120.0;
+
 /// What a load must hold: the gates of the user, and what they imply.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Goals {
@@ -106,6 +111,20 @@ impl Goals {
             _ => 1,
         });
         needed.max().unwrap_or(1)
+    }
+
+    /// How long a trial must be, in seconds: as long as was proposed, or until a rate has brought enough requests for the
+    /// highest quantile, within reason.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    pub fn length_s(&self, proposal: &Proposal) -> f64 {
+        if !self.open {
+            return proposal.length_s;
+        }
+        let needed_s = ROOM * self.fewest_requests() as f64 / proposal.load;
+        let length_s = proposal.length_s.max(needed_s.min(LONGEST_TRIAL_S));
+        // Whole tenths are multiples of every slice.
+        (length_s * 10.0).ceil() / 10.0
     }
 
     /// What came of a trial.

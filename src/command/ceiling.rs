@@ -25,8 +25,6 @@ const FROM_RPS: f64 = 100.0;
 const MOST_CONNECTIONS: f64 = 4096.0;
 /// Short trials take this share of a full one.
 const SHORT_SHARE: f64 = 0.3;
-/// A trial of few requests is made longer, but not longer than this, in seconds.
-const LONGEST_TRIAL_S: f64 = 120.0;
 /// What is outstanding when a trial ends is awaited for so long at most, in nanoseconds: what is overloaded would take
 /// any time.
 const LONGEST_DRAIN_NS: u64 = 1_000_000_000;
@@ -254,14 +252,7 @@ impl Hunt<'_> {
 
     /// Makes one trial.
     fn attempt(&mut self, proposal: &Proposal) -> Result<(Plan, Summary), Refusal> {
-        // A quantile needs its number of requests.
-        #[expect(clippy::cast_precision_loss, reason = "a small number")]
-        let needed_s = 1.3 * self.goals.fewest_requests() as f64 / proposal.load;
-        let length_s = match self.args.closed {
-            true => proposal.length_s,
-            false => proposal.length_s.max(needed_s.min(LONGEST_TRIAL_S)),
-        };
-        let length_s = (length_s * 10.0).ceil() / 10.0;
+        let length_s = self.goals.length_s(proposal);
         let args = trial_args(self.args, proposal.load, length_s)?;
         let mut plan = self.plan.with_load(&args)?;
         plan.abort_on = self.goals.hopeless();
