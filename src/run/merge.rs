@@ -40,14 +40,7 @@ pub(super) struct Finished {
 /// printing then.
 pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let Finished { engine, workers, end, started_at, observer, pressure, clock_read_ns } = finished;
-    let mut record = Record::new(plan.timeline.phases().len(), plan.schedule.is_some());
-    let mut clients = Vec::new();
-    let mut spans = Vec::new();
-    for (worker_record, span) in workers {
-        record.add(&worker_record);
-        clients.push(worker_record.client);
-        spans.push(span);
-    }
+    let (mut record, clients, spans) = together(plan, workers);
     record.conserved().expect("every request that was taken ends in exactly one outcome");
     let counted = plan.load.requests.is_some() && plan.load.pacing.is_none();
     let (mut window, origin) = measure(&spans, counted, end);
@@ -111,6 +104,18 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         host,
         verdict,
     }
+}
+
+/// One record of all workers, and what each of them used, and when it ended.
+fn together(plan: &Plan, workers: Vec<(Record, Span)>) -> (Record, Vec<ClientTally>, Vec<Span>) {
+    let mut record = Record::new(plan.timeline.phases().len(), plan.schedule.is_some());
+    let (mut clients, mut spans) = (Vec::new(), Vec::new());
+    for (worker_record, span) in workers {
+        record.add(&worker_record);
+        clients.push(worker_record.client);
+        spans.push(span);
+    }
+    (record, clients, spans)
 }
 
 /// What the client used, all workers together.
