@@ -9,6 +9,7 @@ use maxq::engine::sim::{Deed, Queue, Server};
 use maxq::plan::Plan;
 use maxq::run::SimulatedSession;
 use maxq::schedule::Rate;
+use maxq::time::Nanos;
 
 fn server(exponential: bool, seed: u64) -> Server {
     Server {
@@ -70,7 +71,7 @@ fn search(slo: &str, server: &Server, seed: u64) -> Answer {
         let mut args = args.clone();
         args.rate = Rate::nearest(proposal.load);
         let length_s = goals.length_s(&proposal);
-        args.duration = Some((length_s * 1e9) as u64);
+        args.duration = Some(Nanos::from_seconds(length_s).0);
         args.drain = 1_000_000_000;
         // Each trial has arrivals of its own.
         args.seed = Some(seed.wrapping_mul(1_000_003).wrapping_add(trials));

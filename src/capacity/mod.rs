@@ -10,7 +10,7 @@ use crate::analysis::ceiling::{Measure, Proposal, Trial, Verdict};
 use crate::analysis::slo::{self, Clause, Comparison, Metric, Scope, Unit};
 use crate::plan::Plan;
 use crate::summary::{End, Summary, fewest_samples};
-use crate::verdict::Code;
+use crate::verdict::{Code, Level};
 pub use found::{Broken, Found, Row};
 
 /// From this multiple of its limit on, a goal is missed by so much that the rest of a trial can change nothing.
@@ -146,7 +146,7 @@ impl Goals {
         let cut_short = matches!(summary.end, End::Aborted { .. });
         let kept = measures.iter().all(|measure| measure.kept) && !cut_short;
         let too_few = summary.counts().scheduled < self.fewest_requests();
-        let verdict = if is_client_limited(plan, summary) {
+        let verdict = if is_client_limited(plan, summary, kept) {
             Verdict::ClientLimited
         } else if !kept {
             Verdict::Fail
@@ -160,10 +160,25 @@ impl Goals {
 }
 
 /// Whether the client was the limit, so that the trial says nothing of the target.
-fn is_client_limited(plan: &Plan, summary: &Summary) -> bool {
-    let limited = summary.verdict.code == Code::ClientLimited;
+fn is_client_limited(plan: &Plan, summary: &Summary, kept: bool) -> bool {
+    if summary.verdict.code != Code::ClientLimited {
+        return false;
+    }
+    // A client that came late itself has only made it harder: its lateness is part of every response time, and what it
+    // sent late came in a heap. Goals that were kept in spite of that are kept.
+    let invalid = summary.verdict.reasons.iter().filter(|reason| reason.level == Level::Invalid);
+    let only_late =
+        invalid.clone().count() > 0 && invalid.clone().all(|reason| reason.rule == "C1");
     // What fails by far before its time would fail with a better client, too.
-    limited && !(matches!(summary.end, End::Aborted { .. }) && plan.load.pacing.is_some())
+    let hopeless = matches!(summary.end, End::Aborted { .. });
+    let open = plan.load.pacing.is_some();
+    !(open && ((kept && only_late) || hopeless))
+}
+
+/// The longest time that a goal allows a request, in nanoseconds.
+#[must_use]
+pub fn longest_limit_ns(given: &[Clause]) -> u64 {
+    given.iter().filter_map(Clause::latency_limit_ns).max().unwrap_or(0)
 }
 
 /// Whether nobody answers any more: the target is gone, rather than overloaded.

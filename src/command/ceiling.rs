@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::live::{LiveLine, style};
 use super::{tell, unreachable_target};
-use crate::analysis::ceiling::{Answer, Ending, Proposal, Rules, Search, Settings, Step};
-use crate::capacity::{Broken, Found, Goals, Row, is_dead};
+use crate::analysis::ceiling::{
+    Answer, Ending, Proposal, Purpose, Rules, Search, Settings, Step, Verdict,
+};
+use crate::capacity::{Broken, Found, Goals, Row, is_dead, longest_limit_ns};
 use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
@@ -16,18 +18,20 @@ use crate::report;
 use crate::run::{self, Interrupts, Session};
 use crate::schedule::Rate;
 use crate::summary::{End, Engine, Summary};
+use crate::sys;
 use crate::time::{Nanos, seconds};
 use crate::units::parse_count;
 
 /// Requests a second at which a search begins.
 const FROM_RPS: f64 = 100.0;
 /// Connections at which the search of a closed loop ends.
-const MOST_CONNECTIONS: f64 = 4096.0;
+const MOST_CONNECTIONS: u64 = 4096;
+/// Descriptors that are no connections.
+const OTHER_DESCRIPTORS: u64 = 64;
 /// Short trials take this share of a full one.
 const SHORT_SHARE: f64 = 0.3;
-/// What is outstanding when a trial ends is awaited for so long at most, in nanoseconds: what is overloaded would take
-/// any time.
-const LONGEST_DRAIN_NS: u64 = 1_000_000_000;
+/// What is outstanding when a trial ends is awaited for so long, in nanoseconds, or twice as long as a gate allows.
+const LEAST_DRAIN_NS: u64 = 1_000_000_000;
 /// Of what is left of a trial beside its length, warm-up and pause, in seconds.
 const OVERHEAD_S: f64 = 0.2;
 
@@ -46,6 +50,10 @@ pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
     if run_args.preflight.dry_run {
         tell(&plan, &run_args, &Readiness::default());
         return super::dry_run(&plan);
+    }
+    if let Some(most) = settings.most.filter(|_| args.closed) {
+        // What would be refused in the middle of a search is refused before it.
+        run::prepare(&plan.with_load(&trial_args(args, most, settings.rules.trial_s)?)?)?;
     }
     let report = Destination::open("-o", plan.output.file.as_deref().unwrap_or("-".as_ref()))?;
     let interrupts = Interrupts::catch()?;
@@ -126,7 +134,7 @@ fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
     let (from, most) = if args.closed {
         let from = args.from.as_deref().map(|text| connections("--from", text)).transpose()?;
         let most = args.max.as_deref().map(|text| connections("--max", text)).transpose()?;
-        (from.unwrap_or(1.0), Some(most.unwrap_or(MOST_CONNECTIONS)))
+        (from.unwrap_or(1.0), Some(most.map_or_else(most_connections, Ok)?))
     } else {
         let from = args.from.as_deref().map(|text| rate("--from", text)).transpose()?;
         let most = args.max.as_deref().map(|text| rate("--max", text)).transpose()?;
@@ -173,6 +181,16 @@ fn connections(flag: &str, text: &str) -> Result<f64, Refusal> {
     }
 }
 
+/// As many connections as a process may have, within reason.
+#[expect(clippy::cast_precision_loss, reason = "a number of connections is small")]
+fn most_connections() -> Result<f64, Refusal> {
+    let limit = sys::raise_descriptor_limit(MOST_CONNECTIONS + OTHER_DESCRIPTORS);
+    let limit = limit.map_err(|error| {
+        Refusal::environment(format!("the descriptor limit cannot be read: {error}"))
+    })?;
+    Ok(limit.saturating_sub(OTHER_DESCRIPTORS).clamp(1, MOST_CONNECTIONS) as f64)
+}
+
 /// The flags of one trial.
 #[expect(
     clippy::cast_possible_truncation,
@@ -194,7 +212,6 @@ fn trial_args(args: &CeilingArgs, load: f64, length_s: f64) -> Result<RunArgs, R
         run.rate = Some(rate);
     }
     run.duration = Some(Nanos::from_seconds(length_s).0);
-    run.drain = run.drain.min(LONGEST_DRAIN_NS.max(run.timeout.min(LONGEST_DRAIN_NS)));
     Ok(run)
 }
 
@@ -220,7 +237,7 @@ impl Hunt<'_> {
                 Step::Try(proposal) => proposal,
             };
             if !self.rows.is_empty() {
-                thread::sleep(Duration::from_nanos(self.args.pause));
+                thread::sleep(self.pause());
             }
             let begun_s = self.begun.elapsed().as_secs_f64();
             let (plan, summary) = self.attempt(&proposal)?;
@@ -250,19 +267,28 @@ impl Hunt<'_> {
         Ok(self.exit_code(&found))
     }
 
+    /// How long nothing is sent before the next trial: longer where the machine was busy with something else.
+    fn pause(&self) -> Duration {
+        const LONGER: Duration = Duration::from_secs(1);
+        let limited = |row: &&Row| row.trial.verdict == Verdict::ClientLimited;
+        let in_vain = self.rows.iter().rev().take_while(limited).count();
+        let longer = LONGER * u32::try_from(in_vain).unwrap_or(1);
+        Duration::from_nanos(self.args.pause) + longer
+    }
+
     /// Makes one trial.
     fn attempt(&mut self, proposal: &Proposal) -> Result<(Plan, Summary), Refusal> {
         let length_s = self.goals.length_s(proposal);
         let args = trial_args(self.args, proposal.load, length_s)?;
         let mut plan = self.plan.with_load(&args)?;
-        plan.abort_on = self.goals.hopeless();
-        // What regressed is not cut short, and what verifies is to be seen whole.
-        if matches!(
-            proposal.purpose,
-            crate::analysis::ceiling::Purpose::Confirm | crate::analysis::ceiling::Purpose::Verify
-        ) {
-            plan.abort_on.clear();
-        }
+        // What may take long is awaited for longer; what is overloaded would take any time.
+        let longest_ns = longest_limit_ns(&self.plan.slo).saturating_mul(2);
+        plan.timeouts.drain_ns = args.drain.min(LEAST_DRAIN_NS.max(longest_ns));
+        // What is regressed is seen whole, and so is what verifies.
+        plan.abort_on = match proposal.purpose {
+            Purpose::Bracket | Purpose::Narrow => self.goals.hopeless(),
+            Purpose::Confirm | Purpose::Verify => Vec::new(),
+        };
         let session = match self.session.take().filter(|_| !self.args.closed) {
             Some(session) => session,
             None => {
