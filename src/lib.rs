@@ -106,6 +106,7 @@ pub mod pressure;
 pub mod record;
 pub mod report;
 pub mod request;
+pub mod results;
 pub mod run;
 pub mod schedule;
 pub mod serve;
