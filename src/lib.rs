@@ -92,6 +92,7 @@ pub mod calibration;
 pub mod cgroup;
 pub mod cli;
 pub mod command;
+pub mod comparison;
 pub mod conn;
 pub mod engine;
 pub mod exit;
