@@ -74,7 +74,7 @@ impl Metric {
             Self::P999 => "p99.9",
             Self::Mean => "mean",
             Self::Max => "max",
-            Self::Rate if open => "achieved_share",
+            Self::Rate if open => "achieved",
             Self::Rate => "rate",
             Self::Errors => "errors",
             Self::Cpu => "cpu",

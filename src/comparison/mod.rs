@@ -9,7 +9,8 @@ mod plans;
 mod values;
 
 use crate::analysis::comparison::shape::{Pool, share_above};
-use crate::analysis::comparison::{Answer, Design, Question, Shift, decide, holm};
+use crate::analysis::comparison::{Question, Shift, decide, holm};
+pub use crate::analysis::comparison::{Answer, Design};
 use crate::exit::{INVALID, Refusal};
 use crate::results::Run;
 pub use metric::{Metric, Settings, Unit};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::results::Run;
+use crate::results::{Run, escape};
 
 /// What may differ between runs of the same plan, or says nothing to people.
 const NEVER_NAMED: [&str; 8] =
@@ -40,9 +40,8 @@ fn shown(value: &Value) -> String {
     const MOST: usize = 80;
     let text = match value {
         Value::Null => "none".to_owned(),
-        Value::String(text) => format!("'{text}'"),
-        other => other.to_string(),
+        Value::String(text) => format!("'{}'", escape(text)),
+        other => escape(&other.to_string()),
     };
-    let clean = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().take(MOST).map(clean).collect()
+    text.chars().take(MOST).collect()
 }

@@ -197,7 +197,7 @@ fn in_an_open_loop_the_share_of_the_rate_is_compared() {
             .collect(),
     };
     let comparison = compared(open(0.99), open(0.8));
-    let share = row(&comparison, "achieved_share");
+    let share = row(&comparison, "achieved");
     assert_eq!(share.answer, Some(Answer::Regression));
     assert!(comparison.notes.iter().any(|note| note.contains("schedule makes the rate")));
 }

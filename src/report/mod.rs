@@ -5,6 +5,7 @@
 //! The names in the JSON documents are stable, and `run.schema.json` is held to them by tests.
 
 mod calibration;
+mod compare;
 pub mod format;
 mod hgrm;
 mod hlog;
@@ -15,11 +16,17 @@ mod phases;
 mod plan;
 mod progress;
 mod requests;
+mod runs;
 mod text;
 mod timeseries;
 mod tls;
+mod tsv;
 
 pub use calibration::{calibration_json, calibration_text};
+pub use compare::{
+    compare_json, compare_json_schema, compare_junit, compare_markdown, compare_quiet_text,
+    compare_text, compare_tsv,
+};
 pub use hgrm::hgrm;
 pub use hlog::{hlog_header, hlog_line};
 pub use json::{document, json, json_schema};
@@ -27,8 +34,10 @@ pub use page::Style;
 pub use plan::{plan_json, plan_text};
 pub use progress::progress_line;
 pub use requests::{RequestFormat, request_header, request_rows};
+pub use runs::{Carried, runs_json, runs_json_schema, runs_text, runs_tsv};
 pub use text::{quiet_text, text};
 pub use timeseries::timeseries_line;
+pub use tsv::{tsv_header, tsv_row};
 
 #[cfg(test)]
 mod tests;

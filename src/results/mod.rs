@@ -127,11 +127,10 @@ fn shown(path: &Path) -> String {
     escape(&path.to_string_lossy())
 }
 
-/// What a terminal would obey, spelled out. Letters of all languages stay.
-fn escape(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
+/// Printable ASCII: what a terminal would obey or mangle is spelled out.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    text.as_bytes().escape_ascii().to_string()
 }
 
 #[cfg(test)]

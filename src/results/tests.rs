@@ -57,7 +57,7 @@ fn too_few_samples_alone_do_not_make_a_run_void() {
     };
     assert_eq!(void("insufficient_samples", "warn"), None);
     assert!(void("insufficient_samples", "invalid").is_some());
-    assert_eq!(void("not_steady", "warn").unwrap(), "not_steady: why\\u{1b}[2J");
+    assert_eq!(void("not_steady", "warn").unwrap(), "not_steady: why\\x1b[2J");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn files_that_cannot_be_read_are_named_in_one_line() {
         let refusal = read(&[path]).unwrap_err();
         assert_eq!((refusal.code, refusal.message.lines().count()), (2, 1));
         assert!(refusal.message.contains(says), "{}", refusal.message);
-        assert!(refusal.message.contains(&name.replace('\u{7}', "\\u{7}")), "{}", refusal.message);
+        assert!(refusal.message.contains(&name.replace('\u{7}', "\\x07")), "{}", refusal.message);
     }
     let nowhere = read(&[folder.path().join("nowhere.json")]).unwrap_err();
     assert!(nowhere.code == 2 && nowhere.message.contains("nowhere.json"));
