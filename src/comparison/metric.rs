@@ -88,7 +88,9 @@ impl Metric {
     pub fn parse(text: &str) -> Result<Self, String> {
         let named = |metric: &&Self| metric.name(false) == text || metric.name(true) == text;
         Self::ALL.iter().find(named).copied().ok_or_else(|| {
-            format!("'{text}' is no metric; use p50, p90, p99, p99.9, mean, max, rate, errors or cpu")
+            format!(
+                "'{text}' is no metric; use p50, p90, p99, p99.9, mean, max, rate, errors or cpu"
+            )
         })
     }
 
@@ -150,6 +152,8 @@ pub struct Settings {
     pub allow_single: bool,
     /// Different plans and invalid runs are compared all the same.
     pub force: bool,
+    /// However few runs are valid, they are shown.
+    pub whatever_remains: bool,
 }
 
 impl Default for Settings {
@@ -160,6 +164,7 @@ impl Default for Settings {
             floor_us: 50.0,
             allow_single: false,
             force: false,
+            whatever_remains: false,
         }
     }
 }
@@ -207,7 +212,8 @@ impl Settings {
                     self.effects.insert(metric, percent / 100.0);
                 }
                 _ => {
-                    let why = format!("'{value}' is no share above 0 and up to {most} %; {EXAMPLE}");
+                    let why =
+                        format!("'{value}' is no share above 0 and up to {most} %; {EXAMPLE}");
                     return Err(refuse(why));
                 }
             }

@@ -9,8 +9,8 @@ mod plans;
 mod values;
 
 use crate::analysis::comparison::shape::{Pool, share_above};
-use crate::analysis::comparison::{Question, Shift, decide, holm};
 pub use crate::analysis::comparison::{Answer, Design};
+use crate::analysis::comparison::{Question, Shift, decide, holm};
 use crate::exit::{INVALID, Refusal};
 use crate::results::Run;
 pub use metric::{Metric, Settings, Unit};
@@ -181,7 +181,12 @@ pub struct Comparison {
 ///
 /// # Errors
 /// Exit code 2 when the plans differ, 6 when too few runs are valid; `--force` is the remedy for both.
-pub fn compare(base: Side, new: Side, paired: bool, settings: &Settings) -> Result<Comparison, Refusal> {
+pub fn compare(
+    base: Side,
+    new: Side,
+    paired: bool,
+    settings: &Settings,
+) -> Result<Comparison, Refusal> {
     let mut notes = Vec::new();
     if !paired && let Some(difference) = plans::difference(&base.runs, &new.runs) {
         if !settings.force {
@@ -200,13 +205,17 @@ pub fn compare(base: Side, new: Side, paired: bool, settings: &Settings) -> Resu
     } else {
         Design::TwoSample
     };
-    enough(&base, &new, (&kept, &left_out), design)?;
+    if !settings.whatever_remains {
+        enough(&base, &new, (&kept, &left_out), design)?;
+    }
     let runs = || base_kept.iter().chain(new_kept);
     let open = runs().count() > 0 && runs().all(|run| run.open);
     if settings.force {
         let doubtful = runs().filter(|run| run.void.is_some() || run.partial).count();
         if doubtful > 0 {
-            notes.push(format!("{doubtful} runs that are not valid or partial count all the same (--force)"));
+            notes.push(format!(
+                "{doubtful} runs that are not valid or partial count all the same (--force)"
+            ));
         }
     }
     let rows = rows(&kept, design, open, settings);
@@ -247,8 +256,10 @@ fn keep<'a>(
     settings: &Settings,
 ) -> (Kept<'a>, Vec<LeftOut>) {
     let reason = |run: &Run| {
-        let partial = run.partial.then(|| "it is partial: it did not carry out its plan".to_owned());
-        let why = partial.or_else(|| run.void.as_ref().map(|void| format!("it is not valid: {void}")));
+        let partial =
+            run.partial.then(|| "it is partial: it did not carry out its plan".to_owned());
+        let why =
+            partial.or_else(|| run.void.as_ref().map(|void| format!("it is not valid: {void}")));
         why.filter(|_| !settings.force)
     };
     let mut left_out = Vec::new();
@@ -394,7 +405,6 @@ fn conclude(rows: &[Row]) -> (Verdict, Option<usize>) {
     let most = open.iter().copied().try_fold(0, |most: usize, more| Some(most.max(more?)));
     (Verdict::Inconclusive, most)
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -213,7 +213,9 @@ fn flags_are_read_or_refused_by_name() {
     for bad in ["", "p98", "p50,p50"] {
         assert!(settings.set_gates(bad).unwrap_err().starts_with("--gate "), "{bad}");
     }
-    for bad in ["", "p99", "p99=5", "p99=0%", "p99=x%", "p98=5%", "rate=100%", "p99=-5%", "p99=nan%"] {
+    for bad in
+        ["", "p99", "p99=5", "p99=0%", "p99=x%", "p98=5%", "rate=100%", "p99=-5%", "p99=nan%"]
+    {
         assert!(settings.add_effects(bad).unwrap_err().starts_with("--effect "), "{bad}");
     }
     assert!(settings.set_floor("5").is_ok() && settings.set_floor("x").is_err());

@@ -31,7 +31,8 @@ pub(super) fn shift(
     }
     let of = |run: &&Run| value(metric, run, open);
     let pairs = kept.base.iter().zip(&kept.new).filter_map(|(base, new)| of(base).zip(of(new)));
-    let pairs: Vec<(f64, f64)> = if design == Design::Paired { pairs.collect() } else { Vec::new() };
+    let pairs: Vec<(f64, f64)> =
+        if design == Design::Paired { pairs.collect() } else { Vec::new() };
     let (base, new): (Vec<f64>, Vec<f64>) = match design {
         Design::Paired => pairs.iter().copied().unzip(),
         _ => (kept.base.iter().filter_map(of).collect(), kept.new.iter().filter_map(of).collect()),
@@ -105,7 +106,8 @@ pub(super) fn notes(comparison: &Comparison, kept: &Kept<'_>) -> Vec<String> {
         .iter()
         .filter(|row| {
             let key = row.metric.latency_key();
-            let is_bound = |run: &&Run| run.unsupported.iter().any(|name| Some(name.as_str()) == key);
+            let is_bound =
+                |run: &&Run| run.unsupported.iter().any(|name| Some(name.as_str()) == key);
             row.gated && kept.base.iter().chain(&kept.new).any(is_bound)
         })
         .map(|row| row.name)

@@ -22,7 +22,8 @@ const MOST_BYTES: u64 = 256 << 20;
 /// Runs in one document, or files in one folder, that anybody compares.
 const MOST_RUNS: usize = 10_000;
 /// What can be read, for those who gave something else.
-const READABLE: &str = "name a document of maxq --json, maxq --repeat N --json, or a folder of such files";
+const READABLE: &str =
+    "name a document of maxq --json, maxq --repeat N --json, or a folder of such files";
 
 /// All runs in the files that `paths` name: a file, or a folder whose `.json` files are read in the order of their names.
 ///
@@ -36,7 +37,10 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Run>, Refusal> {
             let found = read_file(&file).and_then(|document| runs_in(document, &name));
             runs.extend(found.map_err(|why| refusal(&file, &why))?);
             if runs.len() > MOST_RUNS {
-                return Err(refusal(path, &format!("more than {MOST_RUNS} runs; name fewer files")));
+                return Err(refusal(
+                    path,
+                    &format!("more than {MOST_RUNS} runs; name fewer files"),
+                ));
             }
         }
     }
@@ -69,7 +73,10 @@ pub fn runs_in(document: Value, name: &str) -> Result<Vec<Run>, String> {
             runs.into_iter().enumerate().map(one).collect()
         }
         Some("maxq.ceiling/1" | "maxq.sweep/1" | "maxq.compare/1" | "maxq.calibration/1") => {
-            Err(format!("it is a {}, which is no set of equal runs; {READABLE}", schema.unwrap_or_default()))
+            Err(format!(
+                "it is a {}, which is no set of equal runs; {READABLE}",
+                schema.unwrap_or_default()
+            ))
         }
         Some(other) if other.starts_with("maxq.") => Err(format!(
             "schema '{}' is not one that this version of maxq reads (maxq.run/1, maxq.runs/1)",

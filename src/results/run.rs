@@ -74,7 +74,8 @@ impl Run {
             Value::String(encoded) => histogram::values(encoded)?,
             _ => return Err("latency.response.histogram is no text".to_owned()),
         };
-        let (scheduled, ok) = (count(&document, "/counts/scheduled")?, count(&document, "/counts/ok")?);
+        let (scheduled, ok) =
+            (count(&document, "/counts/scheduled")?, count(&document, "/counts/ok")?);
         if ok > scheduled {
             return Err(format!("counts.ok is {ok} of {scheduled} that were scheduled"));
         }
@@ -108,7 +109,8 @@ fn void(document: &Value) -> Result<Option<String>, String> {
         return Ok(None);
     }
     let code = text(document, "/verdict/code")?;
-    let reasons = at(document, "/verdict/reasons")?.as_array().ok_or("verdict.reasons is no list")?;
+    let reasons =
+        at(document, "/verdict/reasons")?.as_array().ok_or("verdict.reasons is no list")?;
     let of_weight = reasons.iter().find(|reason| reason["level"] == "invalid");
     if code == "insufficient_samples" && of_weight.is_none() {
         return Ok(None);

@@ -80,7 +80,8 @@ fn keys_that_are_missing_or_make_no_sense_are_named() {
     assert!(set("/counts/ok", json!(1.5)).contains("counts.ok is no count"));
     assert!(set("/plan", json!([])).contains("plan"));
     assert!(set("/latency/response/ci95_us/p50", json!([1])).contains("ci95_us.p50.1 is missing"));
-    for none in [json!("!"), json!("AAAA"), json!("HISTFAAA"), json!(1), json!("HISTFAAAAAAAAAAA")] {
+    for none in [json!("!"), json!("AAAA"), json!("HISTFAAA"), json!(1), json!("HISTFAAAAAAAAAAA")]
+    {
         assert!(set("/latency/response/histogram", none).contains("latency.response.histogram"));
     }
 }
@@ -94,7 +95,8 @@ fn other_documents_are_refused_for_what_they_are() {
     assert!(refused(json!([1, 2])).contains("no result of maxq"));
     assert!(refused(json!({ "schema": "maxq.runs/1" })).contains("no list of runs"));
     assert!(refused(json!({ "schema": "maxq.runs/1", "runs": [] })).contains("no run"));
-    let mixed = json!({ "schema": "maxq.runs/1", "runs": [document(), { "schema": "maxq.run/2" }] });
+    let mixed =
+        json!({ "schema": "maxq.runs/1", "runs": [document(), { "schema": "maxq.run/2" }] });
     assert!(refused(mixed).contains("run 2 of 2 is no maxq.run/1"));
     let several = json!({ "schema": "maxq.runs/1", "runs": [document(), document()] });
     let sources = runs_in(several, "a.json").unwrap();

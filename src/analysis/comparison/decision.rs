@@ -126,7 +126,8 @@ fn more(question: &Question) -> Option<usize> {
     let worse = shift.estimate >= matters;
     // A regression must hold after the correction, so its interval is that of a stricter test.
     let strict = normal_beyond(TAIL / question.metrics.max(1) as f64) / NORMAL_975;
-    let (room, strict) = if worse { (shift.estimate, strict) } else { (matters - shift.estimate, 1.0) };
+    let (room, strict) =
+        if worse { (shift.estimate, strict) } else { (matters - shift.estimate, 1.0) };
     let fewest = if worse { design.fewest_among(question.metrics) } else { design.fewest() };
     let wanted = match shift.half_width {
         Some(half) if room > 0.0 => {

@@ -12,4 +12,3 @@ pub use junit::compare_junit;
 pub use markdown::compare_markdown;
 pub use text::{compare_quiet_text, compare_text};
 pub use tsv::compare_tsv;
-

@@ -87,7 +87,9 @@ fn moved(row: &Row) -> String {
             "the share of the rate that was achieved is {size} % {}",
             if up { "higher" } else { "lower" }
         ),
-        Metric::Cpu => format!("the CPU time of a request is {size} % {}", if up { "higher" } else { "lower" }),
+        Metric::Cpu => {
+            format!("the CPU time of a request is {size} % {}", if up { "higher" } else { "lower" })
+        }
         _ => format!("{name} is {size} % {}", if up { "slower" } else { "faster" }),
     }
 }
@@ -118,7 +120,11 @@ pub(super) fn sentence(comparison: &Comparison) -> String {
         Verdict::Inconclusive => {
             let open = with(&|answer| matches!(answer, Answer::Inconclusive { .. }));
             let names: Vec<&str> = open.iter().map(|row| row.name).collect();
-            format!("{} cannot be told from noise{besides}; {}", names.join(", "), advice(comparison))
+            format!(
+                "{} cannot be told from noise{besides}; {}",
+                names.join(", "),
+                advice(comparison)
+            )
         }
     }
 }
@@ -129,7 +135,10 @@ pub(super) fn advice(comparison: &Comparison) -> String {
     let side = if comparison.design == Design::Paired { "" } else { " a side" };
     match comparison.more_runs {
         Some(more) => format!("about {}{side} would tell", counted(more as u64, noun)),
-        None => "no reasonable number of runs would tell: measure longer, or look for what is missing".to_owned(),
+        None => {
+            "no reasonable number of runs would tell: measure longer, or look for what is missing"
+                .to_owned()
+        }
     }
 }
 
