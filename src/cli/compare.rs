@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 
@@ -119,12 +118,6 @@ impl FromArgMatches for CompareArgs {
             .filter_map(|flag| flag.get_long().map(|long| format!("--{long}")))
             .collect();
         let flags = CompareFlags::from_arg_matches(matches)?;
-        if flags.files.is_empty() && flags.base.is_empty() && flags.urls.is_empty() {
-            return Err(Error::raw(
-                ErrorKind::MissingRequiredArgument,
-                "nothing to compare; use maxq compare BASE NEW with files of runs, or --urls BASE NEW",
-            ));
-        }
         Ok(Self { flags, run: RunArgs::from_arg_matches(matches)?, of_measuring })
     }
 

@@ -21,13 +21,16 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Refusal> {
     let settings = settings(args)?;
     let format = format(args)?;
     let places = Places::open(args)?;
-    let comparison = if args.flags.urls.is_empty() {
-        of_files(args, &settings)?
+    let (comparison, refusal) = if args.flags.urls.is_empty() {
+        (of_files(args, &settings)?, None)
     } else {
         urls::measure(args, &settings)?
     };
     places.write(&comparison, format, args.run.quiet)?;
-    Ok(exit_code(&comparison, args.flags.inconclusive))
+    match refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(exit_code(&comparison, args.flags.inconclusive)),
+    }
 }
 
 fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> u8 {
@@ -82,7 +85,13 @@ fn of_files(args: &CompareArgs, settings: &Settings) -> Result<Comparison, Refus
                 results::escape(&only.to_string_lossy())
             )));
         }
-        _ => (flags.base.clone(), flags.new.clone()),
+        _ if !flags.base.is_empty() => (flags.base.clone(), flags.new.clone()),
+        _ => {
+            return Err(Refusal::usage(
+                "nothing to compare; use maxq compare BASE NEW with files of runs, or --urls BASE NEW"
+                    .to_owned(),
+            ));
+        }
     };
     comparison::compare(side(&base)?, side(&new)?, false, settings)
 }

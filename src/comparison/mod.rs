@@ -177,6 +177,19 @@ pub struct Comparison {
     pub interrupted: Option<i32>,
 }
 
+impl Comparison {
+    /// Takes all answers back: `signal` ended it before the `pairs` that there were to be, or too few of them are valid.
+    pub fn undecided(&mut self, pairs: usize, signal: Option<i32>) {
+        self.interrupted = signal;
+        self.verdict = Verdict::Inconclusive;
+        let more = pairs.checked_sub(self.base_runs).filter(|more| *more > 0);
+        self.rows.iter_mut().filter(|row| row.gated).for_each(|row| {
+            row.answer = Some(Answer::Inconclusive { more });
+        });
+        self.more_runs = more;
+    }
+}
+
 /// Compares two sides. Of pairs, the runs of both sides stand in the same order.
 ///
 /// # Errors

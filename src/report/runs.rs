@@ -111,22 +111,23 @@ fn middles(page: &mut Page, runs: &[Carried]) {
     let rates = whole.iter().map(|summary| summary.rates().achieved_rps).collect();
     let errors = whole.iter().map(|s| float(s.counts().scheduled - s.counts().ok)).collect();
     page.head(&format!("{:<14}{:>14}{:>14}{:>14}", "Over the runs", "median", "min", "max"));
-    let shown: [(&str, Vec<f64>, fn(f64) -> String); 4] = [
-        ("achieved/s", rates, |rate| format!("{rate:.2}")),
-        ("p50", time(0.5), duration),
-        ("p99", time(0.99), duration),
-        ("errors", errors, |errors| format!("{errors:.0}")),
-    ];
-    for (name, mut values, show) in shown {
-        values.sort_by(f64::total_cmp);
-        let (Some(&min), Some(&max)) = (values.first(), values.last()) else { continue };
-        let middle = values.len() / 2;
-        let lower = values[middle - usize::from(values.len().is_multiple_of(2))];
-        let median = f64::midpoint(lower, values[middle]);
-        page.line(&format!("  {name:<12}{:>14}{:>14}{:>14}", show(median), show(min), show(max)));
-    }
+    middle(page, ("achieved/s", rates), |rate| format!("{rate:.2}"));
+    middle(page, ("p50", time(0.5)), duration);
+    middle(page, ("p99", time(0.99)), duration);
+    middle(page, ("errors", errors), |errors| errors.to_string());
     let partial = runs.len() - whole.len();
     if partial > 0 {
         page.note(&format!("without {}", counted(partial as u64, "partial run")));
     }
+}
+
+/// A line with the median and the extremes; none without values.
+fn middle(page: &mut Page, (name, values): (&str, Vec<f64>), show: impl Fn(f64) -> String) {
+    let mut values = values;
+    values.sort_by(f64::total_cmp);
+    let (Some(&min), Some(&max)) = (values.first(), values.last()) else { return };
+    let upper = values.len() / 2;
+    let lower = upper - usize::from(values.len().is_multiple_of(2));
+    let median = f64::midpoint(values[lower], values[upper]);
+    page.line(&format!("  {name:<12}{:>14}{:>14}{:>14}", show(median), show(min), show(max)));
 }

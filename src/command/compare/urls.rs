@@ -7,7 +7,7 @@ use crate::cli::{CompareArgs, RunArgs};
 use crate::command::live::LiveLine;
 use crate::command::repeat::{one_run_each, pause, wait, with_seed};
 use crate::command::{tell, unreachable_target};
-use crate::comparison::{self, Answer, Comparison, Settings, Side, Verdict};
+use crate::comparison::{self, Comparison, Settings, Side};
 use crate::exit::Refusal;
 use crate::plan::Plan;
 use crate::preflight;
@@ -49,11 +49,14 @@ enum Outcome {
     Stopped(i32),
 }
 
-/// Measures both URLs, and compares what came of it.
+/// Measures both URLs, and compares what came of it. Beside it stands why nothing is decided although all was measured.
 ///
 /// # Errors
 /// Why there is nothing to compare.
-pub(super) fn measure(args: &CompareArgs, settings: &Settings) -> Result<Comparison, Refusal> {
+pub(super) fn measure(
+    args: &CompareArgs,
+    settings: &Settings,
+) -> Result<(Comparison, Option<Refusal>), Refusal> {
     let pairs = checked_pairs(args)?;
     let mut run_args = args.run.clone();
     if run_args.duration.is_none() && run_args.requests.is_none() && run_args.stages.is_none() {
@@ -62,24 +65,25 @@ pub(super) fn measure(args: &CompareArgs, settings: &Settings) -> Result<Compari
     let mut course = Course::prepare(&args.flags.urls, &run_args)?;
     let mut found: [Vec<Run>; 2] = [Vec::new(), Vec::new()];
     let signal = course.carry_out(pairs, &mut found)?;
-    let [base, new] = found;
-    let label = |url: &String| results::escape(url);
-    let base = Side { label: label(&args.flags.urls[0]), runs: base };
-    let new = Side { label: label(&args.flags.urls[1]), runs: new };
-    let Some(signal) = signal else {
-        return comparison::compare(base, new, true, settings);
+    let side = |index: usize| Side {
+        label: results::escape(&args.flags.urls[index]),
+        runs: found[index].clone(),
     };
-    // Whoever stops it wants to see what there is: nothing of it is refused, and nothing decided.
+    let (base, new) = (side(0), side(1));
+    let compared = comparison::compare(base.clone(), new.clone(), true, settings);
+    let refusal = match (compared, signal) {
+        (Ok(comparison), None) => return Ok((comparison, None)),
+        (Err(refusal), None) => Some(refusal),
+        (_, Some(_)) => None,
+    };
+    // What took so long is shown in any case, and nothing is decided by it.
     let all = Settings { whatever_remains: true, ..settings.clone() };
     let mut comparison = comparison::compare(base, new, true, &all)?;
-    comparison.interrupted = Some(signal);
-    comparison.verdict = Verdict::Inconclusive;
-    comparison.rows.iter_mut().filter(|row| row.gated).for_each(|row| {
-        row.answer = Some(Answer::Inconclusive { more: None });
-    });
     let whole = usize::try_from(pairs).unwrap_or(usize::MAX);
-    comparison.more_runs = Some(whole.saturating_sub(comparison.base_runs));
-    Ok(comparison)
+    comparison.undecided(whole, signal);
+    let why = refusal.as_ref().map(|refusal| format!("not decided: {}", refusal.message));
+    comparison.notes.extend(why);
+    Ok((comparison, refusal))
 }
 
 /// How many pairs, if that makes sense.

@@ -26,7 +26,7 @@ pub fn compare_text(comparison: &Comparison, style: Style) -> String {
     page.painted_fact((Paint::Bold, "Verdict"), (paint, comparison.verdict.name()), &text);
     page.gap();
     page.head(&format!(
-        "{:<10}{:>11}{:>11}{:>9}{:>18}{:>8}  verdict",
+        "{:<10}{:>10}{:>10}{:>9}{:>18}{:>8}  verdict",
         "Metric", "base", "new", "shift %", "95 % interval", "p"
     ));
     comparison.rows.iter().for_each(|row| page.line(&metric(row, comparison.open)));
@@ -50,7 +50,7 @@ pub fn compare_quiet_text(comparison: &Comparison) -> String {
 fn metric(row: &Row, open: bool) -> String {
     let moved = row.shift_pct().map_or_else(|| "-".to_owned(), |percent| shift(row, percent));
     let line = format!(
-        "  {:<8}{:>11}{:>11}{moved:>9}{:>18}{:>8}  {}",
+        "  {:<8}{:>10}{:>10}{moved:>9}{:>18}{:>8}  {}",
         row.name,
         value(row, open, row.base),
         value(row, open, row.new),
@@ -68,11 +68,11 @@ fn quantiles(page: &mut Page, shifts: &[QuantileShift]) {
         return;
     }
     page.gap();
-    page.head(&format!("{:<10}{:>11}{:>11}{:>9}", "Quantiles", "base", "new", "shift %"));
+    page.head(&format!("{:<10}{:>10}{:>10}{:>9}", "Quantiles", "base", "new", "shift %"));
     for shift in shifts {
         let percent = shift.percent();
         let line = format!(
-            "  {:<8}{:>11}{:>11}{percent:>+9.1}  {}",
+            "  {:<8}{:>10}{:>10}{percent:>+9.1}  {}",
             shift.name,
             duration(shift.base_us * 1e3),
             duration(shift.new_us * 1e3),
