@@ -46,7 +46,7 @@ pub struct CompareFlags {
     #[arg(long, value_names = ["BASE", "NEW"], num_args = 2, conflicts_with_all = ["base", "new"], help_heading = "Compare")]
     pub urls: Vec<String>,
     /// Pairs of runs of --urls [default: 10].
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, requires = "urls", help_heading = "Compare")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Compare")]
     pub pairs: Option<u64>,
     /// Metrics that decide, of p50, p90, p99, p99.9, mean, max, rate, errors, cpu.
     #[arg(

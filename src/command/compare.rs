@@ -71,7 +71,8 @@ fn format(args: &CompareArgs) -> Result<FormatArg, Refusal> {
 
 /// Reads both sides.
 fn of_files(args: &CompareArgs, settings: &Settings) -> Result<Comparison, Refusal> {
-    if let Some(flag) = args.of_measuring.first() {
+    let pairs = args.flags.pairs.map(|_| "--pairs");
+    if let Some(flag) = pairs.or(args.of_measuring.first().map(String::as_str)) {
         return Err(Refusal::usage(format!(
             "{flag} is about measuring, and files are measured already; leave it out, or use --urls BASE NEW"
         )));

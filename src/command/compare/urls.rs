@@ -64,7 +64,9 @@ pub(super) fn measure(
     }
     let mut course = Course::prepare(&args.flags.urls, &run_args)?;
     let mut found: [Vec<Run>; 2] = [Vec::new(), Vec::new()];
-    let signal = course.carry_out(pairs, &mut found)?;
+    // What counts all the same need not be measured again.
+    let extra = if settings.force { 0 } else { pairs.div_ceil(3) };
+    let signal = course.carry_out((pairs, extra), &mut found)?;
     let side = |index: usize| Side {
         label: results::escape(&args.flags.urls[index]),
         runs: found[index].clone(),
@@ -131,14 +133,18 @@ impl<'a> Course<'a> {
         Ok(Self { args, interrupts, targets })
     }
 
-    /// Carries out so many pairs, and says which signal ended them early.
-    fn carry_out(&mut self, pairs: u64, found: &mut [Vec<Run>; 2]) -> Result<Option<i32>, Refusal> {
+    /// Carries out so many pairs, with so many more attempts where one is void, and says which signal ended them early.
+    fn carry_out(
+        &mut self,
+        (pairs, extra): (u64, u64),
+        found: &mut [Vec<Run>; 2],
+    ) -> Result<Option<i32>, Refusal> {
         // Not counted: what comes first is slower wherever something has to warm up.
         if let Some(signal) = self.pair((0, false), 0, &mut [Vec::new(), Vec::new()])? {
             return Err(stopped(signal));
         }
         self.say(&format!("{pairs} pairs, after one that is not counted"));
-        let mut extra = pairs.div_ceil(3);
+        let mut extra = extra;
         let mut index = 0;
         while index < pairs {
             let mut pair = [Vec::new(), Vec::new()];
@@ -220,7 +226,7 @@ impl<'a> Course<'a> {
         let doubt = match void {
             None => String::new(),
             Some(why) if again => format!("; not valid, once more: {why}"),
-            Some(why) => format!("; not valid, left out: {why}"),
+            Some(why) => format!("; not valid: {why}"),
         };
         self.say(&format!("pair {number} of {pairs}: {moved}{doubt}"));
     }
