@@ -339,14 +339,16 @@ fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Settings) -> Vec
                 shift,
                 effect: settings.effect(metric),
                 gated: settings.gates.contains(&metric),
-                p_value: shift.map(|shift| shift.p_value),
+                // Without any idea of the noise it would say nothing.
+                p_value: shift.filter(|s| s.half_width.is_some()).map(|s| s.p_value),
                 answer: None,
             }
         })
         .collect();
     let judged: Vec<usize> =
         (0..rows.len()).filter(|&i| rows[i].gated && rows[i].shift.is_some()).collect();
-    let p_values: Vec<f64> = judged.iter().filter_map(|&i| rows[i].p_value).collect();
+    let p_values: Vec<f64> =
+        judged.iter().filter_map(|&i| rows[i].shift).map(|s| s.p_value).collect();
     let adjusted = holm::adjusted(&p_values);
     rows.iter_mut().filter(|row| row.gated).for_each(|row| {
         row.answer = Some(Answer::Inconclusive { more: None });
@@ -354,7 +356,7 @@ fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Settings) -> Vec
     for (&index, adjusted_p) in judged.iter().zip(adjusted) {
         let row = &mut rows[index];
         let Some(shift) = row.shift else { continue };
-        row.p_value = Some(adjusted_p);
+        row.p_value = row.p_value.map(|_| adjusted_p);
         row.answer = Some(decide(&Question {
             shift: if row.metric.is_better_when_larger() { shift.reversed() } else { shift },
             matters: matters(row, settings.floor_us),

@@ -1,7 +1,7 @@
 //! Two URLs, measured in turns: base, new, new, base, base, new and so on, so that what drifts does so for both.
 //!
 //! One pair goes first and is thrown away: caches are filled and code is compiled by then. The runs of a pair have the same
-//! seed. A pair in which a run is not valid is measured once more, as long as there are attempts left.
+//! seed. For a pair in which a run is not valid another one is measured, as long as there are attempts left; all of them are kept.
 
 use crate::cli::{CompareArgs, RunArgs};
 use crate::command::live::LiveLine;
@@ -140,32 +140,28 @@ impl<'a> Course<'a> {
         found: &mut [Vec<Run>; 2],
     ) -> Result<Option<i32>, Refusal> {
         // Not counted: what comes first is slower wherever something has to warm up.
-        if let Some(signal) = self.pair((0, false), 0, &mut [Vec::new(), Vec::new()])? {
+        if let Some(signal) = self.pair((0, false), &mut [Vec::new(), Vec::new()])? {
             return Err(stopped(signal));
         }
         self.say(&format!("{pairs} pairs, after one that is not counted"));
-        let mut extra = extra;
-        let mut index = 0;
-        while index < pairs {
+        let (mut good, mut attempts) = (0, 0);
+        while good < pairs && attempts < pairs + extra {
             let mut pair = [Vec::new(), Vec::new()];
             // ABBA: whoever went second goes first next time.
-            let signal = self.pair((index + 1, index % 2 == 1), index + 1, &mut pair)?;
-            if let Some(signal) = signal {
+            let reversed = attempts % 2 == 1;
+            attempts += 1;
+            if let Some(signal) = self.pair((attempts, reversed), &mut pair)? {
                 // A pair that was cut short says nothing.
                 let none = found.iter().any(Vec::is_empty);
                 return if none { Err(stopped(signal)) } else { Ok(Some(signal)) };
             }
             let void = pair.iter().flatten().find_map(|run| run.void.clone());
-            let again = void.is_some() && extra > 0;
-            self.tell_pair((index + 1, pairs), &pair, (void, again));
-            if again {
-                extra -= 1;
-                continue;
-            }
+            self.tell_pair((good + 1, pairs), &pair, void.as_deref());
+            // Without more attempts each counts.
+            good += u64::from(void.is_none() || extra == 0);
             for (all, one) in found.iter_mut().zip(pair) {
                 all.extend(one);
             }
-            index += 1;
         }
         Ok(None)
     }
@@ -174,12 +170,11 @@ impl<'a> Course<'a> {
     fn pair(
         &mut self,
         (number, reversed): (u64, bool),
-        seed_step: u64,
         found: &mut [Vec<Run>; 2],
     ) -> Result<Option<i32>, Refusal> {
         let order = if reversed { [1, 0] } else { [0, 1] };
         for side in order {
-            match self.one(side, number, seed_step)? {
+            match self.one(side, number)? {
                 Outcome::Stopped(signal) => return Ok(Some(signal)),
                 Outcome::Ran(run, end) => {
                     found[side].push(*run);
@@ -192,12 +187,12 @@ impl<'a> Course<'a> {
         Ok(None)
     }
 
-    fn one(&mut self, side: usize, number: u64, seed_step: u64) -> Result<Outcome, Refusal> {
+    fn one(&mut self, side: usize, number: u64) -> Result<Outcome, Refusal> {
         if let Some(signal) = wait(pause(self.args), &self.interrupts) {
             return Ok(Outcome::Stopped(signal));
         }
         let target = &mut self.targets[side];
-        let plan = with_seed(&target.plan, self.args, target.plan.seed.wrapping_add(seed_step))?;
+        let plan = with_seed(&target.plan, self.args, target.plan.seed.wrapping_add(number))?;
         let mut live = LiveLine::new(&plan);
         let summary = target.session.run(&plan, &self.interrupts, |progress| live.show(progress));
         live.clear();
@@ -212,22 +207,13 @@ impl<'a> Course<'a> {
         Ok(Outcome::Ran(Box::new(run), summary.end))
     }
 
-    fn tell_pair(
-        &self,
-        (number, pairs): (u64, u64),
-        pair: &[Vec<Run>; 2],
-        (void, again): (Option<String>, bool),
-    ) {
+    fn tell_pair(&self, (number, pairs): (u64, u64), pair: &[Vec<Run>; 2], void: Option<&str>) {
         let shown = |side: &Vec<Run>| {
             let p99_us = side.first().and_then(|run| run.latency_us.get("p99"));
             p99_us.map_or_else(|| "-".to_owned(), |us| format::duration(us * 1e3))
         };
         let moved = format!("p99 {} -> {}", shown(&pair[0]), shown(&pair[1]));
-        let doubt = match void {
-            None => String::new(),
-            Some(why) if again => format!("; not valid, once more: {why}"),
-            Some(why) => format!("; not valid: {why}"),
-        };
+        let doubt = void.map_or_else(String::new, |why| format!("; not valid: {why}"));
         self.say(&format!("pair {number} of {pairs}: {moved}{doubt}"));
     }
 

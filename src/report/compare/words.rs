@@ -3,6 +3,9 @@
 use crate::comparison::{Answer, Comparison, Design, Metric, Row, Side, Unit, Verdict};
 use crate::report::format::{count, counted, duration};
 
+/// More runs that were left out are not named one by one.
+const MOST_NAMED: usize = 4;
+
 /// The answer of a row in a word; `None` when it is not gated.
 pub(super) fn answer(row: &Row) -> Option<&'static str> {
     Some(match row.answer? {
@@ -166,9 +169,14 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     if let Some(signal) = comparison.interrupted {
         notes.push(format!("interrupted by signal {signal}: nothing is decided by what there is"));
     }
-    for left in &comparison.left_out {
+    for left in comparison.left_out.iter().take(MOST_NAMED) {
         let side = if left.is_new { "new" } else { "base" };
         notes.push(format!("left out of {side}: {}: {}", left.source, left.why));
+    }
+    let more = comparison.left_out.len().saturating_sub(MOST_NAMED);
+    if more > 0 {
+        notes
+            .push(format!("left out likewise: {} (--json names all)", counted(more as u64, "run")));
     }
     notes.push(format!(
         "what matters: {}; latencies from {} on (--effect, --floor)",
