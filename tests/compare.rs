@@ -17,8 +17,7 @@ use serde_json::Value;
 use support::report::Report;
 use support::{Ended, maxq, maxq_on_engine, run};
 
-/// Short runs that differ in nothing but what the server does. Half of the answers take longer than all noise of a
-/// machine that tests share.
+/// Short runs that differ in nothing but what the server does, which takes longer than a machine that tests share is late.
 const SHORT: [&str; 12] =
     ["-t", "1", "-c", "32", "-R", "200", "-d", "300ms", "--warmup", "0", "--pause", "10ms"];
 

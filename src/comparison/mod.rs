@@ -11,6 +11,7 @@ mod values;
 use crate::analysis::comparison::shape::{Pool, share_above};
 pub use crate::analysis::comparison::{Answer, Design};
 use crate::analysis::comparison::{Question, Shift, decide, holm};
+use crate::analysis::comparison::{paired as paired_ranks, two_sample};
 use crate::exit::{INVALID, Refusal};
 use crate::results::Run;
 pub use metric::{Metric, Settings, Unit};
@@ -153,6 +154,8 @@ pub struct Comparison {
     pub design: Design,
     /// Requests came by a schedule in all of them.
     pub open: bool,
+    /// Probabilities are worked out, not approximated.
+    pub exact: bool,
     /// Base runs that count; of pairs their number.
     pub base_runs: usize,
     /// New runs that count.
@@ -236,6 +239,13 @@ pub fn compare(
     let (verdict, more_runs) = conclude(&rows);
     let (base_runs, new_runs) = (base_kept.len(), new_kept.len());
     let mut comparison = Comparison {
+        exact: match design {
+            Design::Paired => paired_ranks::is_exact(base_runs),
+            Design::TwoSample => {
+                two_sample::is_exact(base_runs.min(new_runs), base_runs + new_runs)
+            }
+            Design::Single => false,
+        },
         design,
         open,
         base_runs,

@@ -5,9 +5,9 @@ use crate::support::scripted::closed_port;
 use crate::support::{Running, maxq, run, wait_until};
 
 #[test]
-fn pairs_are_interleaved_and_find_what_is_twice_as_slow() {
+fn pairs_are_interleaved_and_find_what_is_four_times_as_slow() {
     let server = target();
-    let [fast, slow] = [law(&server, 20), law(&server, 40)];
+    let [fast, slow] = [law(&server, 30), law(&server, 120)];
     let mut command = maxq();
     command.args(["compare", "--urls", &fast, &slow]).args(SHORT);
     let ended =

@@ -31,6 +31,12 @@ pub fn shift(differences: &[f64]) -> Option<Shift> {
     })
 }
 
+/// Whether all flips of the signs of so many pairs are worked out.
+#[must_use]
+pub const fn is_exact(pairs: usize) -> bool {
+    pairs <= MOST_EXACT
+}
+
 /// The means of all pairs of values, each with itself too, in order.
 fn walsh_averages(values: &[f64]) -> Vec<f64> {
     let with_later = |(index, a): (usize, &f64)| {
@@ -50,7 +56,7 @@ fn walsh_averages(values: &[f64]) -> Vec<f64> {
     reason = "a rank sum of many pairs is a positive number far below 2^53"
 )]
 fn critical(pairs: usize) -> Option<usize> {
-    if pairs > MOST_EXACT {
+    if !is_exact(pairs) {
         let (mean, variance) = moments(pairs as f64);
         return Some((mean - NORMAL_975 * variance.sqrt()) as usize);
     }
@@ -82,7 +88,7 @@ pub fn p_value(differences: &[f64]) -> f64 {
     if 2 * far == whole {
         return 1.0;
     }
-    if differences.len() > MOST_EXACT {
+    if !is_exact(differences.len()) {
         // Half the doubled ranks, squared, is the variance that each sign gives to the doubled sum.
         let variance: f64 = ranks.iter().map(|&rank| (rank as f64 / 2.0).powi(2)).sum();
         return two_sided_p((far as f64 - whole as f64 / 2.0) / variance.sqrt());

@@ -232,6 +232,13 @@ fn too_few_runs_decide_nothing_and_say_how_many_are_missing() {
     let shift = two_sample::shift(&[0.0, 0.001, 0.002], &[0.0, 0.001, 0.003]).unwrap();
     let answer = decide(&question(shift, 3, Design::TwoSample));
     assert_eq!(answer, Answer::Inconclusive { more: Some(1) });
+    // Three runs are too few whatever stands on the other side, also where an interval can be had.
+    let shift = two_sample::shift(&above(0.0, 3), &above(100.0, 30)).unwrap();
+    assert!(shift.interval.is_some() && shift.p_value < 0.01);
+    let answer = decide(&question(shift, 3, Design::TwoSample));
+    assert_eq!(answer, Answer::Inconclusive { more: Some(1) });
+    let answer = decide(&question(shift.reversed(), 3, Design::TwoSample));
+    assert_eq!(answer, Answer::Inconclusive { more: Some(1) });
     // Ten pairs whose noise is four times what matters: about sixteen times as many.
     let noisy: Vec<f64> = (0..10).map(|i| if i % 2 == 0 { 0.3 } else { -0.3 }).collect();
     let shift = paired::shift(&noisy).unwrap();

@@ -6,7 +6,7 @@
 use super::exact::{doubled_ranks, last_within, sums_of_chosen};
 use super::{NORMAL_975, Shift, TAIL, deviation, median_of_sorted, two_sided_p};
 
-/// Up to so many steps all ways are worked out; beyond, with some seventy runs a side, the normal approximation is
+/// Up to so many steps all ways are worked out; beyond, with some sixty runs a side, the normal approximation is
 /// right to three digits.
 const MOST_STEPS: usize = 100_000_000;
 
@@ -36,8 +36,9 @@ pub fn shift(base: &[f64], new: &[f64]) -> Option<Shift> {
     })
 }
 
-/// Whether all ways to choose `few` of `all` can be worked out.
-fn is_exact(few: usize, all: usize) -> bool {
+/// Whether all ways to choose `few` of `all` are worked out.
+#[must_use]
+pub fn is_exact(few: usize, all: usize) -> bool {
     all.saturating_mul(few).saturating_mul(2 * all * few) <= MOST_STEPS
 }
 

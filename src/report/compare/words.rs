@@ -148,12 +148,13 @@ pub(super) fn advice(comparison: &Comparison) -> String {
 /// How the runs were put together.
 pub(super) fn method(comparison: &Comparison) -> String {
     let Comparison { base_runs, new_runs, design, .. } = comparison;
+    let exact = if comparison.exact { ", exact" } else { ", normal approximation" };
     match design {
         Design::Paired => format!(
-            "{} of runs, interleaved; signed ranks, exact",
+            "{} of runs, interleaved; signed ranks{exact}",
             counted(*base_runs as u64, "pair")
         ),
-        Design::TwoSample => format!("{base_runs} and {new_runs} runs; ranks, exact"),
+        Design::TwoSample => format!("{base_runs} and {new_runs} runs; ranks{exact}"),
         Design::Single => "one run each, from their own intervals".to_owned(),
     }
 }
