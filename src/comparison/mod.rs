@@ -178,12 +178,18 @@ pub struct Comparison {
     pub notes: Vec<String>,
     /// The signal that ended it early.
     pub interrupted: Option<i32>,
+    /// Why nothing is decided whatever the numbers are.
+    pub undecided_because: Option<&'static str>,
 }
 
 impl Comparison {
     /// Takes all answers back: `signal` ended it before the `pairs` that there were to be, or too few of them are valid.
     pub fn undecided(&mut self, pairs: usize, signal: Option<i32>) {
         self.interrupted = signal;
+        self.undecided_because = Some(match signal {
+            Some(_) => "interrupted before all pairs were measured",
+            None => "too few of the runs are valid",
+        });
         self.verdict = Verdict::Inconclusive;
         let more = pairs.checked_sub(self.base_runs).filter(|more| *more > 0);
         self.rows.iter_mut().filter(|row| row.gated).for_each(|row| {
@@ -225,7 +231,7 @@ pub fn compare(
         enough(&base, &new, (&kept, &left_out), design)?;
     }
     let runs = || base_kept.iter().chain(new_kept);
-    let open = runs().count() > 0 && runs().all(|run| run.open);
+    let open = base.runs.iter().chain(&new.runs).all(|run| run.open);
     if settings.force {
         let doubtful = runs().filter(|run| run.void.is_some() || run.partial).count();
         if doubtful > 0 {
@@ -259,6 +265,7 @@ pub fn compare(
         more_runs,
         notes,
         interrupted: None,
+        undecided_because: None,
         base: base.clone(),
         new: new.clone(),
     };

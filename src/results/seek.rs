@@ -2,6 +2,12 @@
 
 use serde_json::Value;
 
+/// No time or rate of a run is larger, and none but 0 smaller: ratios of what is between them are numbers.
+const LARGEST: f64 = 1e15;
+const SMALLEST: f64 = 1e-9;
+/// No run has more requests, and sums over thousands of runs fit.
+const MOST: u64 = 1 << 48;
+
 /// What stands at `pointer`; it may be null.
 pub(super) fn at<'a>(document: &'a Value, pointer: &str) -> Result<&'a Value, String> {
     document.pointer(pointer).ok_or_else(|| format!("{} is missing", name(pointer)))
@@ -13,7 +19,8 @@ pub(super) fn number(document: &Value, pointer: &str) -> Result<Option<f64>, Str
     if value.is_null() {
         return Ok(None);
     }
-    let number = value.as_f64().filter(|number| number.is_finite() && *number >= 0.0);
+    let fits = |number: &f64| *number == 0.0 || (SMALLEST..=LARGEST).contains(number);
+    let number = value.as_f64().filter(fits);
     number.map(Some).ok_or_else(|| format!("{} is no number that a run could have", name(pointer)))
 }
 
@@ -24,7 +31,7 @@ pub(super) fn amount(document: &Value, pointer: &str) -> Result<f64, String> {
 
 /// A whole number.
 pub(super) fn count(document: &Value, pointer: &str) -> Result<u64, String> {
-    let count = at(document, pointer)?.as_u64();
+    let count = at(document, pointer)?.as_u64().filter(|count| *count <= MOST);
     count.ok_or_else(|| format!("{} is no count", name(pointer)))
 }
 

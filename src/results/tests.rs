@@ -77,6 +77,10 @@ fn keys_that_are_missing_or_make_no_sense_are_named() {
     assert!(set("/latency/response/p50_us", json!("1")).contains("latency.response.p50_us"));
     assert!(set("/rates/achieved_rps", Value::Null).contains("rates.achieved_rps is null"));
     assert!(set("/counts/ok", json!(11)).contains("counts.ok is 11 of 10"));
+    for odd in [json!(1e300), json!(1e-300), json!(u64::MAX)] {
+        assert!(set("/latency/response/p50_us", odd).contains("no number that a run could have"));
+    }
+    assert!(set("/counts/scheduled", json!(u64::MAX)).contains("counts.scheduled"));
     assert!(set("/counts/ok", json!(1.5)).contains("counts.ok is no count"));
     assert!(set("/plan", json!([])).contains("plan"));
     assert!(set("/latency/response/ci95_us/p50", json!([1])).contains("ci95_us.p50.1 is missing"));

@@ -52,6 +52,25 @@ fn a_comparison_that_is_interrupted_shows_its_pairs_and_decides_nothing() {
 }
 
 #[test]
+fn pairs_that_are_not_valid_are_followed_by_a_few_more_and_shown_but_decide_nothing() {
+    let server = target();
+    // Five times as much as it can do: what waits grows all along.
+    let url = format!("http://{}/law/md1?d=5ms", server.local_address());
+    let mut command = maxq();
+    command.args(["compare", "--urls", &url, &url, "--pairs", "6", "--no-preflight", "--json"]);
+    command.args(["-t", "1", "-c", "4", "-R", "1000", "-d", "200ms", "--drain", "0"]);
+    let ended = run(command.args(["--warmup", "0", "--pause", "0"]));
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    let told: Vec<&str> = ended.stderr.lines().collect();
+    assert!(told[1].contains("; not valid: "), "{told:?}");
+    assert!(told.last().unwrap().contains("of 8 base runs 0 remain"), "{told:?}");
+    let comparison = parsed(&ended.stdout);
+    assert_eq!(comparison["verdict"], "inconclusive");
+    assert_eq!(comparison["left_out"].as_array().map(Vec::len), Some(16));
+    assert_eq!(checked_runs(&comparison["new"]["runs"]).len(), 8);
+}
+
+#[test]
 fn a_url_that_nobody_serves_is_an_unusable_target() {
     let server = target();
     let (address, _kept) = closed_port();

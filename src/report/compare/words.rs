@@ -109,6 +109,9 @@ pub(super) fn effects(comparison: &Comparison) -> String {
 
 /// The verdict in a sentence, without its name.
 pub(super) fn sentence(comparison: &Comparison) -> String {
+    if let Some(why) = comparison.undecided_because {
+        return why.to_owned();
+    }
     let with = |wanted: &dyn Fn(Answer) -> bool| -> Vec<&Row> {
         comparison.rows.iter().filter(|row| row.answer.is_some_and(wanted)).collect()
     };
@@ -168,7 +171,7 @@ pub(super) fn side(side: &Side) -> String {
 pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(signal) = comparison.interrupted {
-        notes.push(format!("interrupted by signal {signal}: nothing is decided by what there is"));
+        notes.push(format!("partial: interrupted by signal {signal}"));
     }
     for left in comparison.left_out.iter().take(MOST_NAMED) {
         let side = if left.is_new { "new" } else { "base" };
