@@ -14,6 +14,7 @@ fn main() -> ExitCode {
             Some(Command::Run(target)) => command::run(&target),
             Some(Command::Demo(args)) => command::demo(&args),
             Some(Command::Spike(args)) => command::spike(&args),
+            Some(Command::Sweep(args)) => command::sweep(&args),
             Some(Command::Calibrate(args)) => maxq::calibrate::calibrate(&args),
             Some(Command::Serve(args)) => command::serve(&args),
         },

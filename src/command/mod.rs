@@ -2,6 +2,7 @@
 
 mod live;
 mod places;
+mod sweep;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -19,6 +20,7 @@ use crate::summary::{End, Summary};
 use crate::time::seconds;
 use live::{LiveLine, style};
 use places::Places;
+pub use sweep::sweep;
 
 /// `maxq run URL`: returns the exit code of a run that came to a report.
 ///

@@ -97,7 +97,7 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
     })
 }
 
-fn end(end: End) -> Value {
+pub(super) fn end(end: End) -> Value {
     let (reason, signal) = match end {
         End::Finished => ("finished", None),
         End::Interrupted(signal) => ("interrupted", Some(signal)),

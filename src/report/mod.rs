@@ -15,6 +15,7 @@ mod phases;
 mod plan;
 mod progress;
 mod requests;
+mod sweep;
 mod text;
 mod timeseries;
 mod tls;
@@ -27,6 +28,10 @@ pub use page::Style;
 pub use plan::{plan_json, plan_text};
 pub use progress::progress_line;
 pub use requests::{RequestFormat, request_header, request_rows};
+pub use sweep::{
+    LineFormat, RunDocument, sweep_findings, sweep_header, sweep_json, sweep_json_schema,
+    sweep_line, sweep_progress, sweep_svg, sweep_text,
+};
 pub use text::{quiet_text, text};
 pub use timeseries::timeseries_line;
 

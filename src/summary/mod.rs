@@ -2,6 +2,7 @@
 
 mod distribution;
 mod seen;
+mod sweep;
 
 use std::time::SystemTime;
 
@@ -14,6 +15,10 @@ use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 use crate::verdict::Verdict;
 pub use distribution::{Distribution, Lags, Latencies, Quantile, fewest_samples};
 pub use seen::Seen;
+pub use sweep::{
+    Course, Doubling, Drift, Estimate, Knee, Order, PowerPoint, Saturation, Scalability, Shown,
+    SweepRun, SweepSummary, Variable, mean_in_flight,
+};
 
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -206,6 +211,11 @@ pub fn spin_share(worker: &ClientTally) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "a share is shown with few digits")]
 pub fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are shown with few digits")]
+fn float(count: u64) -> f64 {
+    count as f64
 }
 
 /// One phase of a run.

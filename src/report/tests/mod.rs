@@ -4,6 +4,7 @@
 
 mod files;
 mod json;
+mod sweep;
 mod text;
 
 use std::time::{Duration, UNIX_EPOCH};
