@@ -164,7 +164,10 @@ fn closed(users: f64, servers: f64, seed: u64) -> Point {
 #[test]
 fn a_closed_loop_reaches_its_plateau_and_has_its_power_point_there() {
     let found = |users: &[f64], seed: u64| {
-        let points = users.iter().map(|&users| closed(users, 16.0, seed * 100 + users as u64));
+        let points = users
+            .iter()
+            .enumerate()
+            .map(|(index, &users)| closed(users, 16.0, seed * 100 + u64::try_from(index).unwrap()));
         find(Sweep::Connections, &points.collect::<Vec<_>>(), false, seed)
     };
     let users = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];

@@ -151,10 +151,8 @@ fn step(law: &Law, curve: &[(f64, f64)], damping: f64) -> Option<[f64; 3]> {
     // A parameter that is held at 0 must not drag the others along.
     for (index, at_bound) in [(1, law.contention <= 0.0), (2, law.coherency <= 0.0)] {
         if at_bound && right[index] <= 0.0 {
-            for other in 0..3 {
-                normal[index][other] = 0.0;
-                normal[other][index] = 0.0;
-            }
+            normal[index] = [0.0; 3];
+            normal.iter_mut().for_each(|row| row[index] = 0.0);
             normal[index][index] = 1.0;
             right[index] = 0.0;
         }

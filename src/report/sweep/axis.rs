@@ -24,7 +24,7 @@ impl Axis {
     }
 
     /// The same with a linear axis beginning at 0.
-    pub(super) fn from_zero(self) -> Self {
+    pub(super) fn with_zero(self) -> Self {
         if self.logarithmic { self } else { Self { low: 0.0, ..self } }
     }
 
@@ -94,7 +94,7 @@ mod tests {
         assert!(far.logarithmic);
         assert!((far.place(10.0).unwrap() - 0.5).abs() < 1e-12);
         assert!((far.value(0.5) - 10.0).abs() < 1e-12);
-        assert_eq!(near.from_zero().place(0.0), Some(0.0));
+        assert_eq!(near.with_zero().place(0.0), Some(0.0));
         assert!(!Axis::around([0.0, 100.0].into_iter()).unwrap().logarithmic);
         assert_eq!(Axis::around(std::iter::empty()), None);
         let alone = Axis::around([5.0].into_iter()).unwrap();
@@ -105,7 +105,7 @@ mod tests {
     fn ticks_are_round_and_on_the_axis() {
         let near = Axis::around([200.0, 1300.0].into_iter()).unwrap();
         assert_eq!(near.ticks(5), [500.0, 1000.0]);
-        assert_eq!(near.from_zero().ticks(5), [0.0, 500.0, 1000.0]);
+        assert_eq!(near.with_zero().ticks(5), [0.0, 500.0, 1000.0]);
         let far = Axis::around([1.0, 512.0].into_iter()).unwrap();
         assert_eq!(far.ticks(6), [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0]);
         let wider = Axis::around([0.5, 2e6].into_iter()).unwrap();

@@ -42,7 +42,7 @@ fn throughput(page: &mut Page, rows: &[Row<'_>], xs: &Axis, width: usize) {
     let Some(ys) = Axis::around(curve.iter().map(|point| point.1)) else { return };
     let scale = if ys.logarithmic { ", logarithmic" } else { "" };
     page.head(&format!("Throughput    * achieved requests a second{scale}"));
-    panel(page, &[('*', curve)], (xs, &ys.from_zero()), width, number);
+    panel(page, &[('*', curve)], (xs, &ys.with_zero()), width, number);
 }
 
 fn latency(page: &mut Page, rows: &[Row<'_>], xs: &Axis, width: usize) {
@@ -52,7 +52,7 @@ fn latency(page: &mut Page, rows: &[Row<'_>], xs: &Axis, width: usize) {
     let Some(ys) = Axis::around(values) else { return };
     let scale = if ys.logarithmic { ", logarithmic" } else { "" };
     page.head(&format!("Latency       o p50, + p99 of the response time{scale}"));
-    panel(page, &[('+', p99), ('o', p50)], (xs, &ys.from_zero()), width, duration);
+    panel(page, &[('+', p99), ('o', p50)], (xs, &ys.with_zero()), width, duration);
 }
 
 /// One panel: labels at its top, middle and bottom; later curves lie above earlier ones.

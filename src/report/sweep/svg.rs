@@ -142,7 +142,7 @@ fn across(xs: &Axis, x: f64) -> Option<f64> {
 fn throughput(svg: &mut Drawing, sweep: &SweepSummary, rows: &[Row<'_>], xs: &Axis) {
     let curve = curves::throughput(rows);
     let Some(ys) = Axis::around(curve.iter().map(|point| point.1)) else { return };
-    let panel = Panel { xs, ys: ys.from_zero(), heights: THROUGHPUT };
+    let panel = Panel { xs, ys: ys.with_zero(), heights: THROUGHPUT };
     panel.frame(svg, number);
     let saturation = sweep.findings.saturation.rps;
     if let Some(y) = saturation.and_then(|rate| panel.up(rate.value)) {
@@ -157,7 +157,7 @@ fn latency(svg: &mut Drawing, rows: &[Row<'_>], xs: &Axis) {
     let p99 = curves::latency(rows, |run| run.p99());
     let values = p50.iter().chain(&p99).map(|point| point.1);
     let Some(ys) = Axis::around(values) else { return };
-    let panel = Panel { xs, ys: ys.from_zero(), heights: LATENCY };
+    let panel = Panel { xs, ys: ys.with_zero(), heights: LATENCY };
     panel.frame(svg, duration);
     panel.curve(svg, rows, &p99, "c");
     panel.curve(svg, rows, &p50, "b");
