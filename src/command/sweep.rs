@@ -46,6 +46,7 @@ pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
         repeats: args.flags.repeats,
         order: course::order(args.flags.order),
         pause_ns: args.flags.pause,
+        most_in_flight: most_in_flight(&plan, &values),
         seed: plan.seed,
     };
     if base.preflight.dry_run {
@@ -74,6 +75,12 @@ pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
     };
     let ended = sweep.carry_out(&course::steps(&course, args.flags.sentinel));
     sweep.finish(ended)
+}
+
+/// What holds back the rates of a sweep over the same connections.
+fn most_in_flight(plan: &Plan, values: &Values) -> Option<u64> {
+    let pacing = plan.load.pacing.as_ref().filter(|_| values.variable() == Variable::Rate);
+    pacing.map(|pacing| pacing.max_in_flight)
 }
 
 /// Shows the plan of the largest value and all values, and sends nothing.

@@ -218,6 +218,8 @@ pub struct Course {
     pub order: Order,
     /// Time between runs, in nanoseconds.
     pub pause_ns: u64,
+    /// Most requests in flight at once, where a schedule may want more; `None` where connections set the pace.
+    pub most_in_flight: Option<u64>,
     /// Seed of the order, of the runs and of the intervals.
     pub seed: u64,
 }
@@ -276,10 +278,30 @@ impl SweepSummary {
         self.runs.iter().filter(|run| run.client_limited).count()
     }
 
-    /// The largest difference from Little's law, as a share.
+    /// The largest difference from Little's law, as a share, of runs in which the client was not at fault.
     #[must_use]
     pub fn worst_little(&self) -> Option<f64> {
-        self.runs.iter().filter_map(|run| run.little).map(f64::abs).reduce(f64::max)
+        let used = self.runs.iter().filter(|run| !run.client_limited);
+        used.filter_map(|run| run.little).map(f64::abs).reduce(f64::max)
+    }
+
+    /// Whether all connections were in use wherever more was offered than is answered: then it may be their number that
+    /// limits, and not the server.
+    #[must_use]
+    pub fn is_full_beyond(&self) -> bool {
+        const FULL: f64 = 0.95;
+        let (Some(most), Some(rate)) = (self.course.most_in_flight, self.findings.saturation.rps)
+        else {
+            return false;
+        };
+        let full = FULL * crate::summary::float(most);
+        let mut beyond = self
+            .runs
+            .iter()
+            .filter(|run| !run.client_limited && run.offered_rps > rate.value * 1.1)
+            .peekable();
+        beyond.peek().is_some()
+            && beyond.all(|run| run.mean_in_flight.is_some_and(|in_flight| in_flight >= full))
     }
 
     /// The runs by their value, and those of one value in their order.

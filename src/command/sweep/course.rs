@@ -192,6 +192,7 @@ mod tests {
             repeats,
             order,
             pause_ns: 0,
+            most_in_flight: None,
             seed,
         }
     }

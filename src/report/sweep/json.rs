@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::plan::Plan;
 use crate::report::json::{document, end, plan_of};
 use crate::summary::{
-    Doubling, Estimate, Knee, PowerPoint, Saturation, Scalability, Summary, SweepRun, SweepSummary,
+    Doubling, Estimate, Knee, PowerPoint, Scalability, Summary, SweepRun, SweepSummary,
 };
 use crate::time::seconds;
 
@@ -82,7 +82,7 @@ pub fn sweep_json(
             "warns": drift.is_large(),
         })),
         "left_out": sweep.left_out(),
-        "saturation": saturation(&findings.saturation),
+        "saturation": saturation(sweep),
         "power_point": found(&findings.power_point, "power_point", &mut reasons, power_point),
         "kneedle": found(&findings.kneedle, "kneedle", &mut reasons, kneedle),
         "p99_doubles": found(&findings.doubling, "p99_doubles", &mut reasons, doubling),
@@ -136,7 +136,8 @@ fn interval(estimate: &Estimate) -> Value {
     json!(estimate.ci95.map(|(low, high)| [Some(low), high.is_finite().then_some(high)]))
 }
 
-fn saturation(saturation: &Saturation) -> Value {
+fn saturation(sweep: &SweepSummary) -> Value {
+    let saturation = &sweep.findings.saturation;
     let rps = saturation.rps.as_ref();
     json!({
         "rps": rps.map(|rate| rate.value),
@@ -145,6 +146,7 @@ fn saturation(saturation: &Saturation) -> Value {
         "slope_beyond": saturation.slope.map(|slope| slope.value),
         "ci95_slope_beyond": saturation.slope.as_ref().map(interval),
         "collapses": saturation.collapses(),
+        "all_connections_busy": sweep.is_full_beyond(),
     })
 }
 

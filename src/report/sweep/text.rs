@@ -117,9 +117,7 @@ fn mark(page: &mut Page, sweep: &SweepSummary) {
         End::GaveUp | End::Overloaded => (
             "PARTIAL",
             Paint::Bad,
-            format!(
-                "the target was of no use any more after {done}: these numbers are of those only"
-            ),
+            format!("it could not go on after {done}: these numbers are of those only"),
         ),
     };
     page.painted_fact((paint, label), (paint, ""), &text);
@@ -263,6 +261,12 @@ fn saturation(sweep: &SweepSummary) -> String {
     };
     if let (true, Some(slope)) = (saturation.collapses(), saturation.slope) {
         text += &format!(", {} fewer for each that is offered", number(-slope.value));
+    }
+    if let (true, Some(most)) = (sweep.is_full_beyond(), sweep.course.most_in_flight) {
+        text += &format!(
+            "; all {} were busy there, so that a larger -c may show more",
+            counted(most, "connection")
+        );
     }
     text
 }

@@ -28,7 +28,15 @@ fn run_at(x: f64, achieved_rps: f64, repeat: u64) -> SweepRun {
 
 fn course(variable: Variable, values: &[f64], repeats: u64) -> Course {
     let values = values.to_vec();
-    Course { variable, values, repeats, order: Order::Random, pause_ns: SECOND / 2, seed: 42 }
+    Course {
+        variable,
+        values,
+        repeats,
+        order: Order::Random,
+        pause_ns: SECOND / 2,
+        most_in_flight: None,
+        seed: 42,
+    }
 }
 
 /// A rate sweep beyond the 1,000 requests a second that its server can do, with two runs each and one that says nothing.
@@ -223,10 +231,21 @@ fn the_text_has_a_row_a_value_and_names_every_number() {
 }
 
 #[test]
+fn connections_that_were_all_busy_beyond_saturation_are_told_of() {
+    let mut sweep = rates();
+    assert!(!sweep_text(&plan(), &sweep, PLAIN).contains("larger -c"));
+    sweep.course.most_in_flight = Some(3);
+    assert!(sweep.is_full_beyond());
+    assert!(sweep_findings(&sweep).contains("all 3 connections were busy"));
+    sweep.course.most_in_flight = Some(64);
+    assert!(!sweep.is_full_beyond());
+}
+
+#[test]
 fn a_sweep_that_was_cut_short_is_marked_everywhere() {
     for (sweep, mark) in [
         (nothing(), "INTERRUPTED   by SIGINT after 0 of 2 runs"),
-        (partial(), "PARTIAL       the target was of no use any more after 1 of 2 runs"),
+        (partial(), "PARTIAL       it could not go on after 1 of 2 runs"),
     ] {
         assert!(sweep_text(&plan(), &sweep, PLAIN).contains(mark));
         assert!(sweep_findings(&sweep).starts_with(mark));
