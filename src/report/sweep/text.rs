@@ -220,7 +220,7 @@ fn findings(page: &mut Page, sweep: &SweepSummary) {
     let left_out = sweep.left_out();
     if left_out > 0 {
         let runs = counted(u64::try_from(left_out).unwrap_or(u64::MAX), "run");
-        page.fact("Left out", &format!("{runs} in which the client was at fault or at its limit"));
+        page.fact("Left out", &format!("{runs} in which the client was at fault or at its limit; a quieter machine or more threads (-t) help"));
     }
     drift(page, sweep);
 }
