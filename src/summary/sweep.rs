@@ -315,7 +315,8 @@ impl SweepSummary {
 
 #[cfg(test)]
 mod tests {
-    use super::{Drift, Shown, SweepRun};
+    use super::{Course, Drift, Order, Shown, SweepRun, SweepSummary, Variable};
+    use crate::summary::End;
     use crate::verdict::Code;
 
     fn run(p50_ns: u64, achieved_rps: f64) -> SweepRun {
@@ -353,6 +354,40 @@ mod tests {
         let less = drift(&[run(100, 10.0), run(100, 8.9)]).unwrap();
         assert!(less.is_large() && less.rate_share.unwrap() < -0.1);
         assert!(drift(&[run(100, 10.0), run(80, 10.0)]).unwrap().is_large());
+    }
+
+    #[test]
+    fn runs_in_which_the_client_was_at_fault_are_left_out_of_all_findings() {
+        let sweep = |runs: &[SweepRun]| {
+            let course = Course {
+                variable: Variable::Rate,
+                values: runs.iter().map(|run| run.x).collect(),
+                repeats: 1,
+                order: Order::Up,
+                pause_ns: 0,
+                most_in_flight: None,
+                seed: 1,
+            };
+            SweepSummary::of(course, End::Finished, runs.to_vec(), Vec::new())
+        };
+        let at = |rate: f64, achieved_rps: f64, client_limited: bool| SweepRun {
+            x: rate,
+            offered_rps: rate,
+            mean_ns: Some(1e9 / (1010.0 - rate.min(1000.0))),
+            client_limited,
+            ..run(1_000_000, achieved_rps)
+        };
+        let good = [200.0, 400.0, 600.0, 800.0, 900.0, 1200.0, 1500.0]
+            .map(|rate| at(rate, rate.min(1000.0), false));
+        let found = sweep(&good);
+        assert!((found.findings.saturation.rps.unwrap().value / 1000.0 - 1.0).abs() < 0.01);
+        let late = [&good[..], &[at(700.0, 300.0, true), at(1800.0, 400.0, true)]].concat();
+        assert_eq!((sweep(&late).left_out(), found.left_out()), (2, 0));
+        assert_eq!(sweep(&late).findings, found.findings);
+        // Where the client gives up first, nothing is known of the server but that it can do so much.
+        let cut = sweep(&[&good[..5], &[at(1200.0, 900.0, true)]].concat()).findings.saturation;
+        assert_eq!((cut.rps, cut.at_least_rps), (None, Some(900.0)));
+        assert!(cut.reason.unwrap().contains("the client"));
     }
 
     #[test]
