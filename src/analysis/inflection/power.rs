@@ -9,7 +9,7 @@ use super::spline::Spline;
 use super::{Estimate, Point, Sweep, isotonic, means};
 
 /// Places at which the curve is looked at.
-const PLACES: u32 = 500;
+const PLACES: u32 = 250;
 /// Fewer points have no shape.
 const FEWEST: usize = 5;
 
@@ -109,7 +109,7 @@ fn places(curve: &[(f64, f64)]) -> Vec<f64> {
 
 /// Where the highest value is, and whether it is one of the outermost.
 fn highest(values: impl Iterator<Item = f64>) -> Option<(usize, bool)> {
-    const OUTERMOST: usize = 3;
+    const OUTERMOST: usize = 2;
     let (index, _) = values.enumerate().max_by(|a, b| a.1.total_cmp(&b.1))?;
     Some((index, index < OUTERMOST || index + OUTERMOST > PLACES as usize))
 }

@@ -232,7 +232,7 @@ mod tests {
         let law = Law { gain: 900.0, contention: 0.03, coherency: 0.0002 };
         let truth = ((1.0 - 0.03_f64) / 0.0002).sqrt();
         let mut held = [0; 3];
-        for seed in 0..40 {
+        for seed in 0..20 {
             let found = scalability(Sweep::Connections, &points(law, seed, 0.02, 5), seed).unwrap();
             let best = found.best_users.unwrap();
             assert!((best.value / truth - 1.0).abs() < 0.1, "{best:?}");
@@ -245,7 +245,7 @@ mod tests {
                 held[index] += u32::from((low..=high).contains(&truth));
             }
         }
-        assert!(held.iter().all(|&held| held >= 33), "{held:?} of 40");
+        assert!(held.iter().all(|&held| held >= 17), "{held:?} of 20");
     }
 
     #[test]
