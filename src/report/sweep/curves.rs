@@ -10,16 +10,27 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
+    /// The runs that tell of the server; all of them where none does.
+    pub(super) fn shown(&self) -> impl Iterator<Item = &SweepRun> {
+        let none = self.is_left_out();
+        self.runs.iter().copied().filter(move |run| none || !run.client_limited)
+    }
+
+    /// How many do not.
+    pub(super) fn left_out(&self) -> usize {
+        self.runs.iter().filter(|run| run.client_limited).count()
+    }
+
     /// The median of a number over the runs that have it, or the lower of the two in the middle.
     pub(super) fn median(&self, of: impl Fn(&SweepRun) -> Option<f64>) -> Option<f64> {
-        let mut values: Vec<f64> = self.runs.iter().filter_map(|run| of(run)).collect();
+        let mut values: Vec<f64> = self.shown().filter_map(of).collect();
         values.sort_by(f64::total_cmp);
         values.get(values.len().saturating_sub(1) / 2).copied()
     }
 
     /// The median of a latency; a bound when any of them is one.
     pub(super) fn latency(&self, of: impl Fn(&SweepRun) -> Option<Shown>) -> Option<Shown> {
-        let mut values: Vec<Shown> = self.runs.iter().filter_map(|run| of(run)).collect();
+        let mut values: Vec<Shown> = self.shown().filter_map(of).collect();
         values.sort_by_key(|shown| shown.value_ns);
         let middle = values.get(values.len().saturating_sub(1) / 2)?;
         Some(Shown { lower_bound: values.iter().any(|shown| shown.lower_bound), ..*middle })

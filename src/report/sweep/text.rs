@@ -136,34 +136,38 @@ fn table(page: &mut Page, sweep: &SweepSummary) {
         "p99",
         "in flight"
     ));
-    let mut hidden = false;
-    for row in &rows {
-        let left_out = row.runs.iter().any(|run| run.client_limited);
-        hidden |= left_out;
-        page.line(&line(row, gates, left_out));
-    }
+    rows.iter().for_each(|row| page.line(&line(row, gates)));
     if sweep.course.repeats > 1 {
         page.note("medians of the runs of each value; errors are sums");
     }
     if sweep.runs.iter().any(|run| run.p99().is_some_and(|p99| p99.lower_bound)) {
         page.note(">= a bound: too few responses for this quantile, or requests without an answer");
     }
-    if hidden {
+    if rows.iter().any(Row::is_left_out) {
         page.note("! the client was at fault or at its limit: left out of all that follows");
+    }
+    if rows.iter().any(|row| row.left_out() > 0 && !row.is_left_out()) {
+        page.note(
+            "~ the client was at fault in some of its runs, which are in no number here or below",
+        );
     }
 }
 
-fn line(row: &Row<'_>, gates: bool, left_out: bool) -> String {
-    let errors: u64 = row.runs.iter().map(|run| run.errors).sum();
+fn line(row: &Row<'_>, gates: bool) -> String {
+    let errors: u64 = row.shown().map(|run| run.errors).sum();
     let achieved = row.median(|run| Some(run.achieved_rps));
     let in_flight = row.median(|run| run.mean_in_flight);
     let shown = |value: Option<f64>| value.map_or("-".to_owned(), number);
-    let slo = match (gates, row.runs.iter().all(|run| run.gates_hold != Some(false))) {
+    let slo = match (gates, row.shown().all(|run| run.gates_hold != Some(false))) {
         (false, _) => "",
         (true, true) => "  pass",
         (true, false) => "  FAIL",
     };
-    let mark = if left_out { "!" } else { " " };
+    let mark = match row.left_out() {
+        0 => ' ',
+        _ if row.is_left_out() => '!',
+        _ => '~',
+    };
     format!(
         "{mark}{:>10}{:>10}{:>7}{:>9}{:>12}{:>10}{slo}  {}",
         number(row.x),
@@ -176,17 +180,9 @@ fn line(row: &Row<'_>, gates: bool, left_out: bool) -> String {
     )
 }
 
-/// The worst verdict of the runs of a value, and how many share it when not all do.
-fn verdict(row: &Row<'_>) -> String {
-    let severity = |run: &SweepRun| (run.client_limited, !run.valid);
-    let Some(worst) = row.runs.iter().max_by_key(|run| severity(run)) else { return String::new() };
-    let alike = row.runs.iter().filter(|run| run.code == worst.code).count();
-    let name = worst.code.name();
-    if alike == row.runs.len() {
-        name.to_owned()
-    } else {
-        format!("{name} {alike}/{}", row.runs.len())
-    }
+/// The verdict of the runs of a value that tell of the server: one that is not valid before the others.
+fn verdict(row: &Row<'_>) -> &'static str {
+    row.shown().max_by_key(|run| !run.valid).map_or("-", |run| run.code.name())
 }
 
 fn cell(shown: Option<Shown>) -> String {
