@@ -3,13 +3,16 @@
 mod ceiling;
 mod compare;
 mod network;
+mod points;
 mod preflight;
+mod sweep;
 mod tls;
 
 pub use ceiling::CeilingArgs;
 pub use compare::{CompareArgs, CompareFlags, InconclusiveArg};
 pub use network::{AddressesArg, NetworkArgs, ProxyProtocolArg};
 pub use preflight::PreflightArgs;
+pub use sweep::{OF_ONE_RUN, OrderArg, SweepArgs, SweepFlags, SweepFormatArg};
 pub use tls::{TlsArgs, TlsVersionArg};
 
 use std::net::SocketAddr;
@@ -41,6 +44,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MAXQ_COMMIT"), " 
         maxq --stages '10s@1k,5s@1k..20k' http://host/ steps and ramps on the same connections\n  \
         maxq spike --base 1k --peak 20k http://host/   what a spike does, and how long it takes to recover\n  \
         maxq ceiling --slo 'p99<50ms' http://host/     the highest rate that holds it\n  \
+        maxq sweep --rate 100..2k/12 http://host/      one load after the other, and where it bends\n  \
         maxq compare --urls http://old/ http://new/    is it slower, or is it noise\n\n\
         Exit codes: 0 finished, 1 a gate failed (--slo, --abort-on, --on-overload abort), 2 wrong usage,\n\
         3 slower (compare), 4 inconclusive (ceiling, compare), 5 target unusable, 6 not valid (--strict, compare),\n\
@@ -70,6 +74,9 @@ pub enum Command {
     /// Is it slower, or is it noise? Compares files of runs, or two URLs in turns.
     #[command(after_help = compare::EXAMPLES)]
     Compare(Box<CompareArgs>),
+    /// Run at one load after the other: a table, a plot, and where it bends.
+    #[command(after_help = SWEEPS)]
+    Sweep(SweepArgs),
     /// Measure what this machine and this client can offer and resolve.
     Calibrate(CalibrateArgs),
     /// Run the embedded target by itself.
@@ -99,6 +106,18 @@ Laws, whose latencies are known beforehand; times like 500us, 1ms, 2s:
                                          faults with these probabilities, all may be left out
   Any law: stamps=1 adds X-Seq, X-Recv-ns, X-Send-ns and X-Service-ns to its answers (monotonic clock);
   run=TEXT makes it start anew, with counters of its own.";
+
+/// What a sweep may be of.
+const SWEEPS: &str = "\
+Examples:
+  maxq sweep --rate 100..2k/12 http://host/              open loop: where it saturates, and at which latency
+  maxq sweep --rate 100..2k/8 --repeats 5 --svg sweep.svg http://host/
+  maxq sweep --connections 1,2,4..512 http://host/       closed loop: how throughput scales (USL)
+  maxq sweep --rate 1k --connections 1,2,4..64 http://host/   how many connections a rate needs
+  maxq sweep --pipeline 1,2,4..64 --format csv -o sweep.csv http://host/
+
+Exactly one of --rate, --connections and --pipeline has several values. A run of one value has a warm-up (--warmup) and a
+measured time (-d) of its own.";
 
 /// A run against a URL.
 #[derive(Args, Clone, Debug)]

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
             Some(Command::Spike(args)) => command::spike(&args),
             Some(Command::Ceiling(args)) => command::ceiling(&args),
             Some(Command::Compare(args)) => command::compare(&args),
+            Some(Command::Sweep(args)) => command::sweep(&args),
             Some(Command::Calibrate(args)) => maxq::calibrate::calibrate(&args),
             Some(Command::Serve(args)) => command::serve(&args),
         },

@@ -5,6 +5,7 @@
 pub mod ceiling;
 pub mod comparison;
 pub mod effective;
+pub mod inflection;
 pub mod packed;
 pub mod recovery;
 pub mod series;
@@ -40,6 +41,16 @@ pub(crate) mod known {
 
     /// Arrivals and response times of an M/M/1 queue, in seconds.
     pub(crate) fn queue(seed: u64, rate: f64, load: f64, seconds: f64) -> Vec<(f64, f64)> {
+        served(seed, rate, seconds, |draws| draws.exponential(load / rate))
+    }
+
+    /// The same with any service time.
+    pub(crate) fn served(
+        seed: u64,
+        rate: f64,
+        seconds: f64,
+        mut service: impl FnMut(&mut Draws) -> f64,
+    ) -> Vec<(f64, f64)> {
         let mut draws = Draws(seed);
         let (mut now, mut free_at) = (0.0_f64, 0.0_f64);
         let mut answers = Vec::new();
@@ -48,7 +59,7 @@ pub(crate) mod known {
             if now >= seconds {
                 return answers;
             }
-            free_at = free_at.max(now) + draws.exponential(load / rate);
+            free_at = free_at.max(now) + service(&mut draws);
             answers.push((now, free_at - now));
         }
     }

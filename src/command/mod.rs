@@ -5,6 +5,7 @@ mod compare;
 mod live;
 mod places;
 mod repeat;
+mod sweep;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -24,6 +25,7 @@ pub use ceiling::ceiling;
 pub use compare::compare;
 use live::{LiveLine, style};
 use places::Places;
+pub use sweep::sweep;
 
 /// `maxq run URL`: returns the exit code of a run that came to a report.
 ///

@@ -66,6 +66,14 @@ impl Output {
     }
 }
 
+impl Output {
+    /// Whether the report goes to `path`, whichever way it is named.
+    #[must_use]
+    pub fn is_report(&self, path: &Path) -> bool {
+        place_of(self.file.as_deref().unwrap_or(Path::new("-"))) == place_of(path)
+    }
+}
+
 /// The file that a path names, whichever way it names it; the file need not exist, its folder may.
 fn place_of(path: &Path) -> PathBuf {
     let absolute = fs::canonicalize(path).ok().or_else(|| {

@@ -103,7 +103,7 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
     })
 }
 
-fn end(plan: &Plan, end: End) -> Value {
+pub(super) fn end(plan: &Plan, end: End) -> Value {
     let (reason, signal, condition) = match end {
         End::Finished => ("finished", None, None),
         End::Interrupted(signal) => ("interrupted", Some(signal), None),

@@ -19,6 +19,7 @@ mod plan;
 mod progress;
 mod requests;
 mod runs;
+mod sweep;
 mod text;
 mod timeseries;
 mod tls;
@@ -42,6 +43,10 @@ pub use plan::{plan_json, plan_text};
 pub use progress::progress_line;
 pub use requests::{RequestFormat, request_header, request_rows};
 pub use runs::{Carried, runs_json, runs_json_schema, runs_text, runs_tsv};
+pub use sweep::{
+    LineFormat, RunDocument, sweep_findings, sweep_header, sweep_json, sweep_json_schema,
+    sweep_line, sweep_progress, sweep_svg, sweep_text,
+};
 pub use text::{quiet_text, text};
 pub use timeseries::timeseries_line;
 pub use tsv::{tsv_header, tsv_row};

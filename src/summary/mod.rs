@@ -3,6 +3,7 @@
 mod distribution;
 mod in_flight;
 mod seen;
+mod sweep;
 
 use std::time::SystemTime;
 
@@ -16,6 +17,10 @@ use crate::verdict::Verdict;
 pub use distribution::{Distribution, Lags, Latencies, Quantile, fewest_samples};
 pub use in_flight::InFlight;
 pub use seen::Seen;
+pub use sweep::{
+    Course, Doubling, Drift, Estimate, Knee, Order, PowerPoint, Saturation, Scalability, Shown,
+    SweepRun, SweepSummary, Variable,
+};
 
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -215,6 +220,11 @@ pub fn spin_share(worker: &ClientTally) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "a share is shown with few digits")]
 pub fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are shown with few digits")]
+fn float(count: u64) -> f64 {
+    count as f64
 }
 
 /// One phase of a run.

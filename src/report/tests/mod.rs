@@ -7,6 +7,7 @@ mod files;
 mod gates;
 mod json;
 mod runs;
+mod sweep;
 mod text;
 
 use std::time::{Duration, UNIX_EPOCH};

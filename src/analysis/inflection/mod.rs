@@ -1,0 +1,142 @@
+//! Where a sweep bends: saturation, the best throughput for its latency, the knee, and what stands in the way of scaling.
+//!
+//! Four questions with four answers of their own, since "the knee" means something else to everybody. Each has a 95 %
+//! interval by a seeded bootstrap over the points, or over the repeats of each point where there are any. Pure: points in,
+//! findings out; which points can be trusted is decided by whoever made them.
+
+mod bootstrap;
+mod isotonic;
+mod knee;
+mod plateau;
+mod power;
+mod spline;
+mod stick;
+mod usl;
+
+pub use knee::{Doubling, Knee};
+pub use power::PowerPoint;
+pub use usl::Scalability;
+
+/// What one run of a sweep found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// The value of the variable that is swept.
+    pub x: f64,
+    /// Requests that came due, a second; what was achieved where nothing was scheduled.
+    pub offered_rps: f64,
+    /// Whole answers a second.
+    pub achieved_rps: f64,
+    /// How many there were.
+    pub answers: f64,
+    /// Mean response time in seconds.
+    pub mean_s: Option<f64>,
+    /// Its 99th percentile.
+    pub p99_s: Option<f64>,
+}
+
+/// What the points differ in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sweep {
+    /// The rate of an open loop.
+    Rate,
+    /// How many connections ask in a closed loop, or over how many an open one may.
+    Connections,
+    /// How many requests are in flight on each.
+    Pipeline,
+}
+
+/// A value and the interval in which it lies with 95 % confidence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The best guess.
+    pub value: f64,
+    /// `None` where too few points say anything about it.
+    pub ci95: Option<(f64, f64)>,
+}
+
+/// The most that is answered, however much is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saturation {
+    /// Answers a second; `None` when the sweep did not get that far.
+    pub rps: Option<Estimate>,
+    /// What was answered at least.
+    pub at_least_rps: Option<f64>,
+    /// How much less, or more, is answered for each request offered beyond; `None` where one rate fits as well.
+    pub slope: Option<Estimate>,
+    /// Why there is no value.
+    pub reason: Option<String>,
+}
+
+impl Saturation {
+    /// Whether more load is answered with less.
+    #[must_use]
+    pub fn collapses(&self) -> bool {
+        self.slope.and_then(|slope| slope.ci95).is_some_and(|(_, high)| high < 0.0)
+    }
+
+    fn beyond(points: &[Point], reason: &str) -> Self {
+        let most = points.iter().map(|point| point.achieved_rps).reduce(f64::max);
+        Self { rps: None, at_least_rps: most, slope: None, reason: Some(reason.to_owned()) }
+    }
+}
+
+/// Everything that a sweep shows. Where something cannot be said, there is a sentence that says why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Findings {
+    /// The most that is answered.
+    pub saturation: Saturation,
+    /// The best throughput for its latency.
+    pub power_point: Result<PowerPoint, String>,
+    /// Where the p99 turns up, for the range that was swept.
+    pub kneedle: Result<Knee, String>,
+    /// Where the p99 has doubled.
+    pub doubling: Result<Doubling, String>,
+    /// What stands in the way of scaling.
+    pub usl: Result<Scalability, String>,
+}
+
+/// Looks at the points of a sweep. Those at which the client was at fault are not among them; `cut_short` says that they
+/// lie beyond all others, so that the sweep ends before the server does.
+#[must_use]
+pub fn find(sweep: Sweep, points: &[Point], cut_short: bool, seed: u64) -> Findings {
+    let mut points = points.to_vec();
+    points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    let mut saturation = match sweep {
+        Sweep::Rate => stick::saturation(&points, seed),
+        Sweep::Connections | Sweep::Pipeline => plateau::saturation(&points, seed),
+    };
+    if cut_short && saturation.rps.is_none() {
+        saturation.reason = Some("the client reached its limit before the server did".to_owned());
+    }
+    let saturated_rps = saturation.rps.map(|rate| rate.value);
+    Findings {
+        power_point: power::power_point(sweep, &points, saturated_rps, seed),
+        kneedle: knee::kneedle_of(&points, saturated_rps.is_some(), seed),
+        doubling: knee::doubling(&points, seed),
+        usl: usl::scalability(sweep, &points, seed),
+        saturation,
+    }
+}
+
+/// Points with the same `x` put together: the mean of what `value` says of them, in the order of `x`.
+fn means(points: &[Point], value: impl Fn(&Point) -> Option<f64>) -> Vec<(f64, f64)> {
+    let mut sorted: Vec<(f64, f64)> =
+        points.iter().filter_map(|point| Some((point.x, value(point)?))).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let together = sorted.chunk_by(|a, b| a.0.total_cmp(&b.0).is_eq());
+    together.map(|group| (group[0].0, mean(group.iter().map(|pair| pair.1)))).collect()
+}
+
+/// The mean of some values; 0 without any.
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), value| (sum + value, count + 1.0));
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
+/// How many different `x` there are.
+fn distinct(points: &[Point]) -> usize {
+    means(points, |point| Some(point.x)).len()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! The saturation of a rate sweep: a broken stick through what was answered over what was offered.
+//!
+//! Below the break everything that is offered is answered; at it the curve bends, to a constant or, when the server does
+//! less the more it is asked, to a falling line. Errors are relative, since counts of any rate scatter by their share.
+
+use super::bootstrap::intervals;
+use super::{Estimate, Point, Saturation, distinct};
+
+/// Breaks that are tried at first.
+const TRIES: u32 = 120;
+/// Halvings of the step around the best of them.
+const REFINEMENTS: u32 = 24;
+/// The sweep must go this far beyond the break, or the break is the end of the sweep.
+const BEYOND: f64 = 0.98;
+/// Nobody measures better than to this share, so that a perfect fit is no proof of anything.
+const RESOLUTION: f64 = 1e-3;
+
+/// A stick that bends once.
+#[derive(Clone, Copy, Debug)]
+struct Stick {
+    break_rps: f64,
+    slope: f64,
+    /// Sum of the squared relative errors.
+    error: f64,
+}
+
+/// The rate beyond which more requests get no more answers; `points` are sorted by rate.
+pub(super) fn saturation(points: &[Point], seed: u64) -> Saturation {
+    if distinct(points) < 3 {
+        return Saturation::beyond(points, "at least three rates are needed to see a bend");
+    }
+    let flat = fit(points, false);
+    let Some(flat) = flat.filter(|stick| reaches_beyond(stick, points)) else {
+        return Saturation::beyond(
+            points,
+            "all that was offered was answered: the highest rate is below saturation",
+        );
+    };
+    let bent = fit(points, true)
+        .filter(|bent| reaches_beyond(bent, points) && is_worth_a_slope(points.len(), &flat, bent));
+    let with_slope = bent.is_some();
+    let best = bent.unwrap_or(flat);
+    let drawn = intervals(points, seed, |drawn| {
+        let stick = fit(drawn, with_slope).filter(|stick| reaches_beyond(stick, drawn))?;
+        Some([stick.break_rps, stick.slope])
+    });
+    let ci95 = |index: usize| drawn.map(|intervals| intervals[index]);
+    let half = counting_error(points, best.break_rps);
+    let (low, high) = (best.break_rps - half, best.break_rps + half);
+    let rate_ci95 = ci95(0).map(|drawn| (drawn.0.min(low), drawn.1.max(high)));
+    Saturation {
+        rps: Some(Estimate { value: best.break_rps, ci95: rate_ci95 }),
+        at_least_rps: None,
+        slope: with_slope.then(|| Estimate { value: best.slope, ci95: ci95(1) }),
+        reason: None,
+    }
+}
+
+/// Half the interval of a rate that was counted so often as there were answers beyond the break, when they come like those
+/// of independent users. Two or three points there agree with one another by chance, which draws of them do not see.
+fn counting_error(points: &[Point], break_rps: f64) -> f64 {
+    let beyond = points.iter().filter(|point| point.offered_rps > break_rps);
+    let answers: f64 = beyond.map(|point| point.answers).sum();
+    1.96 * break_rps / answers.max(1.0).sqrt()
+}
+
+/// A slope costs a degree of freedom, which Schwarz's criterion (BIC) charges for; and three points must bear it.
+#[expect(clippy::cast_precision_loss, reason = "a number of points")]
+fn is_worth_a_slope(count: usize, flat: &Stick, bent: &Stick) -> bool {
+    let count = count as f64;
+    let misfit = |stick: &Stick| count * (stick.error / count + RESOLUTION * RESOLUTION).ln();
+    misfit(flat) - misfit(bent) > count.ln()
+}
+
+fn reaches_beyond(stick: &Stick, points: &[Point]) -> bool {
+    let highest = points.iter().map(|point| point.offered_rps).fold(0.0, f64::max);
+    stick.break_rps < BEYOND * highest
+}
+
+/// The best stick; `None` without points.
+fn fit(points: &[Point], with_slope: bool) -> Option<Stick> {
+    let offered = || points.iter().map(|point| point.offered_rps).filter(|&rate| rate > 0.0);
+    let (lowest, highest) = (offered().reduce(f64::min)?, offered().reduce(f64::max)?);
+    let ratio = (highest / lowest).powf(1.0 / f64::from(TRIES));
+    let better = |a: Stick, b: Stick| if b.error < a.error { b } else { a };
+    let mut best = (0..=TRIES)
+        .map(|step| stick(points, lowest * ratio.powf(f64::from(step)), with_slope))
+        .reduce(better)?;
+    let mut step = best.break_rps * (ratio - 1.0);
+    for _ in 0..REFINEMENTS {
+        for break_rps in [best.break_rps - step, best.break_rps + step] {
+            if break_rps > 0.0 {
+                best = better(best, stick(points, break_rps, with_slope));
+            }
+        }
+        step /= 2.0;
+    }
+    Some(best)
+}
+
+/// The stick that breaks here.
+fn stick(points: &[Point], break_rps: f64, with_slope: bool) -> Stick {
+    let beyond = || points.iter().filter(|point| point.offered_rps > break_rps);
+    let mut slope = 0.0;
+    let mut rates: Vec<f64> = beyond().map(|point| point.x).collect();
+    rates.dedup();
+    if with_slope && rates.len() >= 3 {
+        let (mut product, mut square) = (0.0, 0.0);
+        for point in beyond() {
+            let distance = (point.offered_rps - break_rps) / point.offered_rps;
+            product += distance * (point.achieved_rps - break_rps) / point.offered_rps;
+            square += distance * distance;
+        }
+        // More answers beyond the break are no collapse, and would only move it.
+        slope = if square > 0.0 { (product / square).clamp(-2.0, 0.0) } else { 0.0 };
+    }
+    let expected = |point: &Point| {
+        let surplus = (point.offered_rps - break_rps).max(0.0);
+        point.offered_rps.min(break_rps) + slope * surplus
+    };
+    let relative = |point: &Point| (point.achieved_rps - expected(point)) / point.offered_rps;
+    let scheduled = points.iter().filter(|point| point.offered_rps > 0.0);
+    let error = scheduled.map(|point| relative(point).powi(2)).sum();
+    Stick { break_rps, slope, error }
+}

@@ -1,0 +1,203 @@
+//! Sweeps of queues whose inflection points have closed forms, seed by seed.
+
+use super::power::peak_of_rates;
+use super::{Findings, Point, Sweep, find, knee, stick};
+use crate::analysis::known::{Draws, served};
+
+/// The rate of a server that takes a millisecond.
+const MU: f64 = 1000.0;
+const SEEDS: u64 = 20;
+
+/// What distinguishes the queues.
+#[derive(Clone, Copy, Debug)]
+enum Queue {
+    Mm1,
+    Md1,
+}
+
+/// A run of `seconds` at `rate`.
+fn run(queue: Queue, rate: f64, seconds: f64, seed: u64) -> Point {
+    let service = |draws: &mut Draws| match queue {
+        Queue::Mm1 => draws.exponential(1.0 / MU),
+        Queue::Md1 => 1.0 / MU,
+    };
+    let answers = served(seed, rate, seconds, service);
+    let count = answers.len() as f64;
+    let in_time = answers.iter().filter(|(at, took)| at + took <= seconds).count() as f64;
+    let mut took: Vec<f64> = answers.iter().map(|answer| answer.1).collect();
+    took.sort_by(f64::total_cmp);
+    Point {
+        x: rate,
+        offered_rps: count / seconds,
+        achieved_rps: in_time / seconds,
+        answers: in_time,
+        mean_s: Some(took.iter().sum::<f64>() / count),
+        p99_s: Some(took[took.len() * 99 / 100]),
+    }
+}
+
+/// A sweep of `count` rates, geometric from `from` to `to`.
+fn sweep(queue: Queue, (from, to, count): (f64, f64, u32), seconds: f64, seed: u64) -> Vec<Point> {
+    let ratio = (to / from).powf(1.0 / f64::from(count - 1));
+    (0..count)
+        .map(|step| {
+            let rate = from * ratio.powi(i32::try_from(step).unwrap());
+            run(queue, rate, seconds, seed * 1000 + u64::from(step))
+        })
+        .collect()
+}
+
+fn findings(points: &[Point], seed: u64) -> Findings {
+    find(Sweep::Rate, points, false, seed)
+}
+
+/// Of `SEEDS` sweeps, those for which `holds`.
+fn held(count: impl Fn(u64) -> bool) -> u64 {
+    (0..SEEDS).map(|seed| u64::from(count(seed))).sum()
+}
+
+#[test]
+fn saturation_is_the_rate_of_the_server() {
+    for queue in [Queue::Mm1, Queue::Md1] {
+        let (mut near, mut covered) = (0, 0);
+        for seed in 0..SEEDS {
+            let points = sweep(queue, (200.0, 1300.0, 14), 10.0, seed);
+            let rate = stick::saturation(&points, seed).rps.unwrap();
+
+            near += u64::from((rate.value / MU - 1.0).abs() < 0.02);
+            let (low, high) = rate.ci95.unwrap();
+            covered += u64::from(low <= MU && high >= MU);
+            assert!(rate.value > low * 0.999 && rate.value < high * 1.001, "{rate:?}");
+        }
+        assert!(near * 10 >= SEEDS * 9, "{queue:?}: {near} of {SEEDS}");
+        assert!(covered * 10 >= SEEDS * 9, "{queue:?}: {covered} of {SEEDS}");
+    }
+}
+
+#[test]
+fn a_server_that_answers_everything_is_not_saturated() {
+    let found = findings(&sweep(Queue::Md1, (200.0, 900.0, 10), 5.0, 1), 1);
+    assert_eq!(found.saturation.rps, None);
+    assert!(found.saturation.at_least_rps.unwrap() > 850.0);
+    assert!(found.saturation.reason.unwrap().contains("below saturation"));
+    assert!(found.kneedle.unwrap_err().contains("does not reach"));
+    let cut = find(Sweep::Rate, &sweep(Queue::Md1, (200.0, 900.0, 10), 5.0, 1), true, 1);
+    assert!(cut.saturation.reason.unwrap().contains("the client"));
+}
+
+#[test]
+fn a_server_that_does_less_under_load_collapses_and_one_that_does_not_does_not() {
+    let point = |rate: f64, draws: &mut Draws, slope: f64| {
+        let noise = 1.0 + (draws.uniform() - 0.5) * 0.02;
+        let achieved_rps = if rate <= MU { rate } else { MU + slope * (rate - MU) };
+        let achieved_rps = (achieved_rps * noise).min(rate);
+        Point { x: rate, offered_rps: rate, achieved_rps, answers: 1e4, mean_s: None, p99_s: None }
+    };
+    for (slope, collapses) in [(-0.5, true), (0.0, false)] {
+        let right = held(|seed| {
+            let mut draws = Draws(seed);
+            let rates = (1..=16).map(|step| f64::from(step) * 125.0);
+            let points: Vec<Point> = rates.map(|rate| point(rate, &mut draws, slope)).collect();
+            let saturation = stick::saturation(&points, seed);
+            let near = (saturation.rps.unwrap().value / MU - 1.0).abs() < 0.03;
+            near && saturation.collapses() == collapses
+        });
+        assert!(right * 10 >= SEEDS * 9, "{slope}: {right} of {SEEDS}");
+    }
+}
+
+#[test]
+fn the_power_point_is_where_kleinrock_says() {
+    // M/M/1 at half the load, M/D/1 at 2 - sqrt(2) of it, whether or not the sweep goes on to saturation.
+    for (queue, truth) in [(Queue::Mm1, 500.0), (Queue::Md1, 1000.0 * (2.0 - 2.0_f64.sqrt()))] {
+        for (rates, seconds) in
+            [((200.0, 1200.0, 16), 10.0), ((100.0, 1300.0, 20), 10.0), ((150.0, 940.0, 12), 20.0)]
+        {
+            let near = held(|seed| {
+                let points = sweep(queue, rates, seconds, seed);
+                let saturated = stick::saturation(&points, seed).rps.map(|rate| rate.value);
+                let peak = peak_of_rates(&points, saturated, None).unwrap();
+                !peak.at_edge && (peak.x / truth - 1.0).abs() < 0.05
+            });
+            assert!(near * 10 >= SEEDS * 9, "{queue:?} {rates:?}: {near} of {SEEDS}");
+        }
+    }
+}
+
+#[test]
+fn a_power_point_beyond_the_sweep_is_at_its_edge() {
+    let found = findings(&sweep(Queue::Md1, (100.0, 350.0, 10), 5.0, 3), 3);
+    assert!(found.power_point.unwrap().at_edge);
+    let few = findings(&sweep(Queue::Md1, (100.0, 350.0, 4), 5.0, 3), 3);
+    assert!(few.power_point.unwrap_err().contains('5'));
+}
+
+#[test]
+fn the_p99_of_a_queue_doubles_where_it_should() {
+    // p99 of M/M/1 is ln(100) / (mu - rate).
+    let truth = MU - (MU - 100.0) / 2.0;
+    let near = held(|seed| {
+        let points = sweep(Queue::Mm1, (100.0, 950.0, 16), 20.0, seed);
+        let doubled = knee::doubling(&points, seed).unwrap();
+        (doubled.x.value / truth - 1.0).abs() < 0.1
+    });
+    assert!(near * 10 >= SEEDS * 9, "{near} of {SEEDS}");
+}
+
+#[test]
+fn the_knee_lies_near_saturation_and_tells_its_range() {
+    let points = sweep(Queue::Md1, (200.0, 1300.0, 16), 10.0, 5);
+    let knee = findings(&points, 5).kneedle.unwrap();
+    assert!(knee.x.value > 850.0 && knee.x.value < 1100.0, "{knee:?}");
+    assert!((knee.range.0 - 200.0).abs() < 1e-6 && (knee.range.1 - 1300.0).abs() < 1e-6);
+    assert!(knee.x.ci95.is_some());
+}
+
+/// A closed loop of `users` against servers that take a millisecond, of which there are `servers`, by asymptotic bounds.
+fn closed(users: f64, servers: f64, seed: u64) -> Point {
+    let mut draws = Draws(seed + 31);
+    let achieved_rps = MU * users.min(servers) * (1.0 + (draws.uniform() - 0.5) * 0.03);
+    let mean_s = Some(users / achieved_rps);
+    Point { x: users, offered_rps: achieved_rps, achieved_rps, answers: 1e4, mean_s, p99_s: mean_s }
+}
+
+#[test]
+fn a_closed_loop_reaches_its_plateau_and_has_its_power_point_there() {
+    let found = |users: &[f64], seed: u64| {
+        let points = users
+            .iter()
+            .enumerate()
+            .map(|(index, &users)| closed(users, 16.0, seed * 100 + u64::try_from(index).unwrap()));
+        find(Sweep::Connections, &points.collect::<Vec<_>>(), false, seed)
+    };
+    let users = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+    for seed in 0..4 {
+        let reached = found(&users, seed);
+        let plateau = reached.saturation.rps.unwrap().value;
+        assert!((plateau / (16.0 * MU) - 1.0).abs() < 0.02, "{plateau}");
+        let power = reached.power_point.unwrap();
+        assert!(power.x.value > 11.0 && power.x.value < 24.0, "{power:?}");
+        let grows = found(&users[..5], seed).saturation;
+        assert_eq!(grows.rps, None);
+        assert!(grows.reason.unwrap().contains("still grows"));
+    }
+}
+
+#[test]
+fn findings_do_not_depend_on_the_order_in_which_points_were_measured() {
+    let points = sweep(Queue::Mm1, (200.0, 1300.0, 10), 3.0, 9);
+    let mut shuffled = points.clone();
+    shuffled.reverse();
+    shuffled.swap(2, 5);
+    assert_eq!(findings(&points, 9), findings(&shuffled, 9));
+}
+
+#[test]
+fn nothing_at_all_has_reasons_instead_of_findings() {
+    for sweep in [Sweep::Rate, Sweep::Connections, Sweep::Pipeline] {
+        let found = find(sweep, &[], false, 1);
+        assert_eq!((found.saturation.rps, found.saturation.at_least_rps), (None, None));
+        assert!(found.saturation.reason.is_some() && found.power_point.is_err());
+        assert!(found.kneedle.is_err() && found.doubling.is_err() && found.usl.is_err());
+    }
+}

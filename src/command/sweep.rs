@@ -1,0 +1,377 @@
+//! `maxq sweep`: one load after the other, in one process, with one table in the end.
+//!
+//! A rate sweep goes through one session, over the same connections; other sweeps open one a run. What can be refused is
+//! refused before the first run. What ends the sweep early leaves what there is, marked.
+
+mod course;
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::live::{LiveLine, style};
+use super::{complaint, tell, unreachable_target};
+use crate::cli::{RunArgs, SweepArgs, SweepFormatArg};
+use crate::exit::{self, Refusal};
+use crate::output::Destination;
+use crate::plan::Plan;
+use crate::preflight::{self, Readiness};
+use crate::report::{self, LineFormat, RunDocument};
+use crate::run::{self, Interrupts, Progress, Session};
+use crate::summary::{Course, End, Engine, Seen, Summary, SweepRun, SweepSummary, Variable};
+use crate::time::seconds;
+use course::{Step, Values};
+
+/// How often a pause is asked whether the user wants to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// `maxq sweep`: returns the exit code of a sweep that came to a report.
+///
+/// # Errors
+/// Why there is no report.
+pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
+    let values = Values::of(args)?;
+    let base = course::base(args)?;
+    let numbers = values.numbers();
+    let largest = values.args(&base, numbers.len() - 1);
+    let url = args.target.url.as_deref().unwrap_or_default();
+    let mut plan = Plan::build(url, &largest)?;
+    // What is wrong with one of them is to be known before the first is run.
+    for index in 0..numbers.len() {
+        plan.with_load(&values.args(&base, index))?;
+    }
+    let course = Course {
+        variable: values.variable(),
+        values: numbers,
+        repeats: args.flags.repeats,
+        order: course::order(args.flags.order),
+        pause_ns: args.flags.pause,
+        most_in_flight: most_in_flight(&plan, &values),
+        seed: plan.seed,
+    };
+    if base.preflight.dry_run {
+        tell(&plan, &base, &Readiness::default());
+        return dry_run(&plan, args, &course);
+    }
+    let mut places = Places::open(&plan, args)?;
+    let interrupts = Interrupts::catch()?;
+    let engine = run::prepare(&plan)?;
+    let readiness = preflight::await_target(&mut plan, &largest, &interrupts)?;
+    places.begin()?;
+    tell(&plan, &base, &readiness);
+    let mut sweep = Sweep {
+        base: &base,
+        values: &values,
+        plan: &plan,
+        course: &course,
+        engine,
+        session: None,
+        interrupts: &interrupts,
+        seen: readiness.seen,
+        places,
+        runs: Vec::new(),
+        sentinels: Vec::new(),
+        documents: (Vec::new(), Vec::new()),
+    };
+    let ended = sweep.carry_out(&course::steps(&course, args.flags.sentinel));
+    sweep.finish(ended)
+}
+
+/// What holds back the rates of a sweep over the same connections.
+fn most_in_flight(plan: &Plan, values: &Values) -> Option<u64> {
+    let pacing = plan.load.pacing.as_ref().filter(|_| values.variable() == Variable::Rate);
+    pacing.map(|pacing| pacing.max_in_flight)
+}
+
+/// Shows the plan of the largest value and all values, and sends nothing.
+fn dry_run(plan: &Plan, args: &SweepArgs, course: &Course) -> Result<u8, Refusal> {
+    if !matches!(format_of(args), SweepFormatArg::Text) {
+        return Err(Refusal::usage(
+            "--dry-run shows the plan of a sweep as text only; leave --json and --format out"
+                .to_owned(),
+        ));
+    }
+    let file = plan.output.file.as_deref().unwrap_or(Path::new("-"));
+    let mut place = Destination::open("-o", file)?;
+    let values: Vec<String> = course.values.iter().map(ToString::to_string).collect();
+    let sweep = format!(
+        "Sweep of {} over {}; what follows is the plan of the largest.\n\n",
+        course.name(),
+        values.join(", ")
+    );
+    place.write(sweep + &report::plan_text(plan, style(place.is_stdout())))?;
+    place.finish()?;
+    Ok(exit::FINISHED)
+}
+
+fn format_of(args: &SweepArgs) -> SweepFormatArg {
+    let json = args.target.args.json.then_some(SweepFormatArg::Json);
+    args.flags.format.or(json).unwrap_or(SweepFormatArg::Text)
+}
+
+/// Where results go; opened before the first run.
+struct Places {
+    report: Destination,
+    lines: Option<LineFormat>,
+    json: bool,
+    svg: Option<Destination>,
+    quiet: bool,
+    /// A line a run on standard error is wanted.
+    progress: bool,
+}
+
+impl Places {
+    fn open(plan: &Plan, args: &SweepArgs) -> Result<Self, Refusal> {
+        let output = &plan.output;
+        let lines = match format_of(args) {
+            SweepFormatArg::Text | SweepFormatArg::Json => None,
+            SweepFormatArg::Ndjson => Some(LineFormat::Ndjson),
+            SweepFormatArg::Csv => Some(LineFormat::Csv),
+            SweepFormatArg::Tsv => Some(LineFormat::Tsv),
+        };
+        let svg = args.flags.svg.as_deref();
+        if let Some(path) = svg.filter(|path| output.is_report(path)) {
+            let shown = path.display();
+            return Err(Refusal::usage(format!(
+                "--svg {shown}: -o already writes there; name another file"
+            )));
+        }
+        let file = output.file.as_deref().unwrap_or(Path::new("-"));
+        let report = if lines.is_some() {
+            Destination::open_stream("-o", file)
+        } else {
+            Destination::open("-o", file)
+        };
+        Ok(Self {
+            report: report?,
+            lines,
+            json: format_of(args) == SweepFormatArg::Json,
+            svg: svg.map(|path| Destination::open("--svg", path)).transpose()?,
+            quiet: output.quiet,
+            progress: !output.quiet && !output.no_progress,
+        })
+    }
+
+    /// From here on there is a result, and nothing can be refused any more.
+    fn begin(&mut self) -> Result<(), Refusal> {
+        self.report.begin()?;
+        match self.lines {
+            Some(format) => self.report.write(report::sweep_header(format)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A sweep under way.
+struct Sweep<'a> {
+    base: &'a RunArgs,
+    values: &'a Values,
+    /// That of the largest value; all others differ from it in their load only.
+    plan: &'a Plan,
+    course: &'a Course,
+    engine: Engine,
+    /// Of a rate sweep, all runs of which go over the same connections.
+    session: Option<Session>,
+    interrupts: &'a Interrupts,
+    /// What one request before the first run showed.
+    seen: Option<Seen>,
+    places: Places,
+    runs: Vec<SweepRun>,
+    sentinels: Vec<SweepRun>,
+    /// Those of the runs and of the sentinels, where they are wanted.
+    documents: (Vec<RunDocument>, Vec<RunDocument>),
+}
+
+/// Why no more runs are made.
+enum Stopped {
+    /// All are done, or the user wants to stop.
+    By(End),
+    /// The target is of no use any more.
+    Dead(Refusal),
+    /// This machine refuses to go on, or results cannot be written.
+    Refused(Refusal),
+}
+
+impl Sweep<'_> {
+    fn carry_out(&mut self, steps: &[Step]) -> Stopped {
+        self.announce(steps.len());
+        for (number, step) in steps.iter().enumerate() {
+            if number > 0
+                && let Some(signal) = self.pause()
+            {
+                return Stopped::By(End::Interrupted(signal));
+            }
+            let (plan, summary) = match self.run(*step, number) {
+                Ok(ran) => ran,
+                Err(refusal) => return Stopped::Refused(refusal),
+            };
+            if let End::Interrupted(_) = summary.end {
+                return Stopped::By(summary.end);
+            }
+            if summary.record.connections.opened == 0 {
+                return Stopped::Dead(unreachable_target(&plan, &summary));
+            }
+            if summary.end != End::Finished || summary.counts().ok == 0 {
+                let why = complaint(&plan, &summary).unwrap_or_default();
+                let (name, x) = (self.course.name(), self.course.values[step.index]);
+                return Stopped::Dead(Refusal::target(format!("{why}; this was at {name} {x}")));
+            }
+            if let Err(refusal) = self.keep(*step, &plan, &summary, (number + 1, steps.len())) {
+                return Stopped::Refused(refusal);
+            }
+        }
+        Stopped::By(End::Finished)
+    }
+
+    /// Says how long it will take, as far as that is known.
+    fn announce(&self, runs: usize) {
+        let load = &self.plan.load;
+        let Some(duration_ns) = load.duration_ns.filter(|_| self.places.progress) else { return };
+        let each_s = seconds(duration_ns + load.warmup_ns + self.course.pause_ns);
+        let whole = Duration::from_secs_f64(each_s) * u32::try_from(runs).unwrap_or(u32::MAX);
+        eprintln!("maxq: {runs} runs, about {} s", whole.as_secs().max(1));
+    }
+
+    /// The time between two runs; returns a signal that came in it.
+    fn pause(&self) -> Option<i32> {
+        let until = Instant::now() + Duration::from_nanos(self.course.pause_ns);
+        loop {
+            if let Some(signal) = self.interrupts.take() {
+                return Some(signal);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            thread::sleep(left.min(LOOK_EVERY));
+        }
+    }
+
+    fn run(&mut self, step: Step, number: usize) -> Result<(Plan, Summary), Refusal> {
+        let mut args = self.values.args(self.base, step.index);
+        // Each run draws arrivals of its own.
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        args.seed = Some(self.course.seed.wrapping_add(number));
+        let plan = self.plan.with_load(&args)?;
+        let mut live = LiveLine::new(&plan);
+        let is_first = number == 0;
+        let watch = |progress: Progress<'_>| {
+            // One word about the engine is enough.
+            if is_first || !matches!(progress, Progress::Fallback(_)) {
+                live.show(progress);
+            }
+        };
+        let ended = if self.course.variable == Variable::Rate {
+            let engine = &self.engine;
+            let session = self.session.get_or_insert_with(|| Session::open(&plan, engine.clone()));
+            session.run(&plan, self.interrupts, watch)
+        } else {
+            Session::open(&plan, self.engine.clone()).run(&plan, self.interrupts, watch)
+        };
+        live.clear();
+        let summary = Summary { preflight: self.seen.take(), ..ended? };
+        Ok((plan, summary))
+    }
+
+    /// Keeps what a run found, and tells of it.
+    fn keep(
+        &mut self,
+        step: Step,
+        plan: &Plan,
+        summary: &Summary,
+        (done, all): (usize, usize),
+    ) -> Result<(), Refusal> {
+        let run = SweepRun::of(self.course.values[step.index], step.repeat, summary);
+        if self.places.progress {
+            let kind = if step.sentinel { "sentinel, " } else { "" };
+            let what = format!("{kind}{}", self.course.name());
+            eprintln!("maxq: {}", report::sweep_progress(&what, &run, (done, all)));
+        }
+        let (of_runs, of_sentinels) = &mut self.documents;
+        let (runs, documents) = if step.sentinel {
+            (&mut self.sentinels, of_sentinels)
+        } else {
+            (&mut self.runs, of_runs)
+        };
+        if self.places.json {
+            documents.push(RunDocument::of(plan, summary));
+        }
+        let line = self.places.lines.filter(|_| !step.sentinel);
+        let written = line
+            .map_or(Ok(()), |format| self.places.report.write(report::sweep_line(&run, format)));
+        runs.push(run);
+        written
+    }
+
+    /// Writes what there is, and returns the exit code.
+    fn finish(self, stopped: Stopped) -> Result<u8, Refusal> {
+        let Self { places, plan, course, runs, sentinels, documents, .. } = self;
+        let (end, refusal) = match stopped {
+            Stopped::By(end) => (end, None),
+            Stopped::Dead(refusal) if runs.is_empty() => {
+                places.report.discard();
+                return Err(refusal);
+            }
+            Stopped::Dead(refusal) => (End::GaveUp, Some(refusal)),
+            Stopped::Refused(refusal) => (End::GaveUp, Some(refusal)),
+        };
+        let summary = SweepSummary::of(course.clone(), end, runs, sentinels);
+        if let Some(refusal) = refusal.as_ref().filter(|refusal| refusal.code == exit::OUTPUT) {
+            // What was measured is not to be lost for want of a place to write it.
+            eprint!("{}", report::sweep_findings(&summary));
+            return Err(refusal.clone());
+        }
+        write(places, plan, &summary, documents)?;
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let code = exit_code(plan, &summary);
+        if code == exit::INVALID {
+            let flawed = summary.runs.iter().filter(|run| run.is_flawed()).count();
+            eprintln!("maxq: {flawed} of {} runs are not valid (--strict)", summary.runs.len());
+        }
+        Ok(code)
+    }
+}
+
+fn write(
+    mut places: Places,
+    plan: &Plan,
+    summary: &SweepSummary,
+    (runs, sentinels): (Vec<RunDocument>, Vec<RunDocument>),
+) -> Result<(), Refusal> {
+    let text = if places.lines.is_some() {
+        String::new()
+    } else if places.json {
+        report::sweep_json(plan, summary, runs, sentinels)
+    } else if places.quiet {
+        report::sweep_findings(summary)
+    } else {
+        report::sweep_text(plan, summary, style(places.report.is_stdout()))
+    };
+    let written = places.report.write(&text).and_then(|()| places.report.finish());
+    if written.is_err() || (places.lines.is_some() && places.progress) {
+        eprint!("{}", report::sweep_findings(summary));
+    } else if summary.drift.is_some_and(|drift| drift.is_large()) && !places.quiet {
+        eprintln!(
+            "maxq: warning: the lowest value was run again and has moved; see Sentinel in the report"
+        );
+    }
+    written?;
+    if let Some(mut svg) = places.svg {
+        svg.write(report::sweep_svg(plan, summary))?;
+        svg.finish()?;
+    }
+    Ok(())
+}
+
+fn exit_code(plan: &Plan, summary: &SweepSummary) -> u8 {
+    match summary.end {
+        End::Interrupted(signal) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
+        End::GaveUp | End::Overloaded | End::Aborted { .. } => exit::TARGET,
+        End::Finished if plan.strict && summary.runs.iter().any(SweepRun::is_flawed) => {
+            exit::INVALID
+        }
+        End::Finished => exit::FINISHED,
+    }
+}

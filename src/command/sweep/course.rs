@@ -1,0 +1,234 @@
+//! What a sweep is to do: which flag has several values, and in which order they are run.
+
+use crate::cli::{OF_ONE_RUN, OnOverloadArg, OrderArg, RunArgs, SweepArgs};
+use crate::exit::Refusal;
+use crate::schedule::Rate;
+use crate::summary::{Course, Order, Variable};
+
+/// Measured time of each run when nobody says.
+const DEFAULT_DURATION_NS: u64 = 5_000_000_000;
+/// More runs of one value tell nothing new.
+const MOST_REPEATS: u64 = 1000;
+/// Runs between two sentinels.
+const RUNS_BETWEEN: usize = 5;
+
+/// The values of the one flag that has several.
+#[derive(Clone, Debug)]
+pub(super) enum Values {
+    Rates(Vec<Rate>),
+    Connections(Vec<u64>),
+    Pipelines(Vec<u64>),
+}
+
+impl Values {
+    /// The flag that is a list.
+    pub(super) fn of(args: &SweepArgs) -> Result<Self, Refusal> {
+        let (rates, connections, pipelines) = (&args.rates, &args.connections, &args.pipelines);
+        let lists: Vec<&str> = [
+            ("--rate", rates.len()),
+            ("--connections", connections.len()),
+            ("--pipeline", pipelines.len()),
+        ]
+        .into_iter()
+        .filter(|&(_, count)| count > 1)
+        .map(|(flag, _)| flag)
+        .collect();
+        match lists[..] {
+            ["--rate"] => Ok(Self::Rates(rates.clone())),
+            ["--connections"] => Ok(Self::Connections(connections.clone())),
+            [_] => Ok(Self::Pipelines(pipelines.clone())),
+            [] => Err(Refusal::usage(
+                "nothing to sweep: give several values to one of --rate, --connections and --pipeline, like --rate 200..1300/6 or --connections 1,2,4..512"
+                    .to_owned(),
+            )),
+            [first, second, ..] => Err(Refusal::usage(format!(
+                "{first} and {second} have several values each, and only one flag is swept; give one value to the other"
+            ))),
+        }
+    }
+
+    pub(super) const fn variable(&self) -> Variable {
+        match self {
+            Self::Rates(_) => Variable::Rate,
+            Self::Connections(_) => Variable::Connections,
+            Self::Pipelines(_) => Variable::Pipeline,
+        }
+    }
+
+    /// The values as numbers, rising.
+    #[expect(clippy::cast_precision_loss, reason = "counts of connections are far below 2^53")]
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        match self {
+            Self::Rates(rates) => rates.iter().map(|rate| rate.per_second()).collect(),
+            Self::Connections(counts) | Self::Pipelines(counts) => {
+                counts.iter().map(|&count| count as f64).collect()
+            }
+        }
+    }
+
+    /// The flags of the run of one value.
+    pub(super) fn args(&self, base: &RunArgs, index: usize) -> RunArgs {
+        let mut args = base.clone();
+        match self {
+            Self::Rates(rates) => args.rate = Some(rates[index]),
+            Self::Connections(counts) => args.connections = counts[index],
+            Self::Pipelines(counts) => args.pipeline = counts[index],
+        }
+        args
+    }
+}
+
+/// The flags that all runs have in common.
+pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
+    let run = &args.target.args;
+    let given = [
+        run.latency,
+        run.hgrm.is_some(),
+        run.timeseries.is_some(),
+        run.hlog.is_some(),
+        run.log_requests.is_some(),
+    ];
+    if let Some((name, _)) = OF_ONE_RUN.iter().zip(given).find(|&(_, given)| given) {
+        let flag = name.replace('_', "-");
+        return Err(Refusal::usage(format!(
+            "--{flag} is about one run, and a sweep has several; leave it out, or use maxq run with one of the values"
+        )));
+    }
+    for (flag, given) in [("--stages", run.stages.is_some()), ("--burst", run.burst.is_some())] {
+        if given {
+            return Err(Refusal::usage(format!(
+                "{flag} contradicts sweep, each run of which has one load; leave it out, or use maxq run {flag}"
+            )));
+        }
+    }
+    if run.on_overload == Some(OnOverloadArg::Abort) {
+        return Err(Refusal::usage(
+            "--on-overload abort ends what a sweep goes on to see; use queue or shed".to_owned(),
+        ));
+    }
+    if !(1..=MOST_REPEATS).contains(&args.flags.repeats) {
+        return Err(Refusal::usage(format!(
+            "--repeats {}: each value is run from 1 to {MOST_REPEATS} times",
+            args.flags.repeats
+        )));
+    }
+    let mut run = run.clone();
+    if run.duration.is_none() && run.requests.is_none() {
+        run.duration = Some(DEFAULT_DURATION_NS);
+    }
+    Ok(run)
+}
+
+/// One run that is to be made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Step {
+    /// Which of the values.
+    pub(super) index: usize,
+    /// Which run of it, from 1.
+    pub(super) repeat: u64,
+    /// It is only there to be compared with others like it.
+    pub(super) sentinel: bool,
+}
+
+/// Every run in its order: all values, and then all again, each time shuffled anew where that is wanted.
+pub(super) fn steps(course: &Course, sentinels: bool) -> Vec<Step> {
+    let mut random = course.seed;
+    let mut runs = Vec::with_capacity(course.runs());
+    for repeat in 1..=course.repeats {
+        let mut order: Vec<usize> = (0..course.values.len()).collect();
+        match course.order {
+            Order::Up => {}
+            Order::Down => order.reverse(),
+            Order::Random => shuffle(&mut order, &mut random),
+        }
+        runs.extend(order.into_iter().map(|index| Step { index, repeat, sentinel: false }));
+    }
+    if !sentinels {
+        return runs;
+    }
+    let mut seen = 0;
+    let mut sentinel = || {
+        seen += 1;
+        Step { index: 0, repeat: seen, sentinel: true }
+    };
+    let mut steps = vec![sentinel()];
+    for some in runs.chunks(RUNS_BETWEEN) {
+        steps.extend_from_slice(some);
+        steps.push(sentinel());
+    }
+    steps
+}
+
+/// The word of the command line.
+pub(super) const fn order(arg: OrderArg) -> Order {
+    match arg {
+        OrderArg::Random => Order::Random,
+        OrderArg::Up => Order::Up,
+        OrderArg::Down => Order::Down,
+    }
+}
+
+/// Fisher and Yates, with SplitMix64.
+#[expect(clippy::cast_possible_truncation, reason = "below a length in memory")]
+fn shuffle(order: &mut [usize], random: &mut u64) {
+    for last in (1..order.len()).rev() {
+        *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (*random ^ (*random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let mixed = mixed ^ (mixed >> 31);
+        order.swap(last, ((u128::from(mixed) * (last as u128 + 1)) >> 64) as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Step, steps};
+    use crate::summary::{Course, Order, Variable};
+
+    fn course(values: usize, repeats: u64, order: Order, seed: u64) -> Course {
+        Course {
+            variable: Variable::Rate,
+            values: (0..values).map(|index| index as f64).collect(),
+            repeats,
+            order,
+            pause_ns: 0,
+            most_in_flight: None,
+            seed,
+        }
+    }
+
+    fn indices(steps: &[Step]) -> Vec<usize> {
+        steps.iter().map(|step| step.index).collect()
+    }
+
+    #[test]
+    fn every_value_is_run_as_often_as_wanted_in_the_order_that_is_wanted() {
+        assert_eq!(indices(&steps(&course(3, 2, Order::Up, 1), false)), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(indices(&steps(&course(3, 2, Order::Down, 1), false)), [2, 1, 0, 2, 1, 0]);
+        let shuffled = steps(&course(20, 2, Order::Random, 7), false);
+        assert_eq!(shuffled, steps(&course(20, 2, Order::Random, 7), false));
+        assert_ne!(shuffled, steps(&course(20, 2, Order::Random, 8), false));
+        let (first, second) = shuffled.split_at(20);
+        assert_ne!(indices(first), indices(second), "each round has an order of its own");
+        for round in [first, second] {
+            let mut sorted = indices(round);
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..20).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_sentinel_comes_first_after_every_fifth_run_and_last() {
+        let places = |values: usize| {
+            let steps = steps(&course(values, 1, Order::Down, 1), true);
+            let sentinels = steps.iter().enumerate().filter(|(_, step)| step.sentinel);
+            let places: Vec<usize> = sentinels.map(|(place, _)| place).collect();
+            (places, steps.len())
+        };
+        assert_eq!(places(12), (vec![0, 6, 12, 15], 16));
+        assert_eq!(places(5), (vec![0, 6], 7));
+        assert_eq!(places(2), (vec![0, 3], 4));
+        let steps = steps(&course(12, 1, Order::Down, 1), true);
+        assert!(steps.iter().filter(|step| step.sentinel).all(|step| step.index == 0));
+    }
+}

@@ -1,0 +1,281 @@
+//! The reports of a sweep: the schema of the document, the lines, the table, the plot and the drawing.
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::report::{
+    LineFormat, RunDocument, json_schema, sweep_findings, sweep_header, sweep_json,
+    sweep_json_schema, sweep_line, sweep_progress, sweep_svg, sweep_text,
+};
+use crate::summary::{Course, Order, SweepRun, SweepSummary, Variable};
+
+/// A run at `x` of which `achieved` were answered a second, in times that grow with the load.
+fn run_at(x: f64, achieved_rps: f64, repeat: u64) -> SweepRun {
+    let mut run = SweepRun::of(x, repeat, &normal());
+    let load = (x / 1000.0).min(0.99);
+    run.offered_rps = x;
+    run.achieved_rps = achieved_rps;
+    run.goodput_rps = achieved_rps;
+    run.mean_ns = Some(1e6 / (1.0 - load));
+    run.mean_in_flight = Some(2.0 + load);
+    run.little = Some(0.01 * load);
+    for (shown, factor) in run.quantiles.iter_mut().flatten().zip([0.7, 2.3, 4.6, 6.9]) {
+        shown.value_ns = Nanos::from_seconds(0.001 * factor / (1.0 - load)).0;
+    }
+    run
+}
+
+fn course(variable: Variable, values: &[f64], repeats: u64) -> Course {
+    let values = values.to_vec();
+    Course {
+        variable,
+        values,
+        repeats,
+        order: Order::Random,
+        pause_ns: SECOND / 2,
+        most_in_flight: None,
+        seed: 42,
+    }
+}
+
+/// A rate sweep beyond the 1,000 requests a second that its server can do, with two runs each and one that says nothing.
+fn rates() -> SweepSummary {
+    let values = [100.0, 200.0, 400.0, 600.0, 800.0, 900.0, 1100.0, 1300.0];
+    let mut runs: Vec<SweepRun> = Vec::new();
+    for repeat in [1, 2] {
+        runs.extend(values.iter().rev().map(|&x| run_at(x, x.min(1000.0 + repeat as f64), repeat)));
+    }
+    runs[0].client_limited = true;
+    runs[0].code = Code::ClientLimited;
+    let sentinels = vec![run_at(100.0, 100.0, 1), run_at(100.0, 80.0, 2)];
+    SweepSummary::of(course(Variable::Rate, &values, 2), End::Finished, runs, sentinels)
+}
+
+fn connections() -> SweepSummary {
+    let values = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+    let throughput = |n: f64| 900.0 * n / (1.0 + 0.03 * (n - 1.0) + 0.001 * n * (n - 1.0));
+    let runs: Vec<SweepRun> = values.iter().map(|&n| run_at(n, throughput(n), 1)).collect();
+    SweepSummary::of(course(Variable::Connections, &values, 1), End::Finished, runs, Vec::new())
+}
+
+fn nothing() -> SweepSummary {
+    let course = course(Variable::Pipeline, &[1.0, 2.0], 1);
+    SweepSummary::of(course, End::Interrupted(libc::SIGINT), Vec::new(), Vec::new())
+}
+
+fn partial() -> SweepSummary {
+    let runs = vec![run_at(2.0, 90.0, 1)];
+    SweepSummary::of(course(Variable::Pipeline, &[1.0, 2.0], 1), End::GaveUp, runs, Vec::new())
+}
+
+fn sweeps() -> [(&'static str, SweepSummary); 4] {
+    [
+        ("rates", rates()),
+        ("connections", connections()),
+        ("nothing", nothing()),
+        ("partial", partial()),
+    ]
+}
+
+fn document(sweep: &SweepSummary) -> Value {
+    let documents =
+        |runs: &[SweepRun]| runs.iter().map(|_| RunDocument::of(&plan(), &normal())).collect();
+    let text = sweep_json(&plan(), sweep, documents(&sweep.runs), documents(&sweep.sentinels));
+    serde_json::from_str(&text).unwrap()
+}
+
+fn validator(schema: &str) -> Validator {
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    jsonschema::meta::validate(&schema).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+#[test]
+fn every_sweep_obeys_the_shipped_schema_and_its_runs_theirs() {
+    let (of_sweeps, of_runs) = (validator(sweep_json_schema()), validator(json_schema()));
+    for (name, sweep) in sweeps() {
+        let document = document(&sweep);
+        let broken: Vec<String> = of_sweeps
+            .iter_errors(&document)
+            .map(|error| format!("{name}: {}: {error}", error.instance_path()))
+            .collect();
+        assert!(broken.is_empty(), "{}", broken.join("\n"));
+        let points = document["points"].as_array().unwrap();
+        assert_eq!(points.len(), sweep.runs.len());
+        for point in points.iter().chain(document["sentinels"].as_array().unwrap()) {
+            assert!(of_runs.is_valid(&point["run"]), "{name}");
+        }
+    }
+}
+
+/// JSON pointers to every object of a sweep but those of its runs and its plan, which have a schema of their own.
+fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(keys) if !at.ends_with("/run") && !at.ends_with("/plan") => {
+            found.push(at.to_owned());
+            for (key, value) in keys {
+                objects(value, &format!("{at}/{key}"), found);
+            }
+        }
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, value)| objects(value, &format!("{at}/{index}"), found));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_schema_of_sweeps_refuses_a_key_too_many_and_a_key_too_few() {
+    let validator = validator(sweep_json_schema());
+    for whole in [document(&rates()), document(&connections())] {
+        let mut places = Vec::new();
+        objects(&whole, "", &mut places);
+        assert!(places.len() > 10, "{places:?}");
+        for place in places {
+            let mut more = whole.clone();
+            more.pointer_mut(&place).unwrap()["typo"] = json!(1);
+            assert!(!validator.is_valid(&more), "{place} takes any key");
+            for key in whole.pointer(&place).unwrap().as_object().unwrap().keys() {
+                let mut fewer = whole.clone();
+                fewer.pointer_mut(&place).unwrap().as_object_mut().unwrap().remove(key);
+                assert!(!validator.is_valid(&fewer), "{place}/{key} may be missing");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_document_says_what_was_found_and_why_something_was_not() {
+    let found = document(&rates());
+    assert_eq!((&found["variable"], &found["partial"]), (&json!("rate"), &json!(false)));
+    let saturation = found["saturation"]["rps"].as_f64().unwrap();
+    assert!((saturation / 1000.0 - 1.0).abs() < 0.01, "{saturation}");
+    assert!((found["power_point"]["rps"].as_f64().unwrap() / 500.0 - 1.0).abs() < 0.05);
+    assert_eq!((&found["left_out"], &found["usl"]), (&json!(1), &Value::Null));
+    assert!(found["reasons"]["usl"].as_str().unwrap().contains("closed loop"));
+    assert_eq!(found["reasons"]["power_point"], Value::Null);
+    assert_eq!(found["drift"]["warns"], true);
+    // By value and repeat, however they were run.
+    let first = &found["points"][0];
+    assert_eq!(
+        (&first["x"], &first["repeat"], &first["ran_as"]),
+        (&json!(100.0), &json!(1), &json!(8))
+    );
+    let closed = document(&connections());
+    let best = closed["usl"]["best_connections"].as_f64().unwrap();
+    assert!((best / (0.97_f64 / 0.001).sqrt() - 1.0).abs() < 0.01, "{best}");
+    assert_eq!(document(&partial())["end"]["reason"], "gave_up");
+    assert_eq!(document(&nothing())["end"], json!({"reason": "interrupted", "signal": 2}));
+}
+
+#[test]
+fn lines_have_the_columns_of_their_header_in_every_format() {
+    let header = "x,repeat,offered_rps,achieved_rps,goodput_rps,ok,errors,p50_us,p90_us,p99_us,p99_9_us,max_us,mean_us,mean_in_flight,verdict,valid,slo_pass\n";
+    assert_eq!(sweep_header(LineFormat::Csv), header);
+    assert_eq!(sweep_header(LineFormat::Tsv), header.replace(',', "\t"));
+    assert_eq!(sweep_header(LineFormat::Ndjson), "");
+    let mut run = run_at(500.0, 499.5, 3);
+    run.gates_hold = Some(false);
+    run.mean_in_flight = None;
+    let csv = sweep_line(&run, LineFormat::Csv);
+    assert!(csv.starts_with("500,3,500,499.5,499.5,20000,0,1400,4600,9200,13800,"), "{csv}");
+    assert!(csv.ends_with(",2000,,server_limited,true,false\n"), "{csv}");
+    assert_eq!(csv.matches(',').count(), header.matches(',').count());
+    assert_eq!(sweep_line(&run, LineFormat::Tsv), csv.replace(',', "\t"));
+    let line = sweep_line(&run, LineFormat::Ndjson);
+    let object: Value = serde_json::from_str(&line).unwrap();
+    let keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys.join(",") + "\n", header);
+    assert_eq!(
+        (&object["mean_in_flight"], &object["verdict"]),
+        (&Value::Null, &json!("server_limited"))
+    );
+    assert!(line.ends_with("}\n") && line.matches('\n').count() == 1);
+}
+
+#[test]
+fn the_text_has_a_row_a_value_and_names_every_number() {
+    let text = sweep_text(&plan(), &rates(), PLAIN);
+    for value in ["100", "400", "1,100"] {
+        let rows = text.lines().filter(|line| line.starts_with(&format!("{value:>11} "))).count();
+        assert_eq!(rows, 1, "{value} in\n{text}");
+    }
+    for part in [
+        "Sweep         rate: 8 values from 100 to 1,300, each 2 times, shuffled",
+        "~     1,300     1,002      0 70.00 ms    460.0 ms      2.99  server_limited\n",
+        "~ the client was at fault in some",
+        "Saturation    1,00",
+        "Power point   ",
+        "p99 doubled   ",
+        "Kneedle       ",
+        "over 100 to 1,300",
+        "Little's law  ",
+        "Left out      1 run ",
+        "Sentinel      DRIFT: ",
+        "rate by -20.0 %",
+        "S saturation",
+    ] {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+    assert!(text.lines().all(|line| line.len() <= 82), "{text}");
+    assert!(text.is_ascii());
+    let marks = text.lines().find(|line| line.contains('P') && line.trim_start().starts_with('P'));
+    assert!(marks.is_some_and(|marks| marks.contains('S')), "{text}");
+    let closed = sweep_text(&plan(), &connections(), PLAIN);
+    assert!(closed.contains("USL           best at 31.1"), "{closed}");
+    let wide = sweep_text(&plan(), &rates(), Style { color: true, columns: 120 });
+    assert!(wide.contains("\x1b[1mSaturation\x1b[0m"), "{wide}");
+}
+
+#[test]
+fn connections_that_were_all_busy_beyond_saturation_are_told_of() {
+    let mut sweep = rates();
+    assert!(!sweep_text(&plan(), &sweep, PLAIN).contains("larger -c"));
+    sweep.course.most_in_flight = Some(3);
+    assert!(sweep.is_full_beyond());
+    assert!(sweep_findings(&sweep).contains("all 3 connections were busy"));
+    sweep.course.most_in_flight = Some(64);
+    assert!(!sweep.is_full_beyond());
+}
+
+#[test]
+fn a_sweep_that_was_cut_short_is_marked_everywhere() {
+    for (sweep, mark) in [
+        (nothing(), "INTERRUPTED   by SIGINT after 0 of 2 runs"),
+        (partial(), "PARTIAL       it could not go on after 1 of 2 runs"),
+    ] {
+        assert!(sweep_text(&plan(), &sweep, PLAIN).contains(mark));
+        assert!(sweep_findings(&sweep).starts_with(mark));
+        assert_eq!(document(&sweep)["partial"], true);
+    }
+}
+
+#[test]
+fn progress_is_one_line_a_run() {
+    let line = sweep_progress("rate", &run_at(500.0, 499.5, 1), (3, 12));
+    assert_eq!(line, "3/12 rate 500: 499.5 answers/s, p50 1.400 ms, p99 9.200 ms, server_limited");
+}
+
+#[test]
+fn the_drawing_is_the_same_every_time_marks_what_was_found_and_escapes_what_was_typed() {
+    let mut plan = plan();
+    plan.target = Target::parse("http://127.0.0.1:8080/a?x=<b>&y=\"'").unwrap();
+    let svg = sweep_svg(&plan, &rates());
+    assert_eq!(svg, sweep_svg(&plan, &rates()));
+    assert!(svg.contains("x=&lt;b&gt;&amp;y="), "{svg}");
+    for part in
+        ["saturation 1,00", "power point ", "knee ", "p50", "p99", "requests a second", "</svg>"]
+    {
+        assert!(svg.contains(part), "no {part} in\n{svg}");
+    }
+    assert_eq!(svg.matches("<polyline").count(), 3);
+    assert!(svg.contains("prefers-color-scheme:dark"));
+    for (_, sweep) in sweeps() {
+        let svg = sweep_svg(&plan, &sweep);
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+}

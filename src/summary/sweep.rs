@@ -1,0 +1,391 @@
+//! A finished sweep: its runs shrunk to a row each, and what they say together. Its reports are written from this alone.
+
+use crate::analysis::inflection::{self, Findings, Point};
+use crate::summary::{Distribution, End, Summary};
+use crate::time::seconds;
+use crate::verdict::{Code, Level};
+
+pub use crate::analysis::inflection::{
+    Doubling, Estimate, Knee, PowerPoint, Saturation, Scalability, Sweep as Variable,
+};
+
+/// A sentinel that has moved by more than this share warns.
+const MOST_DRIFT: f64 = 0.1;
+
+/// A latency as tables show it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shown {
+    /// The value in nanoseconds.
+    pub value_ns: u64,
+    /// It may be larger.
+    pub lower_bound: bool,
+}
+
+/// One run of a sweep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SweepRun {
+    /// The value of the variable.
+    pub x: f64,
+    /// Which run of this value it is, from 1.
+    pub repeat: u64,
+    /// Requests that came due, a second.
+    pub offered_rps: f64,
+    /// Whole answers, a second.
+    pub achieved_rps: f64,
+    /// Good ones of them.
+    pub goodput_rps: f64,
+    /// Requests with a good answer.
+    pub ok: u64,
+    /// Requests without one.
+    pub errors: u64,
+    /// Whole answers within the measured time.
+    pub answers: u64,
+    /// Response times: p50, p90, p99 and p99.9.
+    pub quantiles: [Option<Shown>; 4],
+    /// The longest.
+    pub max_ns: Option<u64>,
+    /// Their mean.
+    pub mean_ns: Option<f64>,
+    /// Mean number of requests in flight.
+    pub mean_in_flight: Option<f64>,
+    /// By how much that differs from rate times mean service time, as a share of it.
+    pub little: Option<f64>,
+    /// What to think of the run.
+    pub code: Code,
+    /// Whether its numbers mean what they seem to.
+    pub valid: bool,
+    /// The client was at fault or at its limit: the run says nothing of the server's latencies.
+    pub client_limited: bool,
+    /// It was only late itself: its latencies are its own, and what was answered was answered all the same.
+    pub late: bool,
+    /// Whether its gates held; `None` without any.
+    pub gates_hold: Option<bool>,
+}
+
+impl SweepRun {
+    /// The row of a run.
+    #[must_use]
+    pub fn of(x: f64, repeat: u64, summary: &Summary) -> Self {
+        let rates = summary.rates();
+        let counts = summary.counts();
+        let response = &summary.latencies.response;
+        let mut invalid = summary.verdict.reasons.iter().filter(|r| r.level == Level::Invalid);
+        let at_fault = invalid.clone().count() > 0;
+        let late = at_fault && summary.latencies.lags.is_some() && invalid.all(|r| r.rule == "C1");
+        let gates = &summary.gates;
+        Self {
+            x,
+            repeat,
+            offered_rps: rates.offered_rps,
+            achieved_rps: rates.achieved_rps,
+            goodput_rps: rates.goodput_rps,
+            ok: counts.ok,
+            errors: counts.scheduled.saturating_sub(counts.ok),
+            answers: summary.measured.completed_in_window,
+            quantiles: [0.5, 0.9, 0.99, 0.999].map(|quantile| shown(response, quantile)),
+            max_ns: response.all.max_ns(),
+            mean_ns: response.all.mean_ns(),
+            mean_in_flight: summary.in_flight.map(|in_flight| in_flight.mean),
+            little: summary.in_flight.map(|in_flight| in_flight.difference_pct() / 100.0),
+            code: summary.verdict.code,
+            valid: summary.verdict.valid,
+            client_limited: at_fault || summary.verdict.code == Code::ClientLimited,
+            late,
+            gates_hold: (!gates.is_empty()).then(|| gates.iter().all(|gate| gate.holds)),
+        }
+    }
+
+    /// Whether the measurement is to be complained of: that a server is overloaded is what a sweep looks for.
+    #[must_use]
+    pub fn is_flawed(&self) -> bool {
+        !self.valid && (self.code != Code::Unstable || self.client_limited)
+    }
+
+    /// The median.
+    #[must_use]
+    pub fn p50(&self) -> Option<Shown> {
+        self.quantiles[0]
+    }
+
+    /// The 99th percentile.
+    #[must_use]
+    pub fn p99(&self) -> Option<Shown> {
+        self.quantiles[2]
+    }
+
+    fn point(&self) -> Point {
+        Point {
+            x: self.x,
+            offered_rps: self.offered_rps,
+            achieved_rps: self.achieved_rps,
+            answers: crate::summary::float(self.answers),
+            mean_s: self.mean_ns.filter(|_| !self.late).map(|mean_ns| mean_ns / 1e9),
+            p99_s: self.p99().filter(|_| !self.late).map(|p99| seconds(p99.value_ns)),
+        }
+    }
+}
+
+fn shown(response: &Distribution, quantile: f64) -> Option<Shown> {
+    let value = response.quantile(quantile)?;
+    Some(Shown { value_ns: value.value_ns, lower_bound: value.lower_bound })
+}
+
+/// How far the lowest value was from its first run when it was run again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Drift {
+    /// The sentinel that was farthest away, counted from 1; the first is 0.
+    pub sentinel: usize,
+    /// By how much its p50 differs, as a share of the first one's.
+    pub p50_share: Option<f64>,
+    /// By how much its rate does.
+    pub rate_share: Option<f64>,
+}
+
+impl Drift {
+    /// Whether the target, or the machine, is no longer what it was.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.largest() > MOST_DRIFT
+    }
+
+    fn largest(&self) -> f64 {
+        let size = |share: Option<f64>| share.unwrap_or(0.0).abs();
+        size(self.p50_share).max(size(self.rate_share))
+    }
+
+    /// The largest of the sentinels; `None` with fewer than two.
+    fn of(sentinels: &[SweepRun]) -> Option<Self> {
+        let (first, later) = sentinels.split_first()?;
+        let share = |now: Option<f64>, then: Option<f64>| {
+            then.filter(|&then| then > 0.0).and_then(|then| Some(now? / then - 1.0))
+        };
+        let p50 = |run: &SweepRun| run.p50().map(|p50| seconds(p50.value_ns));
+        let drifts = later.iter().enumerate().map(|(index, run)| Self {
+            sentinel: index + 1,
+            p50_share: share(p50(run), p50(first)),
+            rate_share: share(Some(run.achieved_rps), Some(first.achieved_rps)),
+        });
+        drifts.max_by(|a, b| a.largest().total_cmp(&b.largest()))
+    }
+}
+
+/// In which order the values were run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// Shuffled.
+    Random,
+    /// Rising.
+    Up,
+    /// Falling.
+    Down,
+}
+
+impl Order {
+    /// The word on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// What was to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    /// What the runs differ in.
+    pub variable: Variable,
+    /// Its values, rising.
+    pub values: Vec<f64>,
+    /// Runs of each.
+    pub repeats: u64,
+    /// In which order.
+    pub order: Order,
+    /// Time between runs, in nanoseconds.
+    pub pause_ns: u64,
+    /// Most requests in flight at once, where a schedule may want more; `None` where connections set the pace.
+    pub most_in_flight: Option<u64>,
+    /// Seed of the order, of the runs and of the intervals.
+    pub seed: u64,
+}
+
+impl Course {
+    /// The name of the variable in reports and on the command line.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self.variable {
+            Variable::Rate => "rate",
+            Variable::Connections => "connections",
+            Variable::Pipeline => "pipeline",
+        }
+    }
+
+    /// How many runs there are to be, without sentinels.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.values.len().saturating_mul(usize::try_from(self.repeats).unwrap_or(usize::MAX))
+    }
+}
+
+/// Everything that the reports of a sweep are written from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SweepSummary {
+    /// What was to be done.
+    pub course: Course,
+    /// How it ended.
+    pub end: End,
+    /// The runs as they came one after the other.
+    pub runs: Vec<SweepRun>,
+    /// The lowest value, again and again.
+    pub sentinels: Vec<SweepRun>,
+    /// How far the sentinels are apart.
+    pub drift: Option<Drift>,
+    /// What the runs say together.
+    pub findings: Findings,
+}
+
+impl SweepSummary {
+    /// Looks at what the runs say together.
+    #[must_use]
+    pub fn of(course: Course, end: End, runs: Vec<SweepRun>, sentinels: Vec<SweepRun>) -> Self {
+        let is_used = |run: &&SweepRun| !run.client_limited || run.late;
+        let used: Vec<Point> = runs.iter().filter(is_used).map(SweepRun::point).collect();
+        let highest = used.iter().map(|point| point.x).fold(f64::NEG_INFINITY, f64::max);
+        let cut_short = runs.iter().any(|run| !is_used(&run) && run.x > highest);
+        let findings = inflection::find(course.variable, &used, cut_short, course.seed);
+        let drift = Drift::of(&sentinels);
+        Self { course, end, runs, sentinels, drift, findings }
+    }
+
+    /// Runs that say nothing of the server.
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.runs.iter().filter(|run| run.client_limited).count()
+    }
+
+    /// The largest difference from Little's law, as a share, of runs in which the client was not at fault.
+    #[must_use]
+    pub fn worst_little(&self) -> Option<f64> {
+        let used = self.runs.iter().filter(|run| !run.client_limited);
+        used.filter_map(|run| run.little).map(f64::abs).reduce(f64::max)
+    }
+
+    /// Whether all connections were in use wherever more was offered than is answered: then it may be their number that
+    /// limits, and not the server.
+    #[must_use]
+    pub fn is_full_beyond(&self) -> bool {
+        const FULL: f64 = 0.95;
+        let (Some(most), Some(rate)) = (self.course.most_in_flight, self.findings.saturation.rps)
+        else {
+            return false;
+        };
+        let full = FULL * crate::summary::float(most);
+        let mut beyond = self
+            .runs
+            .iter()
+            .filter(|run| !run.client_limited && run.offered_rps > rate.value * 1.1)
+            .peekable();
+        beyond.peek().is_some()
+            && beyond.all(|run| run.mean_in_flight.is_some_and(|in_flight| in_flight >= full))
+    }
+
+    /// The runs by their value, and those of one value in their order.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&SweepRun> {
+        let mut sorted: Vec<&SweepRun> = self.runs.iter().collect();
+        sorted.sort_by(|a, b| a.x.total_cmp(&b.x).then(a.repeat.cmp(&b.repeat)));
+        sorted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Course, Drift, Order, Shown, SweepRun, SweepSummary, Variable};
+    use crate::summary::End;
+    use crate::verdict::Code;
+
+    fn run(p50_ns: u64, achieved_rps: f64) -> SweepRun {
+        let shown = Some(Shown { value_ns: p50_ns, lower_bound: false });
+        SweepRun {
+            x: 1.0,
+            repeat: 1,
+            offered_rps: achieved_rps,
+            achieved_rps,
+            goodput_rps: achieved_rps,
+            ok: 100,
+            errors: 0,
+            answers: 100,
+            quantiles: [shown; 4],
+            max_ns: Some(p50_ns),
+            mean_ns: None,
+            mean_in_flight: None,
+            little: None,
+            code: Code::Valid,
+            valid: true,
+            client_limited: false,
+            late: false,
+            gates_hold: None,
+        }
+    }
+
+    #[test]
+    fn a_sentinel_that_moved_by_more_than_a_tenth_is_a_drift() {
+        let drift = |sentinels: &[SweepRun]| Drift::of(sentinels);
+        assert_eq!(drift(&[]), None);
+        assert_eq!(drift(&[run(100, 10.0)]), None);
+        let small = drift(&[run(100, 10.0), run(109, 10.0), run(95, 9.5)]).unwrap();
+        assert!(!small.is_large() && small.sentinel == 1);
+        let slower = drift(&[run(100, 10.0), run(100, 10.0), run(111, 10.0)]).unwrap();
+        assert!(slower.is_large() && slower.sentinel == 2);
+        let less = drift(&[run(100, 10.0), run(100, 8.9)]).unwrap();
+        assert!(less.is_large() && less.rate_share.unwrap() < -0.1);
+        assert!(drift(&[run(100, 10.0), run(80, 10.0)]).unwrap().is_large());
+    }
+
+    #[test]
+    fn runs_in_which_the_client_was_at_fault_are_left_out_of_all_findings() {
+        let sweep = |runs: &[SweepRun]| {
+            let course = Course {
+                variable: Variable::Rate,
+                values: runs.iter().map(|run| run.x).collect(),
+                repeats: 1,
+                order: Order::Up,
+                pause_ns: 0,
+                most_in_flight: None,
+                seed: 1,
+            };
+            SweepSummary::of(course, End::Finished, runs.to_vec(), Vec::new())
+        };
+        let at = |rate: f64, achieved_rps: f64, client_limited: bool| SweepRun {
+            x: rate,
+            offered_rps: rate,
+            mean_ns: Some(1e9 / (1010.0 - rate.min(1000.0))),
+            client_limited,
+            ..run(1_000_000, achieved_rps)
+        };
+        let good = [200.0, 400.0, 600.0, 800.0, 900.0, 1200.0, 1500.0]
+            .map(|rate| at(rate, rate.min(1000.0), false));
+        let found = sweep(&good);
+        assert!((found.findings.saturation.rps.unwrap().value / 1000.0 - 1.0).abs() < 0.01);
+        let late = [&good[..], &[at(700.0, 300.0, true), at(1800.0, 400.0, true)]].concat();
+        assert_eq!((sweep(&late).left_out(), found.left_out()), (2, 0));
+        assert_eq!(sweep(&late).findings, found.findings);
+        // Where the client gives up first, nothing is known of the server but that it can do so much.
+        let cut = sweep(&[&good[..5], &[at(1200.0, 900.0, true)]].concat()).findings.saturation;
+        assert_eq!((cut.rps, cut.at_least_rps), (None, Some(900.0)));
+        assert!(cut.reason.unwrap().contains("the client"));
+    }
+
+    #[test]
+    fn an_overloaded_server_is_no_flaw_of_a_sweep() {
+        let of = |code: Code, valid: bool, client_limited: bool| {
+            SweepRun { code, valid, client_limited, ..run(1, 1.0) }.is_flawed()
+        };
+        assert!(!of(Code::Valid, true, false) && !of(Code::Unstable, false, false));
+        assert!(of(Code::Unstable, false, true) && of(Code::InsufficientSamples, false, false));
+        // The limit of a closed loop's client is no flaw of the run, but none of the server's either.
+        assert!(!of(Code::ClientLimited, true, true) && of(Code::ClientLimited, false, true));
+    }
+}
