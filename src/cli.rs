@@ -2,6 +2,7 @@
 
 mod ceiling;
 mod compare;
+mod format;
 mod network;
 mod points;
 mod preflight;
@@ -10,15 +11,16 @@ mod tls;
 
 pub use ceiling::CeilingArgs;
 pub use compare::{CompareArgs, CompareFlags, InconclusiveArg};
+pub use format::FormatArg;
+use format::one_of_formats;
 pub use network::{AddressesArg, NetworkArgs, ProxyProtocolArg};
 pub use preflight::PreflightArgs;
-pub use sweep::{OF_ONE_RUN, OrderArg, SweepArgs, SweepFlags, SweepFormatArg};
+pub use sweep::{OF_ONE_RUN, OrderArg, SweepArgs, SweepFlags};
 pub use tls::{TlsArgs, TlsVersionArg};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -228,29 +230,6 @@ Gates on the measured window, like 'p99<50ms, max<1s, errors<0.1%'; exit code 1 
 itself was, without the waiting for a connection), errors timeouts unsent (% of scheduled), achieved goodput (% of \
 offered, or /s). Scopes: a phase like [spike], a time like [2s..5s], [each 1s]. p99<50ms@95% wants the whole confidence \
 interval below";
-/// How results look; see `--format`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum FormatArg {
-    /// For people.
-    Text,
-    /// One document.
-    Json,
-    /// For a review.
-    Markdown,
-    /// For a build server.
-    Junit,
-    /// A header line, and a line a row, with tabs between.
-    Tsv,
-}
-
-/// The formats that a run has.
-fn format_of_run() -> impl TypedValueParser<Value = FormatArg> {
-    PossibleValuesParser::new(["text", "json", "tsv"]).map(|name| match name.as_str() {
-        "json" => FormatArg::Json,
-        "tsv" => FormatArg::Tsv,
-        _ => FormatArg::Text,
-    })
-}
 
 /// The flags of a run.
 #[derive(Args, Clone, Debug)]
@@ -382,7 +361,7 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     /// How the report looks [default: text].
-    #[arg(long, value_parser = format_of_run(), help_heading = "Output")]
+    #[arg(long, value_parser = one_of_formats(&["text", "json", "tsv"]), help_heading = "Output")]
     pub format: Option<FormatArg>,
     /// Write the report to this file, replacing it when the run has ended; - for standard output.
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
@@ -487,4 +466,16 @@ pub fn one_line(error: &clap::Error) -> String {
     let words: Vec<&str> = text.lines().map(str::trim).filter(about).collect();
     let message = words.join(" ");
     format!("{}; {HELP}", message.strip_prefix("error: ").unwrap_or(&message))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn no_flag_of_any_command_contradicts_another_definition() {
+        Cli::command().debug_assert();
+    }
 }

@@ -173,7 +173,7 @@ fn a_pipeline_sweep_and_one_of_connections_at_a_rate_keep_their_other_flags() {
 #[test]
 fn repeats_and_sentinels_are_run_and_kept_apart() {
     let server = target();
-    let document = measured(&["-c", "1,2,3", "--repeats", "2", "--sentinel", &url(&server, "/")]);
+    let document = measured(&["-c", "1,2,3", "--repeat", "2", "--sentinel", &url(&server, "/")]);
     let points: Vec<(f64, u64)> = list(&document["points"])
         .iter()
         .map(|point| (float(point, "/x"), point["repeat"].as_u64().unwrap()))
@@ -217,7 +217,7 @@ fn there_is_one_line_a_run_in_the_order_in_which_they_ran() {
     assert!(tsv.lines().all(|line| line.split('\t').count() == COLUMNS), "{tsv}");
     assert_eq!(column(&tsv, '\t', "x"), ["4", "3", "2", "1"]);
     assert_eq!(column(&lines("csv", &["--order", "up"]), ',', "x"), ["1", "2", "3", "4"]);
-    let shuffled = |seed: &str| lines("csv", &["--seed", seed, "--repeats", "2"]);
+    let shuffled = |seed: &str| lines("csv", &["--seed", seed, "--repeat", "2"]);
     let (first, again) = (shuffled("5"), shuffled("5"));
     assert_eq!(column(&first, ',', "x"), column(&again, ',', "x"), "the seed decides");
     assert_ne!(column(&first, ',', "x")[..4], ["1", "2", "3", "4"], "{first}");
@@ -357,7 +357,7 @@ fn what_cannot_be_swept_is_refused_in_one_line() {
         (&["-c", "1,2", "--stages", "1s@5"], &["--stages", "sweep"]),
         (&["-c", "1,2", "--burst", "5@1s"], &["--burst", "sweep"]),
         (&["-R", "1,2", "--on-overload", "abort"], &["--on-overload abort", "shed"]),
-        (&["-R", "1,2", "--repeats", "0"], &["--repeats 0"]),
+        (&["-R", "1,2", "--repeat", "0"], &["--repeat 0"]),
         (&["-R", "1,2", "--json", "--format", "csv"], &["--json", "--format"]),
         (&["-R", "1,2", "-o", "x", "--svg", "./x"], &["--svg", "-o", "another file"]),
     ];

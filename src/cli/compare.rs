@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 
-use super::{FormatArg, RunArgs};
+use super::{RunArgs, one_of_formats};
 use crate::units::parse_count;
 
 /// Shown below the help.
@@ -97,7 +97,7 @@ impl Args for CompareArgs {
     fn augment_args(command: Command) -> Command {
         let command = RunArgs::augment_args(CompareFlags::augment_args(command));
         // A comparison has more formats than a run.
-        let all = clap::value_parser!(FormatArg);
+        let all = one_of_formats(&["text", "json", "markdown", "junit", "tsv"]);
         command.mut_arg("format", |format| format.value_parser(all))
     }
 

@@ -6,25 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
-use super::RunTarget;
 use super::points::{parse_counts, parse_rates};
+use super::{RunTarget, one_of_formats};
 use crate::schedule::Rate;
-use crate::units::{parse_count, parse_duration_ns};
-
-/// How the results of a sweep look; see `--format`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum SweepFormatArg {
-    /// A table, a plot and the inflection points.
-    Text,
-    /// One document of schema maxq.sweep/1.
-    Json,
-    /// One JSON line a run, as it ends.
-    Ndjson,
-    /// One line a run, as it ends.
-    Csv,
-    /// The same with tabulators.
-    Tsv,
-}
 
 /// In which order the values are run; see `--order`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -40,21 +24,12 @@ pub enum OrderArg {
 /// The flags that only a sweep has.
 #[derive(Args, Clone, Debug)]
 pub struct SweepFlags {
-    /// Runs of each value; intervals of confidence are drawn from them.
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, default_value = "1", help_heading = "Sweep")]
-    pub repeats: u64,
     /// In which order the values are run.
     #[arg(long, value_enum, default_value = "random", help_heading = "Sweep")]
     pub order: OrderArg,
-    /// Time between two runs.
-    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "500ms", help_heading = "Sweep")]
-    pub pause: u64,
     /// Run the lowest value first, after every fifth run and in the end, and warn when its p50 or rate has moved by 10 %.
     #[arg(long, help_heading = "Sweep")]
     pub sentinel: bool,
-    /// How results look [default: text]; of ndjson, csv and tsv there is one line a run, as it ends.
-    #[arg(long, value_enum, conflicts_with = "json", help_heading = "Output")]
-    pub format: Option<SweepFormatArg>,
     /// Draw throughput and latency over the value into this file.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub svg: Option<PathBuf>,
@@ -125,10 +100,20 @@ fn lists(command: Command) -> Command {
         .mut_arg("quiet", |arg| {
             arg.help("Only the inflection points; nothing on standard error but errors")
         })
+        .mut_arg("format", |arg| {
+            arg.value_parser(one_of_formats(&["text", "json", "ndjson", "csv", "tsv"]))
+                .help("How results look [default: text]; of ndjson, csv and tsv there is one line a run, as it ends")
+        })
+        .mut_arg("repeat", |arg| {
+            arg.help("Runs of each value, from which intervals of confidence are drawn [default: 1]").help_heading("Sweep")
+        })
+        .mut_arg("pause", |arg| {
+            arg.help("Time between two runs [default: 500ms]").help_heading("Sweep")
+        })
         .mut_arg("no_progress", |arg| arg.help("No line a run on standard error"));
     OF_ONE_RUN
         .into_iter()
-        .chain(["stages", "burst"])
+        .chain(["stages", "burst", "abort_on"])
         .fold(command, |command, name| command.mut_arg(name, |arg| arg.hide(true)))
 }
 

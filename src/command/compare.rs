@@ -135,7 +135,8 @@ impl Places {
             FormatArg::Json => report::compare_json(comparison),
             FormatArg::Markdown => report::compare_markdown(comparison),
             FormatArg::Junit => report::compare_junit(comparison),
-            FormatArg::Tsv => report::compare_tsv(comparison),
+            // The parser knows no others.
+            FormatArg::Tsv | FormatArg::Csv | FormatArg::Ndjson => report::compare_tsv(comparison),
         };
         if let Err(refusal) = place.write(&text).and_then(|()| place.finish()) {
             // What was measured is not to be lost for want of a place to write it.

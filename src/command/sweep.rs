@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::live::{LiveLine, style};
 use super::{complaint, tell, unreachable_target};
-use crate::cli::{RunArgs, SweepArgs, SweepFormatArg};
+use crate::cli::{FormatArg, RunArgs, SweepArgs};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::Plan;
@@ -22,6 +22,8 @@ use crate::summary::{Course, End, Engine, Seen, Summary, SweepRun, SweepSummary,
 use crate::time::seconds;
 use course::{Step, Values};
 
+/// Between two runs unless `--pause` says otherwise, in nanoseconds.
+const USUAL_PAUSE_NS: u64 = 500_000_000;
 /// How often a pause is asked whether the user wants to stop.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -43,9 +45,9 @@ pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
     let course = Course {
         variable: values.variable(),
         values: numbers,
-        repeats: args.flags.repeats,
+        repeats: args.target.args.repeat.unwrap_or(1),
         order: course::order(args.flags.order),
-        pause_ns: args.flags.pause,
+        pause_ns: args.target.args.pause.unwrap_or(USUAL_PAUSE_NS),
         most_in_flight: most_in_flight(&plan, &values),
         seed: plan.seed,
     };
@@ -85,7 +87,7 @@ fn most_in_flight(plan: &Plan, values: &Values) -> Option<u64> {
 
 /// Shows the plan of the largest value and all values, and sends nothing.
 fn dry_run(plan: &Plan, args: &SweepArgs, course: &Course) -> Result<u8, Refusal> {
-    if !matches!(format_of(args), SweepFormatArg::Text) {
+    if !matches!(format_of(args), FormatArg::Text) {
         return Err(Refusal::usage(
             "--dry-run shows the plan of a sweep as text only; leave --json and --format out"
                 .to_owned(),
@@ -104,9 +106,9 @@ fn dry_run(plan: &Plan, args: &SweepArgs, course: &Course) -> Result<u8, Refusal
     Ok(exit::FINISHED)
 }
 
-fn format_of(args: &SweepArgs) -> SweepFormatArg {
-    let json = args.target.args.json.then_some(SweepFormatArg::Json);
-    args.flags.format.or(json).unwrap_or(SweepFormatArg::Text)
+fn format_of(args: &SweepArgs) -> FormatArg {
+    let json = args.target.args.json.then_some(FormatArg::Json);
+    args.target.args.format.or(json).unwrap_or(FormatArg::Text)
 }
 
 /// Where results go; opened before the first run.
@@ -124,10 +126,10 @@ impl Places {
     fn open(plan: &Plan, args: &SweepArgs) -> Result<Self, Refusal> {
         let output = &plan.output;
         let lines = match format_of(args) {
-            SweepFormatArg::Text | SweepFormatArg::Json => None,
-            SweepFormatArg::Ndjson => Some(LineFormat::Ndjson),
-            SweepFormatArg::Csv => Some(LineFormat::Csv),
-            SweepFormatArg::Tsv => Some(LineFormat::Tsv),
+            FormatArg::Text | FormatArg::Json | FormatArg::Markdown | FormatArg::Junit => None,
+            FormatArg::Ndjson => Some(LineFormat::Ndjson),
+            FormatArg::Csv => Some(LineFormat::Csv),
+            FormatArg::Tsv => Some(LineFormat::Tsv),
         };
         let svg = args.flags.svg.as_deref();
         if let Some(path) = svg.filter(|path| output.is_report(path)) {
@@ -145,7 +147,7 @@ impl Places {
         Ok(Self {
             report: report?,
             lines,
-            json: format_of(args) == SweepFormatArg::Json,
+            json: format_of(args) == FormatArg::Json,
             svg: svg.map(|path| Destination::open("--svg", path)).transpose()?,
             quiet: output.quiet,
             progress: !output.quiet && !output.no_progress,

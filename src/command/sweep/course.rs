@@ -1,6 +1,6 @@
 //! What a sweep is to do: which flag has several values, and in which order they are run.
 
-use crate::cli::{OF_ONE_RUN, OnOverloadArg, OrderArg, RunArgs, SweepArgs};
+use crate::cli::{FormatArg, OF_ONE_RUN, OnOverloadArg, OrderArg, RunArgs, SweepArgs};
 use crate::exit::Refusal;
 use crate::schedule::Rate;
 use crate::summary::{Course, Order, Variable};
@@ -94,6 +94,17 @@ pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
             "--{flag} is about one run, and a sweep has several; leave it out, or use maxq run with one of the values"
         )));
     }
+    if run.json && run.format.is_some_and(|format| format != FormatArg::Json) {
+        return Err(Refusal::usage(
+            "--json contradicts --format, which names another one; leave one of them out"
+                .to_owned(),
+        ));
+    }
+    if run.abort_on.is_some() {
+        return Err(Refusal::usage(
+            "--abort-on ends what a sweep goes on to see; leave it out".to_owned(),
+        ));
+    }
     for (flag, given) in [("--stages", run.stages.is_some()), ("--burst", run.burst.is_some())] {
         if given {
             return Err(Refusal::usage(format!(
@@ -106,13 +117,14 @@ pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
             "--on-overload abort ends what a sweep goes on to see; use queue or shed".to_owned(),
         ));
     }
-    if !(1..=MOST_REPEATS).contains(&args.flags.repeats) {
+    if let Some(repeats) = run.repeat.filter(|repeats| !(1..=MOST_REPEATS).contains(repeats)) {
         return Err(Refusal::usage(format!(
-            "--repeats {}: each value is run from 1 to {MOST_REPEATS} times",
-            args.flags.repeats
+            "--repeat {repeats}: each value is run from 1 to {MOST_REPEATS} times"
         )));
     }
     let mut run = run.clone();
+    // What there is one line of a run goes through the sweep's own hands.
+    run.format = None;
     if run.duration.is_none() && run.requests.is_none() {
         run.duration = Some(DEFAULT_DURATION_NS);
     }

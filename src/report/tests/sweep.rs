@@ -169,7 +169,10 @@ fn the_document_says_what_was_found_and_why_something_was_not() {
     let best = closed["usl"]["best_connections"].as_f64().unwrap();
     assert!((best / (0.97_f64 / 0.001).sqrt() - 1.0).abs() < 0.01, "{best}");
     assert_eq!(document(&partial())["end"]["reason"], "gave_up");
-    assert_eq!(document(&nothing())["end"], json!({"reason": "interrupted", "signal": 2}));
+    assert_eq!(
+        document(&nothing())["end"],
+        json!({"reason": "interrupted", "signal": 2, "condition": null})
+    );
 }
 
 #[test]
