@@ -408,7 +408,10 @@ fn a_signal_ends_the_sweep_with_what_there_is() {
         running.signal(signal);
         let ended = running.end();
         let document = checked(code, &ended);
-        assert_eq!(document["end"], json!({ "reason": "interrupted", "signal": code - 128 }));
+        assert_eq!(
+            document["end"],
+            json!({ "reason": "interrupted", "signal": code - 128, "condition": null })
+        );
         assert!(list(&document["points"]).len() < 6);
     }
 }

@@ -265,10 +265,10 @@ impl SweepSummary {
         self.runs.iter().filter(|run| run.client_limited).count()
     }
 
-    /// The largest difference from Little's law, as a share, of runs in which the client was not at fault.
+    /// The largest difference from Little's law, as a share. The client's lateness is in both of its sides.
     #[must_use]
     pub fn worst_little(&self) -> Option<f64> {
-        let used = self.runs.iter().filter(|run| !run.client_limited);
+        let used = self.runs.iter();
         used.filter_map(|run| run.little).map(f64::abs).reduce(f64::max)
     }
 
