@@ -368,6 +368,10 @@ impl Hunt<'_> {
                 eprintln!("maxq: --slo fails at {from} already; begin lower with --from, or allow more");
                 exit::GATE
             }
+            (None, Ending::ClientLimited) if found.answer.ceiling.is_none() => inconclusive(format!(
+                "the client is the limit at {} already: nothing is known of the target; try again on a quieter machine, or give it more threads (-t)",
+                report::ceiling_load(found.settings.from, found.closed)
+            )),
             (None, Ending::ClientLimited) => inconclusive(
                 "the client is the limit: the ceiling is at least what the report says; give it more threads (-t), or another machine".to_owned(),
             ),

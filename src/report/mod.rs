@@ -41,4 +41,4 @@ pub use timeseries::timeseries_line;
 pub type Document = serde_json::Value;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -95,7 +95,9 @@ impl Search {
     pub fn bracket(&self) -> (Option<f64>, Option<f64>) {
         let bounds = self.bounds();
         let hints = self.hints();
-        (bounds.0.or(hints.0), bounds.1.or(hints.1))
+        // What the client cannot offer is no load that the target does not hold.
+        let failed = |high: &f64| self.cap().is_none_or(|cap| !is_same(*high, cap));
+        (bounds.0.or(hints.0), bounds.1.or(hints.1).filter(failed))
     }
 
     /// What to do next.

@@ -195,6 +195,7 @@ fn what_the_client_cannot_offer_caps_the_answer_and_decides_nothing() {
     let least = answer.ceiling.unwrap();
     assert!((1400.0..1500.0).contains(&least), "{answer:?}");
     assert!(answer.interval.is_none() && answer.limiting.is_none());
+    assert_eq!(search.bracket(), (Some(least), None), "the target failed nowhere");
     let proved = search
         .trials()
         .iter()
