@@ -82,6 +82,9 @@ fn answer(found: &Found) -> (Paint, String, String) {
     let limited = found.answer.limiting.map(|goal| found.goals.name(goal));
     let limited = limited.map(|name| format!(", limited by {name}")).unwrap_or_default();
     match (ending, ceiling, interval) {
+        (Ending::Found, Some(ceiling), Some((low, high))) if found.closed && low >= high => {
+            (Paint::Good, load(*ceiling), limited)
+        }
         (Ending::Found, Some(ceiling), Some((low, high))) => (
             Paint::Good,
             load(*ceiling),
