@@ -24,9 +24,32 @@ pub fn encode(bytes: &[u8]) -> String {
     text
 }
 
+/// The bytes of base64 text; `None` where it is none.
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
+    let groups = text.as_bytes().chunks_exact(4);
+    let whole = groups.remainder().is_empty();
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let last = groups.len().saturating_sub(1);
+    for (index, group) in groups.enumerate() {
+        let padding = group.iter().rev().take_while(|&&c| c == b'=').count();
+        if padding > 2 || (padding > 0 && index != last) {
+            return None;
+        }
+        let mut bits = 0_u32;
+        for &c in &group[..4 - padding] {
+            let sextet = ALPHABET.iter().position(|&known| known == c)?;
+            bits = bits << 6 | u32::try_from(sextet).ok()?;
+        }
+        bits <<= 6 * padding;
+        bytes.extend_from_slice(&bits.to_be_bytes()[1..4 - padding]);
+    }
+    whole.then_some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::encode;
+    use super::{decode, encode};
 
     #[test]
     fn the_vectors_of_the_rfc_hold() {
@@ -40,7 +63,15 @@ mod tests {
             ("foobar", "Zm9vYmFy"),
         ] {
             assert_eq!(encode(bytes.as_bytes()), text);
+            assert_eq!(decode(text).as_deref(), Some(bytes.as_bytes()));
         }
         assert_eq!(encode(&[0xff, 0xef, 0xbe]), "/+++");
+    }
+
+    #[test]
+    fn what_is_no_base64_is_nothing() {
+        for text in ["Z", "Zg", "Zg=", "Z===", "====", "Zg==Zg==", "Zm 9", "Zm9v\n", "Zm-_"] {
+            assert_eq!(decode(text), None, "{text:?}");
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! The command line: flag definitions only, no look-ups. What the flags mean together is the plan's business.
 
 mod ceiling;
+mod compare;
 mod network;
 mod preflight;
 mod tls;
 
 pub use ceiling::CeilingArgs;
+pub use compare::{CompareArgs, CompareFlags, InconclusiveArg};
 pub use network::{AddressesArg, NetworkArgs, ProxyProtocolArg};
 pub use preflight::PreflightArgs;
 pub use tls::{TlsArgs, TlsVersionArg};
@@ -13,6 +15,7 @@ pub use tls::{TlsArgs, TlsVersionArg};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -36,10 +39,13 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MAXQ_COMMIT"), " 
         maxq -n 100k --json -o run.json http://host/   exactly 100,000 requests, result as JSON\n  \
         maxq -R 5k -d 30s http://host/             open loop: 5,000 requests a second, whatever the server does\n  \
         maxq --stages '10s@1k,5s@1k..20k' http://host/ steps and ramps on the same connections\n  \
-        maxq spike --base 1k --peak 20k http://host/   what a spike does, and how long it takes to recover\n\n\
+        maxq spike --base 1k --peak 20k http://host/   what a spike does, and how long it takes to recover\n  \
+        maxq ceiling --slo 'p99<50ms' http://host/     the highest rate that holds it\n  \
+        maxq compare --urls http://old/ http://new/    is it slower, or is it noise\n\n\
         Exit codes: 0 finished, 1 a gate failed (--slo, --abort-on, --on-overload abort), 2 wrong usage,\n\
-        5 target unusable, 6 not valid (--strict), 7 machine refuses (descriptors, --engine uring),\n\
-        8 results not written, 130 or 143 interrupted with a partial report."
+        3 slower (compare), 4 inconclusive (ceiling, compare), 5 target unusable, 6 not valid (--strict, compare),\n\
+        7 machine refuses (descriptors, --engine uring), 8 results not written,\n\
+        130 or 143 interrupted with a partial report."
 )]
 pub struct Cli {
     /// What to do; `run` when only a URL is given.
@@ -61,6 +67,9 @@ pub enum Command {
     Spike(SpikeArgs),
     /// Find the highest rate, or number of connections, that holds the gates of --slo.
     Ceiling(Box<CeilingArgs>),
+    /// Is it slower, or is it noise? Compares files of runs, or two URLs in turns.
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(Box<CompareArgs>),
     /// Measure what this machine and this client can offer and resolve.
     Calibrate(CalibrateArgs),
     /// Run the embedded target by itself.
@@ -200,6 +209,29 @@ Gates on the measured window, like 'p99<50ms, max<1s, errors<0.1%'; exit code 1 
 itself was, without the waiting for a connection), errors timeouts unsent (% of scheduled), achieved goodput (% of \
 offered, or /s). Scopes: a phase like [spike], a time like [2s..5s], [each 1s]. p99<50ms@95% wants the whole confidence \
 interval below";
+/// How results look; see `--format`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum FormatArg {
+    /// For people.
+    Text,
+    /// One document.
+    Json,
+    /// For a review.
+    Markdown,
+    /// For a build server.
+    Junit,
+    /// A header line, and a line a row, with tabs between.
+    Tsv,
+}
+
+/// The formats that a run has.
+fn format_of_run() -> impl TypedValueParser<Value = FormatArg> {
+    PossibleValuesParser::new(["text", "json", "tsv"]).map(|name| match name.as_str() {
+        "json" => FormatArg::Json,
+        "tsv" => FormatArg::Tsv,
+        _ => FormatArg::Text,
+    })
+}
 
 /// The flags of a run.
 #[derive(Args, Clone, Debug)]
@@ -226,6 +258,12 @@ pub struct RunArgs {
     /// One request a connection: sends Connection: close and reconnects after each response.
     #[arg(long, conflicts_with = "requests_per_connection", help_heading = "Load")]
     pub no_keepalive: bool,
+    /// Carry out the run so many times, with seeds that follow one another, and report all of them.
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
+    pub repeat: Option<u64>,
+    /// Time between the runs of --repeat [default: 1s].
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Load")]
+    pub pause: Option<u64>,
     /// Close and reopen a connection after so many requests.
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub requests_per_connection: Option<u64>,
@@ -321,9 +359,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Machine")]
     pub seed: Option<u64>,
 
-    /// Print one JSON document (schema maxq.run/1) instead of text.
+    /// Print one JSON document (schema maxq.run/1, maxq.runs/1 with --repeat) instead of text.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
+    /// How the report looks [default: text].
+    #[arg(long, value_parser = format_of_run(), help_heading = "Output")]
+    pub format: Option<FormatArg>,
     /// Write the report to this file, replacing it when the run has ended; - for standard output.
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,

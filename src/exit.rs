@@ -6,11 +6,13 @@ pub const FINISHED: u8 = 0;
 pub const GATE: u8 = 1;
 /// Wrong usage, configuration or plan.
 pub const USAGE: u8 = 2;
+/// Slower than what it was compared with.
+pub const REGRESSION: u8 = 3;
 /// A search or a comparison that found no answer.
 pub const INCONCLUSIVE: u8 = 4;
 /// No address, refused, or no successful response at all.
 pub const TARGET: u8 = 5;
-/// The measurement is not valid, and `--strict` was given.
+/// The measurement is not valid, and `--strict` was given, or it was to be compared.
 pub const INVALID: u8 = 6;
 /// The environment refuses what was asked.
 pub const ENVIRONMENT: u8 = 7;

@@ -18,7 +18,7 @@
 //!         +---------------- join -> merge -> Summary <- verdict <- pressure, calibration
 //!                                               |         ^
 //!                                               |         +-- analysis: intervals of confidence, trends, warm-up
-//!                                    report (text | json | hgrm | hlog | ndjson)
+//!                                    report (text | json | tsv | hgrm | hlog | ndjson)
 //! ```
 //!
 //! Workers share nothing on the hot path. Each has a core, a ring, connections, histograms and counters of its own; the
@@ -43,9 +43,10 @@
 //! | [`preflight`] | one request before the clock: is this what the user means? |
 //! | [`pressure`] | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
 //! | [`calibrate`], [`calibration`] | what this client can do on this machine, measured once and kept |
-//! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up |
+//! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
 //! | [`verdict`] | is the measurement valid, and what limited it |
 //! | [`summary`], [`report`] | a finished run, and what it looks like |
+//! | [`results`], [`comparison`] | runs out of result files; two sides of them, metric by metric |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
 //! | [`output`], [`base64`], [`exit`], [`host`], [`cgroup`], [`memory`], [`sys`], [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |
 //!
@@ -93,6 +94,7 @@ pub mod capacity;
 pub mod cgroup;
 pub mod cli;
 pub mod command;
+pub mod comparison;
 pub mod conn;
 pub mod engine;
 pub mod exit;
@@ -107,6 +109,7 @@ pub mod pressure;
 pub mod record;
 pub mod report;
 pub mod request;
+pub mod results;
 pub mod run;
 pub mod schedule;
 pub mod serve;

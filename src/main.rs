@@ -15,6 +15,7 @@ fn main() -> ExitCode {
             Some(Command::Demo(args)) => command::demo(&args),
             Some(Command::Spike(args)) => command::spike(&args),
             Some(Command::Ceiling(args)) => command::ceiling(&args),
+            Some(Command::Compare(args)) => command::compare(&args),
             Some(Command::Calibrate(args)) => maxq::calibrate::calibrate(&args),
             Some(Command::Serve(args)) => command::serve(&args),
         },

@@ -32,6 +32,8 @@ const DATA_PATH: &[(&str, &[&str])] = &[
 /// What reads the results: above the data path, and knowing neither engines nor how a run is carried out.
 const RESULTS: &[(&str, &[&str])] = &[
     ("analysis", &["units"]),
+    ("results", &["base64", "exit"]),
+    ("comparison", &["analysis", "exit", "results", "units"]),
     ("summary", &["analysis", "http1", "pressure", "record", "time", "verdict"]),
     (
         "verdict",
@@ -43,6 +45,7 @@ const RESULTS: &[(&str, &[&str])] = &[
             "analysis",
             "base64",
             "calibration",
+            "comparison",
             "failure",
             "http1",
             "plan",
@@ -62,7 +65,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("bytes", &["engine/portable.rs", "request.rs", "serve/"]),
     ("clap", &["cli.rs", "cli/", "main.rs"]),
     ("core_affinity", &["calibrate.rs", "plan/cores.rs", "run/", "serve/"]),
-    ("hdrhistogram", &["record/", "report/"]),
+    ("hdrhistogram", &["record/", "report/", "results/"]),
     ("httparse", &["http1/", "preflight/", "serve/", "tunnel.rs"]),
     ("io_uring", &["engine/"]),
     ("io_uring06", &["serve/"]),
@@ -70,7 +73,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("monoio", &["engine/portable.rs", "serve/"]),
     ("rustls", &["engine/mirror.rs", "tls/"]),
     ("rustls_native_certs", &["plan/security.rs"]),
-    ("serde_json", &["calibration/", "report/", "serve/"]),
+    ("serde_json", &["calibration/", "comparison/", "report/", "results/", "serve/"]),
     ("signal_hook", &["run/", "serve/"]),
     ("socket2", &["engine/", "plan/route.rs", "preflight/", "serve/"]),
     ("webpki_roots", &["tls/"]),

@@ -3,6 +3,7 @@
 //! Pure functions over plain numbers: they must not know plans, records or reports, and read no clock.
 
 pub mod ceiling;
+pub mod comparison;
 pub mod effective;
 pub mod packed;
 pub mod recovery;
@@ -28,6 +29,12 @@ pub(crate) mod known {
 
         pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
             -self.uniform().ln() * mean
+        }
+
+        /// From a normal distribution of mean 0, by Box and Muller.
+        pub(crate) fn normal(&mut self, deviation: f64) -> f64 {
+            let (radius, turn) = (self.uniform(), self.uniform());
+            deviation * (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * turn).cos()
         }
     }
 

@@ -52,7 +52,7 @@ pub fn mann_kendall_p(values: &[f64]) -> Option<f64> {
 }
 
 /// The share of a standard normal distribution below `x`, by Abramowitz and Stegun 26.2.17: right to seven decimals.
-fn normal_share_below(x: f64) -> f64 {
+pub(super) fn normal_share_below(x: f64) -> f64 {
     const COEFFICIENTS: [f64; 5] =
         [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
     let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());

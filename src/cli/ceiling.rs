@@ -29,9 +29,6 @@ pub struct CeilingArgs {
     /// The durations of RFC 9971: trials of 60 s, 120 s of them to decide on a load.
     #[arg(long, help_heading = "Ceiling")]
     pub rigorous: bool,
-    /// Nothing is sent for so long between two trials, once all is answered.
-    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "500ms", help_heading = "Ceiling")]
-    pub pause: u64,
     /// What to search, and how; --slo says what the load must hold.
     #[command(flatten)]
     pub target: RunTarget,

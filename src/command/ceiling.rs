@@ -1,9 +1,9 @@
 //! `maxq ceiling`: trials on warm connections until the highest load that holds the gates is known.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::live::{LiveLine, style};
+use super::repeat::wait;
 use super::{tell, unreachable_target};
 use crate::analysis::ceiling::{
     Answer, Ending, Proposal, Purpose, Rules, Search, Settings, Step, Verdict,
@@ -88,6 +88,8 @@ fn check(args: &CeilingArgs) -> Result<(), Refusal> {
         ("--hlog", run.hlog.is_some()),
         ("--timeseries", run.timeseries.is_some()),
         ("--log-requests", run.log_requests.is_some()),
+        ("--latency", run.latency),
+        ("--repeat", run.repeat.is_some()),
     ] {
         if given {
             return Err(Refusal::usage(format!(
@@ -160,10 +162,16 @@ fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
         short_s: trial_s * SHORT_SHARE,
         rules: Rules { trial_s, sum_s, exceed_ratio: 0.5 },
         verify_s: if args.rigorous { trial_s } else { sum_s },
-        beside_s: seconds(warmup_ns + args.pause) + OVERHEAD_S,
+        beside_s: seconds(warmup_ns) + pause(args).as_secs_f64() + OVERHEAD_S,
         limits: Vec::new(),
         seed: 0,
     })
+}
+
+/// How long nothing is sent between two trials.
+fn pause(args: &CeilingArgs) -> Duration {
+    const USUAL_NS: u64 = 500_000_000;
+    Duration::from_nanos(args.target.args.pause.unwrap_or(USUAL_NS))
 }
 
 fn rate(flag: &str, text: &str) -> Result<f64, Refusal> {
@@ -236,8 +244,11 @@ impl Hunt<'_> {
                 Step::Done(answer) => break answer,
                 Step::Try(proposal) => proposal,
             };
-            if !self.rows.is_empty() {
-                thread::sleep(self.pause());
+            if !self.rows.is_empty()
+                && let Some(signal) = wait(self.pause(), &self.interrupts)
+            {
+                broken = Some(Broken::Interrupted(signal));
+                break search.abandoned();
             }
             let begun_s = self.begun.elapsed().as_secs_f64();
             let (plan, summary) = self.attempt(&proposal)?;
@@ -273,7 +284,7 @@ impl Hunt<'_> {
         let limited = |row: &&Row| row.trial.verdict == Verdict::ClientLimited;
         let in_vain = self.rows.iter().rev().take_while(limited).count();
         let longer = LONGER * u32::try_from(in_vain).unwrap_or(1);
-        Duration::from_nanos(self.args.pause) + longer
+        pause(self.args) + longer
     }
 
     /// Makes one trial.
@@ -335,6 +346,8 @@ impl Hunt<'_> {
     fn write(&self, found: &Found, report: &mut Destination) -> Result<(), Refusal> {
         let text = if self.plan.output.json {
             report::ceiling_json(&self.plan, found, &self.documents)
+        } else if self.plan.output.tsv {
+            report::ceiling_tsv(found)
         } else if self.plan.output.quiet {
             report::ceiling_quiet(found)
         } else {

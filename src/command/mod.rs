@@ -1,8 +1,10 @@
 //! The commands, each as plan, run, report.
 
 mod ceiling;
+mod compare;
 mod live;
 mod places;
+mod repeat;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -19,6 +21,7 @@ use crate::serve::{self, Server};
 use crate::summary::{End, Summary};
 use crate::time::seconds;
 pub use ceiling::ceiling;
+pub use compare::compare;
 use live::{LiveLine, style};
 use places::Places;
 
@@ -76,6 +79,7 @@ pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
         ("--stages", args.stages.is_some()),
         ("--burst", args.burst.is_some()),
         ("-n", args.requests.is_some()),
+        ("--repeat", args.repeat.is_some()),
     ] {
         if given {
             return Err(Refusal::usage(format!(
@@ -145,9 +149,13 @@ fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
 
 /// Runs a plan, and writes down what came of it.
 fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
+    repeat::check(args)?;
     if args.preflight.dry_run {
         tell(&plan, args, &Readiness::default());
         return dry_run(&plan);
+    }
+    if let Some(times) = args.repeat {
+        return repeat::carry_out(plan, args, times);
     }
     let mut plan = plan;
     let mut places = Places::open(&plan)?;
@@ -246,6 +254,8 @@ fn write_results(plan: &Plan, summary: &Summary, places: Places) -> Result<(), R
     let Places { mut report, hgrm, streams } = places;
     let text = if plan.output.json {
         report::json(plan, summary)
+    } else if plan.output.tsv {
+        report::tsv_header() + &report::tsv_row(plan, summary)
     } else if plan.output.quiet {
         report::quiet_text(plan, summary)
     } else {

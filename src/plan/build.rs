@@ -14,7 +14,7 @@ use super::route::{self, Asking};
 use super::security::security;
 use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts, cores};
 use crate::calibration::cache;
-use crate::cli::{EngineArg, IdleArg, RunArgs, WarmupArg};
+use crate::cli::{EngineArg, FormatArg, IdleArg, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::host;
 use crate::schedule::{Schedule, Stage, Timeline};
@@ -361,8 +361,15 @@ fn timeouts(args: &RunArgs) -> Result<Timeouts, String> {
 }
 
 fn output(args: &RunArgs) -> Result<Output, Refusal> {
+    if args.json && args.format.is_some_and(|format| format != FormatArg::Json) {
+        return Err(Refusal::usage(
+            "--json contradicts --format, which names another one; leave one of them out"
+                .to_owned(),
+        ));
+    }
     let output = Output {
-        json: args.json,
+        json: args.json || args.format == Some(FormatArg::Json),
+        tsv: args.format == Some(FormatArg::Tsv),
         file: args.output.clone(),
         quiet: args.quiet,
         latency: args.latency,

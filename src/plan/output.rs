@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub struct Output {
     /// One JSON document instead of text.
     pub json: bool,
+    /// A table with tabs instead of text.
+    pub tsv: bool,
     /// Into this file instead of standard output; `-` is standard output.
     pub file: Option<PathBuf>,
     /// Only the verdict and the two rates; nothing on stderr but errors.
@@ -32,12 +34,25 @@ impl Output {
     /// # Errors
     /// The flags that contradict each other.
     pub fn check_contradictions(&self) -> Result<(), String> {
+        self.check_contradictions_with([])
+    }
+
+    /// The same with other flags that name a place, where they are given.
+    ///
+    /// # Errors
+    /// The flags that contradict each other.
+    pub fn check_contradictions_with<'a>(
+        &'a self,
+        others: impl IntoIterator<Item = (&'static str, Option<&'a Path>)>,
+    ) -> Result<(), String> {
         let report = self.file.clone().unwrap_or_else(|| PathBuf::from("-"));
         let mut places = vec![("-o", report)];
         places.extend(self.hgrm.clone().map(|path| ("--hgrm", path)));
         places.extend(self.timeseries.clone().map(|path| ("--timeseries", path)));
         places.extend(self.hlog.clone().map(|path| ("--hlog", path)));
         places.extend(self.log_requests.clone().map(|path| ("--log-requests", path)));
+        let others = others.into_iter();
+        places.extend(others.filter_map(|(flag, path)| Some((flag, path?.to_owned()))));
         for (index, (flag, path)) in places.iter().enumerate() {
             let same = |other: &Path| place_of(other) == place_of(path);
             if let Some((other, _)) = places[..index].iter().find(|(_, other)| same(other)) {

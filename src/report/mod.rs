@@ -6,6 +6,7 @@
 
 mod calibration;
 mod ceiling;
+mod compare;
 pub mod format;
 mod gates;
 mod hgrm;
@@ -17,14 +18,20 @@ mod phases;
 mod plan;
 mod progress;
 mod requests;
+mod runs;
 mod text;
 mod timeseries;
 mod tls;
+mod tsv;
 
 pub use calibration::{calibration_json, calibration_text};
 pub use ceiling::{
     ceiling_json, ceiling_load, ceiling_progress, ceiling_quiet, ceiling_schema, ceiling_text,
     ceiling_tsv,
+};
+pub use compare::{
+    compare_json, compare_json_schema, compare_junit, compare_markdown, compare_quiet_text,
+    compare_text, compare_tsv,
 };
 pub use gates::condition;
 pub use hgrm::hgrm;
@@ -34,8 +41,10 @@ pub use page::Style;
 pub use plan::{plan_json, plan_text};
 pub use progress::progress_line;
 pub use requests::{RequestFormat, request_header, request_rows};
+pub use runs::{Carried, runs_json, runs_json_schema, runs_text, runs_tsv};
 pub use text::{quiet_text, text};
 pub use timeseries::timeseries_line;
+pub use tsv::{tsv_header, tsv_row};
 
 /// A document that others may hold.
 pub type Document = serde_json::Value;

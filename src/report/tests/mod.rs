@@ -2,9 +2,11 @@
 //!
 //! The runs are built from records, as an engine leaves them, so that no test can state figures that no run could have.
 
+mod compare;
 mod files;
 mod gates;
 mod json;
+mod runs;
 mod text;
 
 use std::time::{Duration, UNIX_EPOCH};

@@ -1,0 +1,128 @@
+//! The flags of `compare`: its own, and those of a run where it measures itself.
+
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
+
+use super::{FormatArg, RunArgs};
+use crate::units::parse_count;
+
+/// Shown below the help.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  maxq http://host/ --repeat 5 --json -o base.json    before the change
+  maxq http://host/ --repeat 5 --json -o new.json     after it
+  maxq compare base.json new.json
+  maxq compare --urls http://host:8001/ http://host:8002/ -R 1k --markdown review.md --junit compare.xml
+
+The unit is the run: five a side, or six pairs, are the fewest that can decide, ten pairs find 10 % in usual noise.
+
+Exit codes: 0 nothing gated is slower by as much as matters, 3 something is, 4 inconclusive (0 with --inconclusive pass),
+2 files that cannot be compared, 6 too few valid runs.";
+
+/// What becomes of the exit code when nothing can be told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum InconclusiveArg {
+    /// It is 4.
+    Fail,
+    /// It is 0.
+    Pass,
+}
+
+/// The flags of `compare` that are its own.
+#[derive(Args, Clone, Debug)]
+pub struct CompareFlags {
+    /// Files of runs, the old and the new: maxq.run/1, maxq.runs/1, or a folder of such files.
+    #[arg(value_name = "BASE NEW", num_args = 0..=2, conflicts_with_all = ["base", "new", "urls"])]
+    pub files: Vec<PathBuf>,
+    /// Files of base runs.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "new", help_heading = "Compare")]
+    pub base: Vec<PathBuf>,
+    /// Files of new runs.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "base", help_heading = "Compare")]
+    pub new: Vec<PathBuf>,
+    /// Measure two URLs in turns, the base one and the new one, with the flags of a run; -d is 3s then unless given.
+    #[arg(long, value_names = ["BASE", "NEW"], num_args = 2, conflicts_with_all = ["base", "new"], help_heading = "Compare")]
+    pub urls: Vec<String>,
+    /// Pairs of runs of --urls [default: 10].
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Compare")]
+    pub pairs: Option<u64>,
+    /// Metrics that decide, of p50, p90, p99, p99.9, mean, max, rate, errors, cpu.
+    #[arg(
+        long,
+        value_name = "LIST",
+        default_value = "p50,p99,rate,errors",
+        help_heading = "Compare"
+    )]
+    pub gate: String,
+    /// The smallest shift that matters, like p99=5%; repeatable [default: p50, mean, cpu 5%, p90, p99 10%, p99.9 20%, max 50%, rate 3%, errors 0.1% of all requests].
+    #[arg(long, value_name = "METRIC=N%", help_heading = "Compare")]
+    pub effect: Vec<String>,
+    /// Shifts of latencies below this never matter.
+    #[arg(long, value_name = "T", default_value = "50us", help_heading = "Compare")]
+    pub floor: String,
+    /// Let one run each be a regression, though the noise between runs is unknown.
+    #[arg(long, help_heading = "Compare")]
+    pub allow_single: bool,
+    /// Compare runs of different plans, and invalid ones, all the same.
+    #[arg(long, help_heading = "Compare")]
+    pub force: bool,
+    /// What the exit code says when nothing can be told.
+    #[arg(long, value_enum, default_value = "fail", help_heading = "Compare")]
+    pub inconclusive: InconclusiveArg,
+    /// Write a Markdown table for a review as well.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub markdown: Option<PathBuf>,
+    /// Write a JUnit file for a build server as well.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub junit: Option<PathBuf>,
+}
+
+/// The flags of `compare`.
+#[derive(Clone, Debug)]
+pub struct CompareArgs {
+    /// Its own.
+    pub flags: CompareFlags,
+    /// Those of a run.
+    pub run: RunArgs,
+    /// The flags of a run that were given and mean nothing but with `--urls`, as they are typed.
+    pub of_measuring: Vec<String>,
+}
+
+/// Flags of a run that mean something for files, too.
+const FOR_FILES: [&str; 4] = ["json", "format", "output", "quiet"];
+
+impl Args for CompareArgs {
+    fn augment_args(command: Command) -> Command {
+        let command = RunArgs::augment_args(CompareFlags::augment_args(command));
+        // A comparison has more formats than a run.
+        let all = clap::value_parser!(FormatArg);
+        command.mut_arg("format", |format| format.value_parser(all))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for CompareArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let of_run = RunArgs::augment_args(Command::new("run"));
+        let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let of_measuring = of_run
+            .get_arguments()
+            .filter(|flag| {
+                given(flag.get_id().as_str()) && !FOR_FILES.contains(&flag.get_id().as_str())
+            })
+            .filter_map(|flag| flag.get_long().map(|long| format!("--{long}")))
+            .collect();
+        let flags = CompareFlags::from_arg_matches(matches)?;
+        Ok(Self { flags, run: RunArgs::from_arg_matches(matches)?, of_measuring })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! `maxq compare`: two sides of runs, out of files or measured in turns, and what is to be said about them.
+
+mod urls;
+
+use std::path::{Path, PathBuf};
+
+use super::live::style;
+use crate::cli::{CompareArgs, FormatArg, InconclusiveArg};
+use crate::comparison::{self, Comparison, Settings, Side, Verdict};
+use crate::exit::{self, Refusal};
+use crate::output::Destination;
+use crate::plan::Output;
+use crate::report;
+use crate::results;
+
+/// `maxq compare`: returns the exit code that the verdict has.
+///
+/// # Errors
+/// Why there is no verdict.
+pub fn compare(args: &CompareArgs) -> Result<u8, Refusal> {
+    let settings = settings(args)?;
+    let format = format(args)?;
+    let places = Places::open(args)?;
+    let (comparison, refusal) = if args.flags.urls.is_empty() {
+        (of_files(args, &settings)?, None)
+    } else {
+        urls::measure(args, &settings)?
+    };
+    places.write(&comparison, format, args.run.quiet)?;
+    match refusal {
+        Some(refusal) => Err(refusal),
+        None => Ok(exit_code(&comparison, args.flags.inconclusive)),
+    }
+}
+
+fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> u8 {
+    if let Some(signal) = comparison.interrupted {
+        return exit::SIGNAL + u8::try_from(signal).unwrap_or(0);
+    }
+    match comparison.verdict {
+        Verdict::Pass => exit::FINISHED,
+        Verdict::Regression => exit::REGRESSION,
+        Verdict::Inconclusive if inconclusive == InconclusiveArg::Pass => exit::FINISHED,
+        Verdict::Inconclusive => exit::INCONCLUSIVE,
+    }
+}
+
+/// What the flags say about what matters.
+fn settings(args: &CompareArgs) -> Result<Settings, Refusal> {
+    let flags = &args.flags;
+    let mut settings =
+        Settings { allow_single: flags.allow_single, force: flags.force, ..Settings::default() };
+    settings.set_gates(&flags.gate).map_err(Refusal::usage)?;
+    settings.set_floor(&flags.floor).map_err(Refusal::usage)?;
+    for effect in &flags.effect {
+        settings.add_effects(effect).map_err(Refusal::usage)?;
+    }
+    Ok(settings)
+}
+
+fn format(args: &CompareArgs) -> Result<FormatArg, Refusal> {
+    match (args.run.json, args.run.format) {
+        (true, None | Some(FormatArg::Json)) => Ok(FormatArg::Json),
+        (true, Some(_)) => Err(Refusal::usage(
+            "--json contradicts --format, which names another one; leave one of them out"
+                .to_owned(),
+        )),
+        (false, format) => Ok(format.unwrap_or(FormatArg::Text)),
+    }
+}
+
+/// Reads both sides.
+fn of_files(args: &CompareArgs, settings: &Settings) -> Result<Comparison, Refusal> {
+    let pairs = args.flags.pairs.map(|_| "--pairs");
+    if let Some(flag) = pairs.or(args.of_measuring.first().map(String::as_str)) {
+        return Err(Refusal::usage(format!(
+            "{flag} is about measuring, and files are measured already; leave it out, or use --urls BASE NEW"
+        )));
+    }
+    let flags = &args.flags;
+    let (base, new) = match &flags.files[..] {
+        [base, new] => (vec![base.clone()], vec![new.clone()]),
+        [only] => {
+            return Err(Refusal::usage(format!(
+                "{}: compare needs two sides; use maxq compare BASE NEW",
+                results::escape(&only.to_string_lossy())
+            )));
+        }
+        _ if !flags.base.is_empty() => (flags.base.clone(), flags.new.clone()),
+        _ => {
+            return Err(Refusal::usage(
+                "nothing to compare; use maxq compare BASE NEW with files of runs, or --urls BASE NEW"
+                    .to_owned(),
+            ));
+        }
+    };
+    comparison::compare(side(&base)?, side(&new)?, false, settings)
+}
+
+fn side(paths: &[PathBuf]) -> Result<Side, Refusal> {
+    let name = |path: &PathBuf| results::escape(&path.to_string_lossy());
+    let label = match paths {
+        [first, _, .., last] => format!("{} to {}", name(first), name(last)),
+        paths => paths.iter().map(name).collect::<Vec<_>>().join(" and "),
+    };
+    Ok(Side { label, runs: results::read(paths)? })
+}
+
+/// Where the reports go; opened before anything is measured.
+struct Places {
+    report: Destination,
+    markdown: Option<Destination>,
+    junit: Option<Destination>,
+}
+
+impl Places {
+    fn open(args: &CompareArgs) -> Result<Self, Refusal> {
+        let flags = &args.flags;
+        let others = [("--markdown", &flags.markdown), ("--junit", &flags.junit)];
+        Output { file: args.run.output.clone(), ..Output::default() }
+            .check_contradictions_with(others.map(|(flag, path)| (flag, path.as_deref())))
+            .map_err(Refusal::usage)?;
+        let [markdown, junit] = others.map(|(flag, path)| {
+            path.as_ref().map(|path| Destination::open(flag, path)).transpose()
+        });
+        let file = args.run.output.as_deref().unwrap_or(Path::new("-"));
+        Ok(Self { report: Destination::open("-o", file)?, markdown: markdown?, junit: junit? })
+    }
+
+    fn write(self, comparison: &Comparison, format: FormatArg, quiet: bool) -> Result<(), Refusal> {
+        let mut place = self.report;
+        let text = match format {
+            FormatArg::Text if quiet => report::compare_quiet_text(comparison),
+            FormatArg::Text => report::compare_text(comparison, style(place.is_stdout())),
+            FormatArg::Json => report::compare_json(comparison),
+            FormatArg::Markdown => report::compare_markdown(comparison),
+            FormatArg::Junit => report::compare_junit(comparison),
+            FormatArg::Tsv => report::compare_tsv(comparison),
+        };
+        if let Err(refusal) = place.write(&text).and_then(|()| place.finish()) {
+            // What was measured is not to be lost for want of a place to write it.
+            eprint!("{}", report::compare_quiet_text(comparison));
+            return Err(refusal);
+        }
+        let others = [
+            (self.markdown, report::compare_markdown(comparison)),
+            (self.junit, report::compare_junit(comparison)),
+        ];
+        for (place, text) in others {
+            if let Some(mut place) = place {
+                place.write(&text)?;
+                place.finish()?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,35 @@
+//! A comparison as a table: a header line and a line a metric, with tabs between.
+
+use super::words::answer;
+use crate::comparison::{Answer, Comparison, Row};
+
+/// Missing values are empty.
+#[must_use]
+pub fn compare_tsv(comparison: &Comparison) -> String {
+    let header = "metric\tunit\tbase\tnew\tshift_pct\tci95_low_pct\tci95_high_pct\tp_value\tgated\tverdict\tmore_runs_needed\n";
+    let lines = comparison.rows.iter().map(|row| line(row, comparison.open));
+    std::iter::once(header.to_owned()).chain(lines).collect()
+}
+
+fn line(row: &Row, open: bool) -> String {
+    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+    let interval = row.interval_pct();
+    let more = match row.answer {
+        Some(Answer::Inconclusive { more: Some(more) }) => more.to_string(),
+        _ => String::new(),
+    };
+    let cells = [
+        row.name.to_owned(),
+        row.metric.unit(open).name().to_owned(),
+        number(row.base),
+        number(row.new),
+        number(row.shift_pct()),
+        number(interval.map(|(low, _)| low)),
+        number(interval.map(|(_, high)| high)),
+        number(row.p_value),
+        row.gated.to_string(),
+        answer(row).unwrap_or_default().to_owned(),
+        more,
+    ];
+    cells.join("\t") + "\n"
+}

@@ -1,0 +1,202 @@
+//! The words and figures that all reports of a comparison share.
+
+use crate::comparison::{Answer, Comparison, Design, Metric, Row, Side, Unit, Verdict};
+use crate::report::format::{count, counted, duration};
+
+/// More runs that were left out are not named one by one.
+const MOST_NAMED: usize = 4;
+
+/// The answer of a row in a word; `None` when it is not gated.
+pub(super) fn answer(row: &Row) -> Option<&'static str> {
+    Some(match row.answer? {
+        Answer::Regression => "regression",
+        Answer::Pass { improved: false } => "pass",
+        Answer::Pass { improved: true } if row.metric == Metric::Errors => "fewer",
+        Answer::Pass { improved: true } if row.name == "achieved" => "more",
+        Answer::Pass { improved: true } => "faster",
+        Answer::Inconclusive { .. } => "inconclusive",
+    })
+}
+
+/// A value of a metric with its unit.
+pub(super) fn value(row: &Row, open: bool, value: Option<f64>) -> String {
+    let Some(value) = value else { return "-".to_owned() };
+    match row.metric.unit(open) {
+        Unit::Micros => duration(value * 1e3),
+        Unit::Share if row.metric == Metric::Errors => share(value),
+        Unit::Share => format!("{:.2} %", value * 100.0),
+        Unit::PerSecond => per_second(value),
+    }
+}
+
+/// A rate with as many digits as a column has room for.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate is a positive number far below 2^53"
+)]
+fn per_second(rate: f64) -> String {
+    if rate < 1000.0 { format!("{rate:.2}") } else { count(rate.round() as u64) }
+}
+
+/// A share of errors: small ones keep their digits.
+fn share(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => "0 %".to_owned(),
+        percent if percent < 0.1 => format!("{percent:.4} %"),
+        percent => format!("{percent:.2} %"),
+    }
+}
+
+/// A shift in percent, with its sign; of errors in percentage points, which are small.
+pub(super) fn shift(row: &Row, percent: f64) -> String {
+    let decimals = if row.metric == Metric::Errors || percent.abs() < 0.95 { 2 } else { 1 };
+    let text = format!("{percent:+.decimals$}");
+    // A zero has no direction.
+    if text.trim_start_matches(['+', '-']).chars().all(|c| c == '0' || c == '.') {
+        return "0".to_owned();
+    }
+    text
+}
+
+/// The interval of a shift.
+pub(super) fn interval(row: &Row) -> String {
+    let shown = |(low, high)| format!("[{}, {}]", shift(row, low), shift(row, high));
+    row.interval_pct().map_or_else(|| "-".to_owned(), shown)
+}
+
+/// A p-value with the digits that matter.
+pub(super) fn p_value(row: &Row) -> String {
+    match row.p_value {
+        None => "-".to_owned(),
+        Some(p) if p < 0.0001 => "<.0001".to_owned(),
+        Some(p) => format!("{p:.4}"),
+    }
+}
+
+/// `p99 is 24.1 % slower`.
+fn moved(row: &Row) -> String {
+    let percent = row.shift_pct().unwrap_or(0.0);
+    let size = shift(row, percent.abs());
+    let size = size.trim_start_matches('+');
+    let up = percent > 0.0;
+    let name = row.name;
+    match row.metric {
+        Metric::Errors => format!("errors {} by {size} points", if up { "rose" } else { "fell" }),
+        Metric::Rate if name == "rate" => {
+            format!("the rate is {size} % {}", if up { "higher" } else { "lower" })
+        }
+        Metric::Rate => format!(
+            "the share of the rate that was achieved is {size} % {}",
+            if up { "higher" } else { "lower" }
+        ),
+        Metric::Cpu => {
+            format!("the CPU time of a request is {size} % {}", if up { "higher" } else { "lower" })
+        }
+        _ => format!("{name} is {size} % {}", if up { "slower" } else { "faster" }),
+    }
+}
+
+/// `p50 5 %, p99 10 %`: from which shift on the gated metrics matter.
+pub(super) fn effects(comparison: &Comparison) -> String {
+    let effect = |row: &Row| {
+        let unit = if row.metric == Metric::Errors { "points" } else { "%" };
+        format!("{} {} {unit}", row.name, (row.effect * 1e5).round() / 1e3)
+    };
+    let gated = comparison.rows.iter().filter(|row| row.gated);
+    gated.map(effect).collect::<Vec<_>>().join(", ")
+}
+
+/// The verdict in a sentence, without its name.
+pub(super) fn sentence(comparison: &Comparison) -> String {
+    if let Some(why) = comparison.undecided_because {
+        return why.to_owned();
+    }
+    let with = |wanted: &dyn Fn(Answer) -> bool| -> Vec<&Row> {
+        comparison.rows.iter().filter(|row| row.answer.is_some_and(wanted)).collect()
+    };
+    let list = |rows: Vec<&Row>| rows.into_iter().map(moved).collect::<Vec<_>>().join(", ");
+    let improved = with(&|answer| answer == Answer::Pass { improved: true });
+    let besides = if improved.is_empty() { String::new() } else { format!("; {}", list(improved)) };
+    match comparison.verdict {
+        Verdict::Regression => {
+            format!("{}{besides}", list(with(&|answer| answer == Answer::Regression)))
+        }
+        Verdict::Pass => format!("nothing gated is worse by as much as matters{besides}"),
+        Verdict::Inconclusive => {
+            let open = with(&|answer| matches!(answer, Answer::Inconclusive { .. }));
+            let names: Vec<&str> = open.iter().map(|row| row.name).collect();
+            format!(
+                "{} cannot be told from noise{besides}; {}",
+                names.join(", "),
+                advice(comparison)
+            )
+        }
+    }
+}
+
+/// What would lead to an answer.
+pub(super) fn advice(comparison: &Comparison) -> String {
+    let noun = if comparison.design == Design::Paired { "more pair" } else { "more run" };
+    let side = if comparison.design == Design::Paired { "" } else { " a side" };
+    match comparison.more_runs {
+        Some(more) => format!("about {}{side} would tell", counted(more as u64, noun)),
+        None => {
+            "no reasonable number of runs would tell: measure longer, or look for what is missing"
+                .to_owned()
+        }
+    }
+}
+
+/// How the runs were put together.
+pub(super) fn method(comparison: &Comparison) -> String {
+    let Comparison { base_runs, new_runs, design, .. } = comparison;
+    let exact = if comparison.exact { ", exact" } else { ", normal approximation" };
+    match design {
+        Design::Paired => format!(
+            "{} of runs, interleaved; signed ranks{exact}",
+            counted(*base_runs as u64, "pair")
+        ),
+        Design::TwoSample => format!("{base_runs} and {new_runs} runs; ranks{exact}"),
+        Design::Single => "one run each, from their own intervals".to_owned(),
+    }
+}
+
+/// What a side is.
+pub(super) fn side(side: &Side) -> String {
+    format!("{} ({})", side.label, counted(side.runs.len() as u64, "run"))
+}
+
+/// All that a reader has to know beside the numbers.
+pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(signal) = comparison.interrupted {
+        notes.push(format!("partial: interrupted by signal {signal}"));
+    }
+    for left in comparison.left_out.iter().take(MOST_NAMED) {
+        let side = if left.is_new { "new" } else { "base" };
+        notes.push(format!("left out of {side}: {}: {}", left.source, left.why));
+    }
+    let more = comparison.left_out.len().saturating_sub(MOST_NAMED);
+    if more > 0 {
+        notes
+            .push(format!("left out likewise: {} (--json names all)", counted(more as u64, "run")));
+    }
+    notes.push(format!(
+        "what matters: {}; latencies from {} on (--effect, --floor)",
+        effects(comparison),
+        duration(comparison.floor_us * 1e3)
+    ));
+    notes.extend(comparison.notes.iter().cloned());
+    notes
+}
+
+/// How often a new response takes longer.
+pub(super) fn share_above(comparison: &Comparison) -> Option<String> {
+    comparison.share_above.map(|share| {
+        format!(
+            "a new response takes longer than one of the base in {:.1} % of all cases (50 %: no difference)",
+            share * 100.0
+        )
+    })
+}

@@ -1,0 +1,217 @@
+//! Comparisons of constructed runs, in every format.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::comparison::{Comparison, Settings, Side, Verdict, compare};
+use crate::report::{
+    compare_json, compare_json_schema, compare_junit, compare_markdown, compare_quiet_text,
+    compare_text, compare_tsv, document, json_schema,
+};
+use crate::results::Run;
+
+/// Checks documents against `schema`, which may name that of runs.
+pub(super) fn validator(schema: &str) -> Validator {
+    let [schema, of_run] = [schema, json_schema()].map(|text| serde_json::from_str(text).unwrap());
+    let schema: Value = schema;
+    let registry = jsonschema::Registry::new().add("urn:maxq:run:1", of_run).unwrap();
+    let registry = registry.prepare().unwrap();
+    jsonschema::meta::validate(&schema).unwrap();
+    jsonschema::options().with_registry(&registry).build(&schema).unwrap()
+}
+
+/// What of a document breaks its schema.
+pub(super) fn violations(validator: &Validator, document: &Value) -> Vec<String> {
+    let errors = validator.iter_errors(document);
+    errors.map(|error| format!("{}: {:.200}", error.instance_path(), error.to_string())).collect()
+}
+
+/// Something in a name that must not reach a terminal, a document or a build server as it is.
+const HOSTILE: &str = "<b>&\"'|`\u{1b}[2J]]>\n*_";
+
+/// A constructed run, written down and read back once: that takes its time.
+static READ_BACK: LazyLock<Run> =
+    LazyLock::new(|| Run::of(document(&plan(), &normal()), "run".to_owned()).unwrap());
+
+/// Five runs whose response times are `factor` times those of a constructed one, each a little off.
+fn side(factor: f64, errors: u64) -> Side {
+    let run = |index: u32| {
+        let mut run = READ_BACK.clone();
+        let by = factor * (1.0 + f64::from(index) / 1000.0);
+        run.latency_us.values_mut().for_each(|value| *value *= by);
+        run.ok -= errors;
+        run
+    };
+    Side { label: crate::results::escape(HOSTILE), runs: (0..5).map(run).collect() }
+}
+
+fn compared(factor: f64, errors: u64) -> Comparison {
+    compare(side(1.0, 0), side(factor, errors), false, &Settings::default()).unwrap()
+}
+
+/// One of each verdict, with its name.
+fn each() -> Vec<(&'static str, Comparison)> {
+    let mut void = side(1.0, 0);
+    void.runs[0].void = Some("not_steady: \u{9b}it drifts".escape_default().to_string());
+    let few = Side { runs: side(1.3, 0).runs[..3].to_vec(), ..side(1.0, 0) };
+    let single = |factor| Side { runs: side(factor, 0).runs[..1].to_vec(), ..side(1.0, 0) };
+    let settings = Settings::default();
+    let mut silent = side(1.0, 20_000);
+    silent.runs.iter_mut().for_each(|run| run.latency_us.clear());
+    vec![
+        ("regression", compared(1.3, 0)),
+        ("errors", compared(1.0, 400)),
+        ("pass", compared(1.0, 0)),
+        ("faster", compared(0.7, 0)),
+        ("left out", compare(void.clone(), side(1.0, 0), false, &settings).unwrap()),
+        ("few", compare(few, side(1.0, 0), false, &settings).unwrap()),
+        ("single", compare(single(1.0), single(1.2), false, &settings).unwrap()),
+        ("silent", compare(side(1.0, 0), silent, false, &settings).unwrap()),
+        ("paired", {
+            let mut cut =
+                compare(void, side(1.0, 0), true, &Settings { force: true, ..settings }).unwrap();
+            cut.undecided(10, Some(2));
+            cut
+        }),
+    ]
+}
+
+#[test]
+fn every_document_obeys_the_shipped_schema_and_holds_its_runs() {
+    let validator = validator(compare_json_schema());
+    for (name, comparison) in each() {
+        let text = compare_json(&comparison);
+        assert!(!text.contains("NaN") && text.ends_with("}\n"), "{name}");
+        let document: Value = serde_json::from_str(&text).unwrap();
+        let broken = violations(&validator, &document);
+        assert!(broken.is_empty(), "{name}: {broken:#?}");
+        let runs = document["base"]["runs"].as_array().unwrap().len();
+        assert_eq!(runs, comparison.base.runs.len(), "{name}");
+        assert_eq!(document["verdict"], comparison.verdict.name());
+    }
+}
+
+#[test]
+fn the_schema_refuses_a_key_too_many_and_a_key_too_few() {
+    let validator = validator(compare_json_schema());
+    let mut whole: Value = serde_json::from_str(&compare_json(&compared(1.3, 0))).unwrap();
+    for side in ["base", "new"] {
+        whole[side]["runs"].as_array_mut().unwrap().truncate(1);
+    }
+    for place in ["", "/metrics/0", "/quantiles/0", "/base", "/tool"] {
+        let mut more = whole.clone();
+        more.pointer_mut(place).unwrap()["typo"] = json!(1);
+        assert!(!validator.is_valid(&more), "{place} takes any key");
+        for key in whole.pointer(place).unwrap().as_object().unwrap().keys() {
+            let mut fewer = whole.clone();
+            fewer.pointer_mut(place).unwrap().as_object_mut().unwrap().remove(key);
+            assert!(!validator.is_valid(&fewer), "{place}/{key}");
+        }
+    }
+}
+
+#[test]
+fn the_verdict_comes_first_and_says_what_moved() {
+    let text = compare_text(&compared(1.3, 0), PLAIN);
+    let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
+    assert!(
+        at("Verdict       regression: p50 is 30.0 % slower, p99 is 30.0 % slower") < at("Metric")
+    );
+    assert!(at("Metric") < at("Quantiles") && text.contains("50.0 % of all cases"));
+    assert_eq!(
+        compare_quiet_text(&compared(1.0, 0)),
+        "Verdict: pass: nothing gated is worse by as much as matters\n"
+    );
+    let faster = compare_quiet_text(&compared(0.7, 0));
+    assert!(faster.contains("p50 is 30.0 % faster"), "{faster}");
+    let errors = compare_quiet_text(&compared(1.0, 400));
+    assert!(errors.contains("regression: errors rose by 2.00 points"), "{errors}");
+    for (name, comparison) in each() {
+        let text = compare_text(&comparison, PLAIN);
+        assert!(
+            text.is_ascii() && !text.contains('\u{1b}') && !text.contains("NaN"),
+            "{name}: {text}"
+        );
+        assert!(text.lines().all(|line| line.len() <= 80), "{name}: {text}");
+    }
+}
+
+/// The parser of a build server, as strict as it must be: tags that match, no stray markup, no control characters.
+fn tags(xml: &str) -> Vec<String> {
+    let (mut open, mut seen) = (Vec::new(), Vec::new());
+    let mut rest = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").unwrap();
+    assert!(rest.chars().all(|c| !c.is_control() || c == '\n'));
+    while let Some(at) = rest.find('<') {
+        let (text, tag) = rest.split_at(at);
+        for part in text.split('&').skip(1) {
+            assert!(
+                ["amp;", "lt;", "gt;", "quot;", "apos;"].iter().any(|e| part.starts_with(e)),
+                "{part}"
+            );
+        }
+        let end = tag.find('>').unwrap();
+        let inner = &tag[1..end];
+        assert!(!inner.contains('<') && inner.matches('"').count() % 2 == 0, "{inner}");
+        let name: String = inner
+            .trim_start_matches('/')
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '-')
+            .collect();
+        if inner.starts_with('/') {
+            assert_eq!(open.pop(), Some(name));
+        } else {
+            if !inner.ends_with('/') {
+                open.push(name.clone());
+            }
+            seen.push(name);
+        }
+        rest = &tag[end + 1..];
+    }
+    assert!(open.is_empty(), "{open:?}");
+    seen
+}
+
+#[test]
+fn junit_has_a_case_a_gated_metric_and_is_well_formed() {
+    for (name, comparison) in each() {
+        let xml = compare_junit(&comparison);
+        let seen = tags(&xml);
+        let number = |tag: &str| seen.iter().filter(|seen| *seen == tag).count();
+        assert_eq!(number("testcase"), 4, "{name}");
+        assert!(xml.contains("tests=\"4\""), "{name}: {xml}");
+        assert_eq!(
+            number("failure") > 0,
+            comparison.verdict == Verdict::Regression,
+            "{name}: {xml}"
+        );
+        if comparison.verdict == Verdict::Inconclusive {
+            assert!(number("skipped") > 0, "{name}: {xml}");
+        }
+        assert!(!xml.contains("<b>") && !xml.contains("]]>"), "{name}");
+    }
+}
+
+#[test]
+fn markdown_is_one_table_in_which_nothing_foreign_is_markup() {
+    for (name, comparison) in each() {
+        let text = compare_markdown(&comparison);
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+        assert_eq!(rows.len(), 6, "{name}: {text}");
+        assert!(rows.iter().all(|row| row.matches('|').count() == 8), "{name}: {text}");
+        let table = text.lines().skip_while(|line| !line.starts_with('|'));
+        assert!(table.clone().take(6).all(|line| line.starts_with('|')), "{name}: {text}");
+        assert!(!text.contains('\u{1b}'), "{name}");
+    }
+}
+
+#[test]
+fn a_table_with_tabs_has_a_line_a_metric() {
+    for (name, comparison) in each() {
+        let text = compare_tsv(&comparison);
+        let widths: Vec<usize> = text.lines().map(|line| line.split('\t').count()).collect();
+        assert_eq!(widths, [11; 10], "{name}: {text}");
+    }
+}

@@ -1,0 +1,81 @@
+//! Two URLs, measured in turns.
+
+use super::{SHORT, checked_runs, law, metric, parsed, refused, target};
+use crate::support::scripted::closed_port;
+use crate::support::{Running, maxq, run, wait_until};
+
+#[test]
+fn pairs_are_interleaved_and_find_what_is_four_times_as_slow() {
+    let server = target();
+    let [fast, slow] = [law(&server, 30), law(&server, 120)];
+    let mut command = maxq();
+    command.args(["compare", "--urls", &fast, &slow]).args(SHORT);
+    let ended =
+        run(command.args(["--pairs", "6", "--gate", "p50", "--force", "--no-preflight", "--json"]));
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    let told: Vec<&str> = ended.stderr.lines().collect();
+    assert!(told.len() >= 7 && told[1].starts_with("maxq: pair 1 of 6: p99 "), "{told:?}");
+    let comparison = parsed(&ended.stdout);
+    assert_eq!((&comparison["design"], &comparison["pairs"]), (&"paired".into(), &6.into()));
+    assert_eq!(metric(&comparison, "p50")["p_value"].as_f64(), Some(0.031_25));
+    let base = checked_runs(&comparison["base"]["runs"]);
+    let new = checked_runs(&comparison["new"]["runs"]);
+    assert_eq!((base.len(), new.len()), (6, 6));
+    let mut base_first = Vec::new();
+    for (base, new) in base.iter().zip(&new) {
+        assert_eq!(base.number("/plan/seed"), new.number("/plan/seed"));
+        base_first.push(base.text("/started_at") < new.text("/started_at"));
+    }
+    assert_eq!(base_first, [true, false, true, false, true, false]);
+}
+
+#[test]
+fn a_comparison_that_is_interrupted_shows_its_pairs_and_decides_nothing() {
+    let server = target();
+    let [fast, slow] = [law(&server, 5), law(&server, 50)];
+    let mut command = maxq();
+    command.args(["compare", "--urls", &fast, &slow]).args(SHORT).args(["-q", "--no-preflight"]);
+    let running = Running::start(command.args(["--pairs", "100", "--json", "--force"]));
+    // One pair of 60 requests each that does not count, three that do, and half of the next.
+    wait_until("three pairs", || server.counters().requests_total() > 8 * 60 + 30);
+    running.signal("INT");
+    let ended = running.end();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(130), ""));
+    let comparison = parsed(&ended.stdout);
+    assert_eq!(
+        (&comparison["verdict"], &comparison["signal"]),
+        (&"inconclusive".into(), &2.into())
+    );
+    let pairs = comparison["pairs"].as_u64().unwrap();
+    assert!((3..100).contains(&pairs), "{pairs}");
+    assert_eq!(comparison["more_runs_needed"].as_u64(), Some(100 - pairs));
+}
+
+#[test]
+fn pairs_that_are_not_valid_are_followed_by_a_few_more_and_shown_but_decide_nothing() {
+    let server = target();
+    // Five times as much as it can do: what waits grows all along.
+    let url = format!("http://{}/law/md1?d=5ms", server.local_address());
+    let mut command = maxq();
+    command.args(["compare", "--urls", &url, &url, "--pairs", "6", "--no-preflight", "--json"]);
+    command.args(["-t", "1", "-c", "4", "-R", "1000", "-d", "200ms", "--drain", "0"]);
+    let ended = run(command.args(["--warmup", "0", "--pause", "0"]));
+    assert_eq!(ended.code, Some(6), "{ended:?}");
+    let told: Vec<&str> = ended.stderr.lines().collect();
+    assert!(told[1].contains("; not valid: "), "{told:?}");
+    assert!(told.last().unwrap().contains("of 8 base runs 0 remain"), "{told:?}");
+    let comparison = parsed(&ended.stdout);
+    assert_eq!(comparison["verdict"], "inconclusive");
+    assert_eq!(comparison["left_out"].as_array().map(Vec::len), Some(16));
+    assert_eq!(checked_runs(&comparison["new"]["runs"]).len(), 8);
+}
+
+#[test]
+fn a_url_that_nobody_serves_is_an_unusable_target() {
+    let server = target();
+    let (address, _kept) = closed_port();
+    let url = format!("http://{address}/");
+    let mut command = maxq();
+    command.args(["compare", "--urls", &law(&server, 5), &url]).args(SHORT);
+    refused(&run(&mut command), 5, &[&url, "refused"]);
+}
