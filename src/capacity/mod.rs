@@ -199,5 +199,12 @@ pub fn is_dead(summary: &Summary) -> bool {
     summary.end == End::GaveUp || (answered == 0 && asked)
 }
 
+/// Whether every answer was a bad one, so that this is not what the user means to search.
+#[must_use]
+pub fn is_all_bad(summary: &Summary) -> bool {
+    let (measured, warmup) = (summary.counts(), &summary.record.warmup().counts);
+    measured.completed() > 0 && measured.ok + warmup.ok == 0
+}
+
 #[cfg(test)]
 mod tests;

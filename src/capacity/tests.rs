@@ -308,6 +308,13 @@ fn the_longest_limit_is_that_of_the_response_times() {
 }
 
 #[test]
+fn a_target_of_which_every_answer_is_bad_is_not_the_one_that_is_meant() {
+    assert!(is_all_bad(&run([0, 0, 10, 0], &[])));
+    assert!(!is_all_bad(&run([1, 0, 10, 0], &[])));
+    assert!(!is_all_bad(&run([0, 0, 0, 10], &[])), "no answer is another matter");
+}
+
+#[test]
 fn a_target_that_answers_nothing_is_gone_and_a_slow_one_is_not() {
     assert!(is_dead(&run([0, 0, 0, 100], &[])));
     assert!(!is_dead(&run([1, 0, 0, 100], &[])));

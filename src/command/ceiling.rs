@@ -8,7 +8,7 @@ use super::{tell, unreachable_target};
 use crate::analysis::ceiling::{
     Answer, Ending, Proposal, Purpose, Rules, Search, Settings, Step, Verdict,
 };
-use crate::capacity::{Broken, Found, Goals, Row, is_dead, longest_limit_ns};
+use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead, longest_limit_ns};
 use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
@@ -254,6 +254,13 @@ impl Hunt<'_> {
             let (plan, summary) = self.attempt(&proposal)?;
             if summary.record.connections.opened == 0 && self.rows.is_empty() {
                 return Err(unreachable_target(&plan, &summary));
+            }
+            if self.rows.is_empty() && is_all_bad(&summary) {
+                return Err(Refusal::target(format!(
+                    "{}: not one good response among {}; see what comes with maxq URL, or say what is good with --expect",
+                    plan.target,
+                    summary.counts().completed()
+                )));
             }
             let trial = self.goals.judge(&plan, &summary, proposal);
             if plan.output.json {
