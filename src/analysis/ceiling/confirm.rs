@@ -104,7 +104,7 @@ pub(super) fn edges(settings: &Settings, trials: &[Trial]) -> Option<(f64, f64)>
     let first = judged.iter().find(|trial| !easy(trial))?.proposal.load;
     let last = judged.iter().rev().find(|trial| !hopeless(trial))?.proposal.load;
     let loads = || judged.iter().map(|trial| trial.proposal.load);
-    let low = loads().filter(|&load| load < first && !is_same(load, first)).last()?;
+    let low = loads().rfind(|&load| load < first && !is_same(load, first))?;
     let high = loads().find(|&load| load > last && !is_same(load, last))?;
     let near = |from: f64, to: f64| {
         let inside = |trial: &&&Trial| (from..=to).contains(&trial.proposal.load);

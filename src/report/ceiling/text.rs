@@ -259,6 +259,12 @@ fn length_s(seconds: f64) -> String {
     length(crate::time::Nanos::from_seconds(seconds).0)
 }
 
+/// A rate with one digit after the point: `1,003.0`.
+fn answered(rps: f64) -> String {
+    let text = rate((rps * 10.0).round() / 10.0);
+    text.strip_suffix('0').unwrap_or(&text).to_owned()
+}
+
 fn trials(page: &mut Page, found: &Found) {
     let load = if found.closed { "connections" } else { "offered/s" };
     page.head(&format!(
@@ -279,7 +285,7 @@ fn trials(page: &mut Page, found: &Found) {
             number(row.trial.proposal.load),
             format!("{:.1} s", row.length_s),
             format!("{}{cut}", verdict_name(row)),
-            format!("{:.1}", row.rates.achieved_rps),
+            answered(row.rates.achieved_rps),
             cell(0),
             cell(1),
         ));
