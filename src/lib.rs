@@ -46,6 +46,7 @@
 //! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
 //! | [`verdict`] | is the measurement valid, and what limited it |
 //! | [`summary`], [`report`] | a finished run, and what it looks like |
+//! | [`capacity`] | the goals of a search for the highest load: from gates and finished runs to trials, and what was found |
 //! | [`results`], [`comparison`] | runs out of result files; two sides of them, metric by metric |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
 //! | [`output`], [`base64`], [`exit`], [`host`], [`cgroup`], [`memory`], [`sys`], [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |

@@ -39,12 +39,14 @@ const RESULTS: &[(&str, &[&str])] = &[
         "verdict",
         &["analysis", "calibration", "failure", "plan", "pressure", "record", "summary", "time"],
     ),
+    ("capacity", &["analysis", "plan", "record", "summary", "time", "verdict"]),
     (
         "report",
         &[
             "analysis",
             "base64",
             "calibration",
+            "capacity",
             "comparison",
             "failure",
             "http1",

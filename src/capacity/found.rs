@@ -85,11 +85,13 @@ impl Found {
         let saturated = |row: &&Row| self.closed || row.is_saturated();
         let rows = || self.rows.iter().filter(saturated);
         let most = rows().map(|row| row.rates.achieved_rps).fold(0.0, f64::max);
+        // A target that has answered more at times was held up for another reason.
+        let outdone = self.rows.iter().any(|row| row.rates.achieved_rps > 1.05 * most);
         // The best of several is better than each of them by chance: those that are as good are averaged.
         let close = || rows().filter(|row| row.rates.achieved_rps >= 0.95 * most);
         let weight: f64 = close().map(|row| row.length_s).sum();
         let sum: f64 = close().map(|row| row.rates.achieved_rps * row.length_s).sum();
-        (most > 0.0 && weight > 0.0).then(|| sum / weight)
+        (most > 0.0 && weight > 0.0 && !outdone).then(|| sum / weight)
     }
 
     /// The trial that verified the answer, or failed to.

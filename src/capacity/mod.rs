@@ -52,7 +52,8 @@ impl Goals {
         let is_new = |clause: &Clause| {
             let same =
                 |known: &Clause| known.metric == clause.metric && known.scope == Scope::Window;
-            !given.iter().any(same)
+            // A number a second says nothing of the share, and the other way round.
+            !given.iter().any(|known| same(known) && known.unit == clause.unit)
         };
         let clauses = given.iter().cloned().chain(implied.into_iter().filter(is_new)).collect();
         Self { clauses, given: given.len(), open }
@@ -65,14 +66,23 @@ impl Goals {
         self.clauses.iter().map(measure::limit).chain(growing).collect()
     }
 
+    /// Whether a goal is the user's own, by its place.
+    #[must_use]
+    pub const fn is_given(&self, goal: usize) -> bool {
+        goal < self.given
+    }
+
+    /// What a goal says, by its place.
+    #[must_use]
+    pub fn text(&self, goal: usize) -> &str {
+        self.clauses.get(goal).map_or("nothing piles up", |clause| &clause.text)
+    }
+
     /// The name of a goal, by its place.
     #[must_use]
     pub fn name(&self, goal: usize) -> String {
-        match self.clauses.get(goal) {
-            Some(clause) if goal < self.given => clause.text.clone(),
-            Some(clause) => format!("{} (implied)", clause.text),
-            None => "nothing piles up (implied)".to_owned(),
-        }
+        let text = self.text(goal);
+        if self.is_given(goal) { text.to_owned() } else { format!("{text} (implied)") }
     }
 
     /// Conditions that end a trial early, because it has failed already; in the grammar of `--abort-on`.
@@ -187,6 +197,13 @@ pub fn is_dead(summary: &Summary) -> bool {
     let answered = summary.counts().completed() + summary.record.warmup().counts.completed();
     let asked = summary.counts().scheduled > 0 || summary.record.connections.failed > 0;
     summary.end == End::GaveUp || (answered == 0 && asked)
+}
+
+/// Whether every answer was a bad one, so that this is not what the user means to search.
+#[must_use]
+pub fn is_all_bad(summary: &Summary) -> bool {
+    let (measured, warmup) = (summary.counts(), &summary.record.warmup().counts);
+    measured.completed() > 0 && measured.ok + warmup.ok == 0
 }
 
 #[cfg(test)]

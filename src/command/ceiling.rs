@@ -8,7 +8,7 @@ use super::{tell, unreachable_target};
 use crate::analysis::ceiling::{
     Answer, Ending, Proposal, Purpose, Rules, Search, Settings, Step, Verdict,
 };
-use crate::capacity::{Broken, Found, Goals, Row, is_dead, longest_limit_ns};
+use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead, longest_limit_ns};
 use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
@@ -255,6 +255,13 @@ impl Hunt<'_> {
             if summary.record.connections.opened == 0 && self.rows.is_empty() {
                 return Err(unreachable_target(&plan, &summary));
             }
+            if self.rows.is_empty() && is_all_bad(&summary) {
+                return Err(Refusal::target(format!(
+                    "{}: not one good response among {}; see what comes with maxq URL, or say what is good with --expect",
+                    plan.target,
+                    summary.counts().completed()
+                )));
+            }
             let trial = self.goals.judge(&plan, &summary, proposal);
             if plan.output.json {
                 self.documents.push(report::document(&plan, &summary));
@@ -381,6 +388,10 @@ impl Hunt<'_> {
                 eprintln!("maxq: --slo fails at {from} already; begin lower with --from, or allow more");
                 exit::GATE
             }
+            (None, Ending::ClientLimited) if found.answer.ceiling.is_none() => inconclusive(format!(
+                "the client is the limit at {} already: nothing is known of the target; try again on a quieter machine, or give it more threads (-t)",
+                report::ceiling_load(found.settings.from, found.closed)
+            )),
             (None, Ending::ClientLimited) => inconclusive(
                 "the client is the limit: the ceiling is at least what the report says; give it more threads (-t), or another machine".to_owned(),
             ),

@@ -55,4 +55,4 @@ pub use tsv::{tsv_header, tsv_row};
 pub type Document = serde_json::Value;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

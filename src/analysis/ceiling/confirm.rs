@@ -1,6 +1,7 @@
 //! What the trials near the ceiling say of it together, and where another one says most.
 
 use super::fit::{Crossing, Point, crossing};
+use super::search::is_same;
 use super::{Measure, Purpose, Settings, Trial, Verdict};
 
 /// Trials further away than this ratio say nothing of where exactly the limit is crossed.
@@ -99,8 +100,12 @@ pub(super) fn edges(settings: &Settings, trials: &[Trial]) -> Option<(f64, f64)>
     let hopeless = |trial: &&&Trial| {
         pairs(trial).iter().any(|(measure, limit)| !measure.kept && is_hopeless(measure, *limit))
     };
-    let low = judged.iter().take_while(easy).last()?.proposal.load;
-    let high = judged.iter().rev().take_while(hopeless).last()?.proposal.load;
+    // A load whose trials contradict one another is neither.
+    let first = judged.iter().find(|trial| !easy(trial))?.proposal.load;
+    let last = judged.iter().rev().find(|trial| !hopeless(trial))?.proposal.load;
+    let loads = || judged.iter().map(|trial| trial.proposal.load);
+    let low = loads().rfind(|&load| load < first && !is_same(load, first))?;
+    let high = loads().find(|&load| load > last && !is_same(load, last))?;
     let near = |from: f64, to: f64| {
         let inside = |trial: &&&Trial| (from..=to).contains(&trial.proposal.load);
         judged.iter().filter(inside).count() >= ENOUGH_AT_EDGES

@@ -95,7 +95,9 @@ impl Search {
     pub fn bracket(&self) -> (Option<f64>, Option<f64>) {
         let bounds = self.bounds();
         let hints = self.hints();
-        (bounds.0.or(hints.0), bounds.1.or(hints.1))
+        // What the client cannot offer is no load that the target does not hold.
+        let failed = |high: &f64| self.cap().is_none_or(|cap| !is_same(*high, cap));
+        (bounds.0.or(hints.0), bounds.1.or(hints.1).filter(failed))
     }
 
     /// What to do next.
@@ -240,7 +242,7 @@ impl Search {
             None => ((low * high).sqrt(), (low, high), low, self.missed_at(high)),
         };
         let last = self.trials.iter().rev().find(|trial| trial.proposal.purpose == Purpose::Verify);
-        let close = |load: f64| load >= interval.0 * (1.0 - self.settings.precision / 4.0);
+        let close = |load: f64| load >= whole(interval.0) * (1.0 - self.settings.precision / 4.0);
         let verified =
             last.is_some_and(|trial| trial.verdict == Verdict::Pass && close(trial.proposal.load));
         Answer {
@@ -401,7 +403,21 @@ impl Search {
             high / low <= 1.0 + 2.0 * self.settings.precision
                 || (self.settings.whole && high - low <= 1.0)
         };
-        edges(&self.settings, &self.trials).filter(near)
+        edges(&self.settings, &self.trials).filter(near).or_else(|| self.neighbours())
+    }
+
+    /// Two whole numbers next to one another, of which the lower held every time and the higher never: there is nothing
+    /// between them.
+    fn neighbours(&self) -> Option<(f64, f64)> {
+        let (Some(low), Some(high)) = self.bounds() else { return None };
+        let always = |load: f64, verdict: Verdict| {
+            let at = self.trials.iter().filter(|trial| is_same(trial.proposal.load, load));
+            let mut judged =
+                at.filter(|trial| matches!(trial.verdict, Verdict::Pass | Verdict::Fail));
+            judged.all(|trial| trial.verdict == verdict)
+        };
+        let clear = always(low, Verdict::Pass) && always(high, Verdict::Fail);
+        (self.settings.whole && high - low <= 1.0 && clear).then_some((low, high))
     }
 
     fn is_precise(&self, found: &Finding) -> bool {

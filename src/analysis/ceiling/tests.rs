@@ -195,6 +195,7 @@ fn what_the_client_cannot_offer_caps_the_answer_and_decides_nothing() {
     let least = answer.ceiling.unwrap();
     assert!((1400.0..1500.0).contains(&least), "{answer:?}");
     assert!(answer.interval.is_none() && answer.limiting.is_none());
+    assert_eq!(search.bracket(), (Some(least), None), "the target failed nowhere");
     let proved = search
         .trials()
         .iter()
@@ -314,4 +315,39 @@ fn the_crossing_of_a_line_is_where_it_is() {
     let falling: Vec<Point> =
         points.iter().map(|point| Point { share: 1e-4 / point.share, ..*point }).collect();
     assert_eq!(crossing(&falling, 0.01), None);
+}
+
+#[test]
+fn whole_numbers_next_to_one_another_have_nothing_between_them() {
+    let settings = Settings { from: 1.0, most: Some(4096.0), whole: true, ..settings(0.1) };
+    // The share is too small to be hopeless, and every trial says the same.
+    let (answer, search, _) =
+        search(settings, |proposal| Some(if proposal.load < 20.0 { 0.0 } else { 0.3 }));
+    assert_eq!((answer.ceiling, answer.interval), (Some(19.0), Some((19.0, 19.0))), "{answer:?}");
+    assert!(answer.verified && answer.precise && answer.limiting == Some(0), "{answer:?}");
+    let purposes = search.trials().iter().map(|trial| trial.proposal.purpose);
+    assert_eq!(purposes.filter(|purpose| *purpose == Purpose::Confirm).count(), 0);
+}
+
+#[test]
+fn a_load_whose_trials_contradict_one_another_is_no_edge() {
+    let trials: Vec<Trial> = [
+        (209.0, 0.0),
+        (218.0, 0.0),
+        (218.0, 0.03),
+        (218.0, 0.03),
+        (238.0, 0.5),
+        (230.0, 0.4),
+        (230.0, 0.03),
+        (209.0, 0.0),
+        (238.0, 0.5),
+    ]
+    .map(|(load, share)| Trial {
+        proposal: Proposal { load, length_s: 10.0, purpose: Purpose::Narrow },
+        verdict: if share > 0.01 { Verdict::Fail } else { Verdict::Pass },
+        measures: vec![Measure { amount: share, of: 1.0, kept: share <= 0.01 }],
+        cut_short: false,
+    })
+    .to_vec();
+    assert_eq!(super::confirm::edges(&settings(0.01), &trials), Some((209.0, 238.0)));
 }

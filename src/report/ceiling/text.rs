@@ -19,15 +19,15 @@ pub fn ceiling_load(load: f64, closed: bool) -> String {
     }
 }
 
-/// As many digits as a load is known by: `907.9`, `12,345`.
+/// As many digits as a load is known by: `0.55`, `907.9`, `12,345`.
 fn number(load: f64) -> String {
-    let text = rate(load);
-    if load >= 1000.0 || load.fract() == 0.0 {
+    if load >= 1000.0 {
         // Rounded, not cut.
         let whole = rate(load.round());
         return whole.trim_end_matches("00").trim_end_matches('.').to_owned();
     }
-    text.strip_suffix('0').unwrap_or(&text).to_owned()
+    let text = if load < 10.0 { format!("{load:.2}") } else { format!("{load:.1}") };
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// One line about a trial that has ended, and what is known of the ceiling by then.
@@ -42,14 +42,14 @@ pub fn ceiling_progress(
     let found = worst_gate(row).map(|found| format!("  {found}")).unwrap_or_default();
     let known = match bracket {
         (Some(low), Some(high)) => {
-            format!("between {} and {}", number(low), ceiling_load(high, closed))
+            format!("between {} and {}", number(low), number(high))
         }
-        (Some(low), None) => format!("at least {}", ceiling_load(low, closed)),
-        (None, Some(high)) => format!("below {}", ceiling_load(high, closed)),
+        (Some(low), None) => format!("at least {}", number(low)),
+        (None, Some(high)) => format!("below {}", number(high)),
         (None, None) => "nothing known yet".to_owned(),
     };
     format!(
-        "trial {count:>2}  {:<7}  {:>16}  {:>5.1} s  {:<14}{found}  ({known})",
+        "trial {count:>2}  {:<7} {:>14} {:>6.1} s  {:<4}{found}  ({known})",
         proposal.purpose.name(),
         ceiling_load(proposal.load, closed),
         row.length_s,
@@ -82,6 +82,9 @@ fn answer(found: &Found) -> (Paint, String, String) {
     let limited = found.answer.limiting.map(|goal| found.goals.name(goal));
     let limited = limited.map(|name| format!(", limited by {name}")).unwrap_or_default();
     match (ending, ceiling, interval) {
+        (Ending::Found, Some(ceiling), Some((low, high))) if found.closed && low >= high => {
+            (Paint::Good, load(*ceiling), limited)
+        }
         (Ending::Found, Some(ceiling), Some((low, high))) => (
             Paint::Good,
             load(*ceiling),
@@ -157,7 +160,11 @@ pub fn ceiling_text(plan: &Plan, found: &Found, style: Style) -> String {
     whom(&mut page, plan);
     page.fact("Threads", &plan.threads().to_string());
     page.fact("Load", &load_of_trials(plan, found.closed));
-    page.fact("Must hold", &goals(found));
+    page.fact("Must hold", &goals(found, true));
+    let implied = goals(found, false);
+    if !implied.is_empty() {
+        page.more(&format!("and, implied: {implied}"));
+    }
     page.fact("Seed", &plan.seed.to_string());
     page.gap();
     if let Some((label, text)) = broken(found) {
@@ -185,10 +192,11 @@ fn load_of_trials(plan: &Plan, closed: bool) -> String {
     }
 }
 
-fn goals(found: &Found) -> String {
-    let count = found.settings.limits.len();
-    let names: Vec<String> = (0..count).map(|goal| found.goals.name(goal)).collect();
-    names.join(", ")
+/// What had to be held: what the user said, or what that implies.
+fn goals(found: &Found, given: bool) -> String {
+    let places =
+        (0..found.settings.limits.len()).filter(|&goal| found.goals.is_given(goal) == given);
+    places.map(|goal| found.goals.text(goal)).collect::<Vec<_>>().join(", ")
 }
 
 /// What else is known of the ceiling, and how far it can be relied on.
@@ -232,10 +240,9 @@ fn particulars(page: &mut Page, found: &Found) {
         }
     }
     if let Some(rps) = found.saturation_rps() {
-        page.fact(
-            "Throughput",
-            &format!("{} at most, whatever is offered", ceiling_load(rps, false)),
-        );
+        let whatever =
+            if found.closed { "with any number of connections" } else { "whatever is offered" };
+        page.fact("Throughput", &format!("{} at most, {whatever}", ceiling_load(rps, false)));
     }
     if found.lacks_connections() {
         page.fact(
@@ -250,6 +257,12 @@ fn particulars(page: &mut Page, found: &Found) {
 
 fn length_s(seconds: f64) -> String {
     length(crate::time::Nanos::from_seconds(seconds).0)
+}
+
+/// A rate with one digit after the point: `1,003.0`.
+fn answered(rps: f64) -> String {
+    let text = rate((rps * 10.0).round() / 10.0);
+    text.strip_suffix('0').unwrap_or(&text).to_owned()
 }
 
 fn trials(page: &mut Page, found: &Found) {
@@ -272,7 +285,7 @@ fn trials(page: &mut Page, found: &Found) {
             number(row.trial.proposal.load),
             format!("{:.1} s", row.length_s),
             format!("{}{cut}", verdict_name(row)),
-            format!("{:.1}", row.rates.achieved_rps),
+            answered(row.rates.achieved_rps),
             cell(0),
             cell(1),
         ));

@@ -28,10 +28,10 @@ use crate::target::Target;
 use crate::time::Nanos;
 use crate::verdict::{Code, Level, Reason, Verdict};
 
-const SECOND: u64 = 1_000_000_000;
-const PLAIN: Style = Style { color: false, columns: 80 };
+pub(crate) const SECOND: u64 = 1_000_000_000;
+pub(crate) const PLAIN: Style = Style { color: false, columns: 80 };
 
-fn plan() -> Plan {
+pub(crate) fn plan() -> Plan {
     Plan {
         target: Target::parse("http://127.0.0.1:8080/bytes/100?x=1").unwrap(),
         route: Route::to("127.0.0.1:8080".parse().unwrap()),
@@ -77,7 +77,7 @@ fn plan() -> Plan {
 }
 
 /// A run in which everything that was asked for happened, and nothing else.
-fn summary(record: Record) -> Summary {
+pub(crate) fn summary(record: Record) -> Summary {
     record.conserved().unwrap();
     Summary {
         started_at: UNIX_EPOCH + Duration::from_secs(1_795_410_000),
@@ -162,7 +162,12 @@ fn interval(end_s: f64) -> IntervalRow {
 }
 
 /// Responses after `first_byte_ns` and `service_ns`, the former `None` when they came in one piece.
-fn complete(phase: &mut PhaseRecord, status: u16, service_ns: u64, first_byte_ns: Option<u64>) {
+pub(crate) fn complete(
+    phase: &mut PhaseRecord,
+    status: u16,
+    service_ns: u64,
+    first_byte_ns: Option<u64>,
+) {
     phase.counts.scheduled += 1;
     phase.counts.sent += 1;
     phase.sent_in_window += 1;
@@ -182,7 +187,7 @@ fn complete(phase: &mut PhaseRecord, status: u16, service_ns: u64, first_byte_ns
     phase.complete_in_window(if status < 400 { Outcome::Ok } else { Outcome::HttpError });
 }
 
-fn fail(phase: &mut PhaseRecord, outcome: Outcome, age_ns: u64) {
+pub(crate) fn fail(phase: &mut PhaseRecord, outcome: Outcome, age_ns: u64) {
     phase.counts.scheduled += 1;
     phase.counts.sent += 1;
     phase.bytes_sent += 43;
@@ -190,7 +195,7 @@ fn fail(phase: &mut PhaseRecord, outcome: Outcome, age_ns: u64) {
     phase.fail(outcome, age_ns, age_ns);
 }
 
-fn abandon(phase: &mut PhaseRecord, age_ns: u64) {
+pub(crate) fn abandon(phase: &mut PhaseRecord, age_ns: u64) {
     phase.counts.scheduled += 1;
     phase.counts.sent += 1;
     phase.bytes_sent += 43;
@@ -221,7 +226,7 @@ fn normal_record() -> Record {
     record
 }
 
-fn normal() -> Summary {
+pub(crate) fn normal() -> Summary {
     summary(normal_record())
 }
 
