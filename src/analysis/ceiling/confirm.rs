@@ -29,34 +29,43 @@ pub(super) struct Finding {
     pub(super) enough: bool,
 }
 
-/// The lowest crossing of all goals that are missed at times near `bracket`; `None` while one of them cannot be told.
+/// The lowest crossing of all goals that are missed at times near `bracket`; `None` while another goal, whose crossing
+/// cannot be told, is missed more often than not below it.
 pub(super) fn finding(
     settings: &Settings,
     trials: &[Trial],
     bracket: (f64, f64),
 ) -> Option<Finding> {
     let near: Vec<&Trial> = full_trials_near(settings, trials, bracket).collect();
+    let misses = |goal: usize, trial: &&&Trial| {
+        trial.measures.get(goal).is_some_and(|measure| !measure.kept)
+    };
     let mut lowest: Option<Finding> = None;
+    let mut untold = Vec::new();
     for (goal, limit) in settings.limits.iter().enumerate() {
-        let missed =
-            near.iter().any(|trial| trial.measures.get(goal).is_some_and(|measure| !measure.kept));
-        if !missed {
+        if !near.iter().any(|trial| misses(goal, &trial)) {
             continue;
         }
-        // A goal without a share has no place where it is just met.
         let points: Vec<Point> =
             near.iter().filter_map(|trial| Some(point(trial, trial.measures.get(goal)?))).collect();
-        let found = crossing(&points, (*limit)?)?;
         // What lies far from all trials was not found by them.
-        if !(bracket.0 / NEAR_RATIO..=bracket.1 * NEAR_RATIO).contains(&found.load) {
-            return None;
-        }
-        let enough = found.trials >= FEWEST;
-        if lowest.is_none_or(|lowest| found.load < lowest.crossing.load) {
-            lowest = Some(Finding { crossing: found, goal, enough });
+        let plausible = bracket.0 / NEAR_RATIO..=bracket.1 * NEAR_RATIO;
+        let found = limit.and_then(|limit| crossing(&points, limit));
+        let Some(crossing) = found.filter(|found| plausible.contains(&found.load)) else {
+            untold.push(goal);
+            continue;
+        };
+        if lowest.is_none_or(|lowest| crossing.load < lowest.crossing.load) {
+            lowest = Some(Finding { crossing, goal, enough: crossing.trials >= FEWEST });
         }
     }
-    lowest
+    let lowest = lowest?;
+    let below = || near.iter().filter(|trial| trial.proposal.load <= lowest.crossing.load);
+    let decides = |&goal: &usize| {
+        let missed = below().filter(|trial| misses(goal, trial)).count();
+        missed * 2 > below().count()
+    };
+    (!untold.iter().any(decides)).then_some(lowest)
 }
 
 fn point(trial: &Trial, measure: &Measure) -> Point {

@@ -351,3 +351,30 @@ fn a_load_whose_trials_contradict_one_another_is_no_edge() {
     .to_vec();
     assert_eq!(super::confirm::edges(&settings(0.01), &trials), Some((209.0, 238.0)));
 }
+
+#[test]
+fn a_goal_that_is_missed_by_chance_does_not_keep_the_ceiling_from_being_found() {
+    let queue = Queue { exponential: true, poisson: true, limit_s: 0.02 };
+    let mut draws = Draws(5);
+    let mut search =
+        Search::new(Settings { limits: vec![Some(0.05), None], seed: 3, ..settings(0.05) });
+    let mut spent_s = 0.0;
+    let answer = loop {
+        let proposal = match search.next() {
+            Step::Done(answer) => break answer,
+            Step::Try(proposal) => proposal,
+        };
+        let share = queue.slow(&mut draws, &proposal);
+        let unlucky = draws.uniform() < 0.1;
+        let measures = vec![
+            Measure { amount: share, of: 1.0, kept: share < 0.05 },
+            Measure { amount: 0.0, of: 1.0, kept: !unlucky },
+        ];
+        let kept = share < 0.05 && !unlucky;
+        let verdict = if kept { Verdict::Pass } else { Verdict::Fail };
+        spent_s += proposal.length_s + 1.7;
+        search.record(Trial { proposal, verdict, measures, cut_short: false }, spent_s);
+    };
+    assert_eq!((answer.ending, answer.limiting), (Ending::Found, Some(0)), "{answer:?}");
+    assert!((answer.ceiling.unwrap() / 850.2 - 1.0).abs() < 0.03, "{answer:?}");
+}
