@@ -90,11 +90,13 @@ async fn carry_out_all(engine: Rc<Engine>, mut patience: Patience, mut link: Lin
     loop {
         let outcome = drive(&engine, &mut patience, &link).await;
         let Some(next) = desk.exchange(outcome, link) else { break };
-        let now = monotonic();
-        // Between two runs time passes in which nobody looks.
-        engine.expected.set(now);
+        // Between two runs time passes in which nobody looks: who was closed meanwhile is seen before the next one begins.
+        engine.expected.set(monotonic());
         engine.carried_ns.set(0);
         engine.measuring.set(false);
+        monoio::time::sleep(Duration::from_millis(1)).await;
+        let now = monotonic();
+        engine.expected.set(now);
         engine.worker().renew(without_discarding(next.job), now);
         link = next.link;
     }

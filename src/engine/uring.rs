@@ -97,7 +97,7 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
     loop {
         let outcome = engine.drive(&mut worker, &link);
         let Some(next) = desk.exchange(outcome, link) else { break };
-        engine.pause();
+        engine.catch_up(&mut worker);
         worker.renew(next.job, monotonic());
         link = next.link;
     }
@@ -182,13 +182,14 @@ impl Engine<'_> {
         (record, span)
     }
 
-    /// Between two runs time passes in which nobody looks.
-    fn pause(&mut self) {
-        let now = monotonic();
-        self.tally = ClientTally::default();
+    /// Between two runs time passes in which nobody looks: who was closed meanwhile is seen before the next one begins.
+    fn catch_up(&mut self, worker: &mut Worker) {
         self.idler.forget();
-        self.last_look = now;
         self.late_ns = 0;
+        // SAFETY: no entry is submitted, and no argument passed.
+        let _ = unsafe { self.submitter.enter::<()>(0, 0, GET_EVENTS, None) };
+        self.reap(worker, monotonic());
+        self.tally = ClientTally::default();
     }
 
     /// Hands over everything that the worker wants.

@@ -31,7 +31,7 @@ pub struct ConnectionTally {
     pub asked: u64,
     /// Of those, opened at least once.
     pub opened: u64,
-    /// Of those, opened before the run, by an earlier one with the same connections.
+    /// Of those, open already when the run began, from an earlier one with the same connections.
     pub kept: u64,
     /// Of those asked for, answered at least one request.
     pub used: u64,

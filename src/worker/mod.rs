@@ -385,6 +385,11 @@ impl Worker {
                 if !self.is_current(id) {
                     return;
                 }
+                if self.stage == Stage::Finished {
+                    // The run is over: whatever this answers, nobody counts it, and the connection is of no more use.
+                    self.orphaned.push(id.index);
+                    return;
+                }
                 if self.channels.is_none() {
                     self.received(now, id.index, bytes);
                 } else {

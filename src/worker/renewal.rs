@@ -1,7 +1,7 @@
 //! One run after the other on the same connections: what a worker forgets in between, and what it keeps.
 //!
 //! Connections that are open and idle stay so. One whose answer was awaited in vain when the last run ended is closed:
-//! that answer could come at any time.
+//! that answer could come at any time. So is one that has said something since.
 
 use super::open::Open;
 use super::{Action, Job, Span, Stage, Worker};
@@ -52,7 +52,11 @@ impl Worker {
         self.looked_late_ns = 0;
         self.shortest_service_ns = u64::MAX;
         self.numbered = 0;
-        self.job = job;
+        // What was never handed over has nothing to be stamped any more.
+        self.unstamped.clear();
+        self.leaving = None;
+        // Sends may still be under way: they point into the image, which therefore stays.
+        self.job = Job { image: self.job.image.clone(), ..job };
         self.stage = Stage::Opening;
         self.keep_connections();
         self.open_next(now);
@@ -61,33 +65,36 @@ impl Worker {
         self.plan_wake();
     }
 
-    /// Closes the connections on which an answer may still come; opens those again that are not open.
+    /// Closes the connections on which an answer may still come, and those that were being opened, whose time would include
+    /// the pause; what is not open then is opened anew.
     fn keep_connections(&mut self) {
-        for index in std::mem::take(&mut self.orphaned) {
+        let orphaned = std::mem::take(&mut self.orphaned);
+        for index in 0..self.job.connections {
             let id = self.id(index);
             let conn = &mut self.conns[index as usize];
-            if conn.state == State::Open {
-                self.open -= 1;
+            let is_orphan = conn.state == State::Open && orphaned.contains(&index);
+            let is_opening =
+                matches!(conn.state, State::Connecting { .. } | State::Securing { .. });
+            if is_orphan || is_opening {
+                self.open -= u32::from(is_orphan);
                 conn.renew();
                 conn.state = State::Closed;
                 self.actions.push(Action::Close(id));
             }
-        }
-        self.next_to_open = 0;
-        self.unsettled = 0;
-        self.opening = 0;
-        for conn in &mut self.conns {
+            if let State::Waiting { .. } = conn.state {
+                // Its patience begins anew.
+                conn.state = State::Closed;
+            }
+            let is_open = conn.state == State::Open;
             conn.responses = 0;
             conn.offered = false;
-            self.record.connections.kept += u64::from(conn.was_open);
-            conn.settled = conn.state == State::Open;
-            self.unsettled += u32::from(!conn.settled);
-            match conn.state {
-                State::Connecting { .. } | State::Securing { .. } => self.opening += 1,
-                // Its patience begins anew.
-                State::Waiting { .. } => conn.state = State::Closed,
-                State::Closed | State::Open => {}
-            }
+            conn.settled = is_open;
+            conn.was_open = is_open;
+            self.record.connections.kept += u64::from(is_open);
         }
+        let open = self.conns.iter().filter(|conn| conn.state == State::Open).count();
+        self.unsettled = self.job.connections - u32::try_from(open).unwrap_or(u32::MAX);
+        self.next_to_open = 0;
+        self.opening = 0;
     }
 }
