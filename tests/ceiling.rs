@@ -15,7 +15,7 @@ use maxq::serve::{Options, Server};
 use serde_json::Value;
 use support::report::Report;
 use support::scripted::closed_port;
-use support::{Ended, Running, binary, maxq, run, wait_until};
+use support::{Ended, Running, binary, maxq, not_tested, run, wait_until};
 
 /// Whatever is refused before anything is sent never gets as far as this.
 const NOWHERE: &str = "http://127.0.0.1:9/";
@@ -142,6 +142,10 @@ fn results(document: &Value) -> Vec<&str> {
 
 #[test]
 fn the_rate_from_which_on_a_target_refuses_is_found() {
+    if std::env::var("MAXQ_TEST_ENGINE").is_ok_and(|engine| engine == "portable") {
+        // Its timer is late by as long as this target takes, and such trials say nothing.
+        return not_tested("the search for a rate on the portable engine");
+    }
     let bed = Bed::start();
     let more = ["-c", "16", "--max", "800", "--precision", "10%", "--budget", "25s"];
     let path = "/law/bucket?rate=200&burst=10";
