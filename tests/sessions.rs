@@ -1,7 +1,10 @@
 //! Several runs one after the other on the same connections, through both engines, against the embedded target.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::Duration;
 
 use maxq::cli::RunArgs;
 use maxq::plan::Plan;
@@ -98,6 +101,49 @@ fn a_server_that_closes_each_connection_is_connected_to_again() {
             assert_eq!(run.counts().ok, 20, "{engine}: {:?}", run.record.errors.rows());
         }
         server.stop();
+    }
+}
+
+/// A server that closes connections on which nothing has come for 30 ms; returns its address.
+fn impatient() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                stream.set_read_timeout(Some(Duration::from_millis(30))).unwrap();
+                // One read holds one request: the next is sent when it was answered.
+                while stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                    if stream.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn connections_that_the_server_closed_in_the_pause_are_open_again_when_the_next_run_begins() {
+    for engine in ENGINES {
+        let url = format!("http://{}/", impatient());
+        let flags = format!("--engine {engine} -t 1 --warmup 0 -c 4 -n 200");
+        let args = RunArgs::from_flags(&flags.split(' ').collect::<Vec<_>>()).unwrap();
+        let plan = Plan::build(&url, &args).unwrap();
+        let interrupts = Interrupts::catch().unwrap();
+        let mut session = Session::open(&plan, run::prepare(&plan).unwrap());
+        for _ in 0..3 {
+            let summary = session.run(&plan, &interrupts, |_| {}).unwrap();
+            let connections = &summary.record.connections;
+            assert_eq!(summary.counts().ok, 200, "{engine}");
+            assert!(summary.record.errors.rows().is_empty(), "{engine}");
+            assert_eq!((connections.opened, connections.kept), (4, 0), "{engine}");
+            assert_eq!(connections.reconnects, 0, "{engine}");
+            thread::sleep(Duration::from_millis(150));
+        }
     }
 }
 

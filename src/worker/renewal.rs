@@ -68,11 +68,14 @@ impl Worker {
     /// Closes the connections on which an answer may still come, and those that were being opened, whose time would include
     /// the pause; what is not open then is opened anew.
     fn keep_connections(&mut self) {
-        let orphaned = std::mem::take(&mut self.orphaned);
+        let mut orphans = vec![false; self.conns.len()];
+        for index in std::mem::take(&mut self.orphaned) {
+            orphans[index as usize] = true;
+        }
         for index in 0..self.job.connections {
             let id = self.id(index);
             let conn = &mut self.conns[index as usize];
-            let is_orphan = conn.state == State::Open && orphaned.contains(&index);
+            let is_orphan = conn.state == State::Open && orphans[index as usize];
             let is_opening =
                 matches!(conn.state, State::Connecting { .. } | State::Securing { .. });
             if is_orphan || is_opening {
