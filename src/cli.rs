@@ -72,6 +72,7 @@ pub enum Command {
     /// Fire a spike over a base rate: peak latency, backlog, time to recover.
     Spike(SpikeArgs),
     /// Find the highest rate, or number of connections, that holds the gates of --slo.
+    #[command(mut_args(ceiling::hide_of_one_run))]
     Ceiling(Box<CeilingArgs>),
     /// Is it slower, or is it noise? Compares files of runs, or two URLs in turns.
     #[command(after_help = compare::EXAMPLES)]

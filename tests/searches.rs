@@ -2,7 +2,7 @@
 //! server is a queue in memory whose ceiling has a closed form.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
-use maxq::analysis::ceiling::{Answer, Ending, Rules, Search, Settings, Step};
+use maxq::analysis::ceiling::{Answer, Ending, Rules, Search, Settings, Step, trial_seed};
 use maxq::capacity::Goals;
 use maxq::cli::RunArgs;
 use maxq::engine::sim::{Deed, Queue, Server};
@@ -55,29 +55,26 @@ fn search(slo: &str, server: &Server, seed: u64) -> Answer {
         short_s: 3.0,
         rules: Rules { trial_s: 10.0, sum_s: 30.0, exceed_ratio: 0.5 },
         verify_s: 30.0,
+        fewest_requests: goals.wanted_requests(),
         beside_s: 1.7,
         limits: goals.limits(),
         seed,
     });
     let mut session = SimulatedSession::new(server);
     let mut spent_s = 0.0;
-    let mut trials = 0;
     loop {
         let proposal = match search.next() {
             Step::Done(answer) => return answer,
             Step::Try(proposal) => proposal,
         };
-        trials += 1;
         let mut args = args.clone();
         args.rate = Rate::nearest(proposal.load);
-        let length_s = goals.length_s(&proposal);
-        args.duration = Some(Nanos::from_seconds(length_s).0);
+        args.duration = Some(Nanos::from_seconds(proposal.length_s).0);
         args.drain = 1_000_000_000;
-        // Each trial has arrivals of its own.
-        args.seed = Some(seed.wrapping_mul(1_000_003).wrapping_add(trials));
+        args.seed = Some(trial_seed(seed, search.trials().len()));
         let plan = base.with_load(&args).unwrap();
         let summary = session.run(&plan);
-        spent_s += length_s + 1.7;
+        spent_s += proposal.length_s + 1.7;
         search.record(goals.judge(&plan, &summary, proposal), spent_s);
     }
 }

@@ -42,8 +42,7 @@ impl Row {
 
     /// The target could not keep up: what it answered is all that it can.
     fn is_saturated(&self) -> bool {
-        let judged = matches!(self.trial.verdict, Verdict::Pass | Verdict::Fail);
-        judged && self.rates.achieved_rps < 0.97 * self.rates.offered_rps
+        self.rates.achieved_rps < 0.97 * self.rates.offered_rps
     }
 }
 
@@ -54,6 +53,8 @@ pub enum Broken {
     Interrupted(i32),
     /// Nobody answers any more.
     Dead,
+    /// This machine, or the flags, refused a trial.
+    Refused,
 }
 
 /// All of it.
@@ -81,9 +82,23 @@ impl Found {
     /// Requests a second that the target answered at most, where it was offered more than it could answer.
     #[must_use]
     pub fn saturation_rps(&self) -> Option<f64> {
-        // In a closed loop more connections are offered, and the best of all trials is what there is.
-        let saturated = |row: &&Row| self.closed || row.is_saturated();
-        let rows = || self.rows.iter().filter(saturated);
+        let judged = |row: &&Row| matches!(row.trial.verdict, Verdict::Pass | Verdict::Fail);
+        let best = self
+            .rows
+            .iter()
+            .filter(judged)
+            .max_by(|a, b| a.rates.achieved_rps.total_cmp(&b.rates.achieved_rps))?;
+        // In a closed loop it is the most where more connections have brought no more.
+        let brings_no_more = |row: &Row| {
+            let ratio = row.trial.proposal.load / best.trial.proposal.load;
+            let as_good = row.rates.achieved_rps >= 0.97 * best.rates.achieved_rps;
+            ratio >= 1.2 || (ratio <= 1.0 / 1.2 && as_good)
+        };
+        if self.closed && !self.rows.iter().filter(judged).any(brings_no_more) {
+            return None;
+        }
+        let rows =
+            || self.rows.iter().filter(judged).filter(|row| self.closed || row.is_saturated());
         let most = rows().map(|row| row.rates.achieved_rps).fold(0.0, f64::max);
         // A target that has answered more at times was held up for another reason.
         let outdone = self.rows.iter().any(|row| row.rates.achieved_rps > 1.05 * most);

@@ -60,6 +60,25 @@ pub(super) fn measure(clause: &Clause, summary: &Summary, kept: Option<bool>) ->
     Measure { kept, ..measure }
 }
 
+/// Whether a goal that was missed would have been missed without the lateness of the client as well: even if no request
+/// counted that the client held up by a tenth of the limit or more.
+#[expect(clippy::cast_precision_loss, reason = "shares are shown with few digits")]
+pub(super) fn misses_alone(clause: &Clause, summary: &Summary) -> bool {
+    const TENTH: f64 = 0.1;
+    match clause.metric {
+        // No lateness makes an answer bad, or keeps it from coming.
+        Metric::Errors | Metric::Timeouts => true,
+        Metric::Quantile(quantile) if clause.scope == Scope::Window => {
+            let Some(lags) = &summary.latencies.lags else { return false };
+            let slow = slower(&summary.latencies.response, clause.limit);
+            let late = slower(&lags.client, clause.limit * TENTH);
+            let scheduled = summary.counts().scheduled as f64;
+            scheduled > 0.0 && (slow - late) / scheduled > 1.0 - quantile
+        }
+        _ => false,
+    }
+}
+
 /// Values above `limit_ns`, and all that may be, because nobody saw their end.
 #[expect(
     clippy::cast_possible_truncation,
@@ -77,10 +96,11 @@ fn slower(times: &Distribution, limit_ns: f64) -> f64 {
     times.all.count().saturating_sub(within(&times.answered)) as f64
 }
 
-/// Requests that were due and not answered within the window, beyond what chance leaves in flight at its end.
+/// Requests that were due and not answered within the window, beyond what is in flight on average, and by chance, at its
+/// end.
 #[expect(clippy::cast_precision_loss, reason = "shares are shown with few digits")]
 fn missing(summary: &Summary, answered: u64) -> f64 {
     let in_flight = summary.in_flight.map_or(0.0, |in_flight| in_flight.mean);
-    let by_chance = 1.0 + 3.0 * in_flight.sqrt();
+    let by_chance = in_flight + 1.0 + 3.0 * in_flight.sqrt();
     (summary.counts().scheduled as f64 - answered as f64 - by_chance).max(0.0)
 }

@@ -18,10 +18,8 @@ const HOPELESS: f64 = 20.0;
 /// A share this large is hopeless whatever the limit, and a smaller one than the other never is.
 const HOPELESS_SHARES: (f64, f64) = (0.1, 0.4);
 
-/// A trial of few requests is made longer, until it has this many times what a quantile needs at least.
+/// A trial must have this many times what a quantile needs at least.
 const ROOM: f64 = 1.3;
-/// It is not made longer than this, in seconds.
-const LONGEST_TRIAL_S: f64 = 120.0;
 
 /// What a load must hold: the gates of the user, and what they imply.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,8 +87,10 @@ impl Goals {
     #[must_use]
     pub fn hopeless(&self) -> Vec<Clause> {
         let conditions = self.clauses.iter().filter_map(|clause| {
-            let share =
-                (measure::limit(clause)? * HOPELESS).clamp(HOPELESS_SHARES.0, HOPELESS_SHARES.1);
+            let limit = measure::limit(clause)?;
+            // Where there is no room between kept and hopeless, the whole trial must tell.
+            let share = (limit * HOPELESS).clamp(HOPELESS_SHARES.0, HOPELESS_SHARES.1);
+            let share = (share >= 2.0 * limit).then_some(share)?;
             let (metric, limit, unit) = match clause.metric {
                 Metric::Quantile(_) => (Metric::Quantile(1.0 - share), clause.limit, clause.unit),
                 Metric::Errors => (Metric::Errors, share, Unit::Share),
@@ -110,6 +110,16 @@ impl Goals {
         conditions.collect()
     }
 
+    /// As many requests as a trial is to have, so that it says something of the highest quantile among the goals.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    pub fn wanted_requests(&self) -> f64 {
+        match self.fewest_requests() {
+            1 => 1.0,
+            fewest => ROOM * fewest as f64,
+        }
+    }
+
     /// Fewest requests that say anything of the highest quantile among the goals.
     #[must_use]
     pub fn fewest_requests(&self) -> u64 {
@@ -121,20 +131,6 @@ impl Goals {
             _ => 1,
         });
         needed.max().unwrap_or(1)
-    }
-
-    /// How long a trial must be, in seconds: as long as was proposed, or until a rate has brought enough requests for the
-    /// highest quantile, within reason.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a small number")]
-    pub fn length_s(&self, proposal: &Proposal) -> f64 {
-        if !self.open {
-            return proposal.length_s;
-        }
-        let needed_s = ROOM * self.fewest_requests() as f64 / proposal.load;
-        let length_s = proposal.length_s.max(needed_s.min(LONGEST_TRIAL_S));
-        // Whole tenths are multiples of every slice.
-        (length_s * 10.0).ceil() / 10.0
     }
 
     /// What came of a trial.
@@ -155,8 +151,17 @@ impl Goals {
         }
         let cut_short = matches!(summary.end, End::Aborted { .. });
         let kept = measures.iter().all(|measure| measure.kept) && !cut_short;
-        let too_few = summary.counts().scheduled < self.fewest_requests();
-        let verdict = if is_client_limited(plan, summary, kept) {
+        let scheduled = summary.counts().scheduled;
+        let requests = crate::summary::float(scheduled);
+        let too_few = scheduled < self.fewest_requests();
+        let at_fault = || {
+            let goals = self.clauses.iter().zip(&measures);
+            goals
+                .into_iter()
+                .any(|(clause, found)| !found.kept && measure::misses_alone(clause, summary))
+                || (self.open && grows)
+        };
+        let verdict = if is_client_limited(plan, summary, kept || at_fault()) {
             Verdict::ClientLimited
         } else if !kept {
             Verdict::Fail
@@ -165,30 +170,28 @@ impl Goals {
         } else {
             Verdict::Pass
         };
-        Trial { proposal, verdict, measures, cut_short }
+        let verdict = if matches!(summary.end, End::Interrupted(_)) {
+            Verdict::Inconclusive
+        } else {
+            verdict
+        };
+        Trial { proposal, verdict, requests, measures, cut_short }
     }
 }
 
-/// Whether the client was the limit, so that the trial says nothing of the target.
-fn is_client_limited(plan: &Plan, summary: &Summary, kept: bool) -> bool {
+/// Whether the client was the limit, so that the trial says nothing of the target; `certain` says that its lateness would
+/// change nothing.
+fn is_client_limited(plan: &Plan, summary: &Summary, certain: bool) -> bool {
     if summary.verdict.code != Code::ClientLimited {
         return false;
     }
     // A client that came late itself has only made it harder: its lateness is part of every response time, and what it
-    // sent late came in a heap. Goals that were kept in spite of that are kept.
+    // sent late came in a heap. Goals that were kept in spite of that are kept, and those that would have been missed
+    // without it are missed.
     let invalid = summary.verdict.reasons.iter().filter(|reason| reason.level == Level::Invalid);
     let only_late =
         invalid.clone().count() > 0 && invalid.clone().all(|reason| reason.rule == "C1");
-    // What fails by far before its time would fail with a better client, too.
-    let hopeless = matches!(summary.end, End::Aborted { .. });
-    let open = plan.load.pacing.is_some();
-    !(open && ((kept && only_late) || hopeless))
-}
-
-/// The longest time that a goal allows a request, in nanoseconds.
-#[must_use]
-pub fn longest_limit_ns(given: &[Clause]) -> u64 {
-    given.iter().filter_map(Clause::latency_limit_ns).max().unwrap_or(0)
+    !(plan.load.pacing.is_some() && certain && only_late)
 }
 
 /// Whether nobody answers any more: the target is gone, rather than overloaded.

@@ -1,6 +1,6 @@
 //! The flags of `ceiling`.
 
-use clap::Args;
+use clap::{Arg, Args};
 
 use super::RunTarget;
 use crate::units::parse_duration_ns;
@@ -20,18 +20,48 @@ pub struct CeilingArgs {
     /// How far the ends of the 95 % interval may be from the ceiling, like 2%.
     #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = parse_precision, default_value = "2%", help_heading = "Ceiling")]
     pub precision: f64,
-    /// Time for all of it.
-    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, default_value = "10m", help_heading = "Ceiling")]
-    pub budget: u64,
+    /// Time for all of it [default: 10m, 1h with --rigorous].
+    #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Ceiling")]
+    pub budget: Option<u64>,
     /// Length of a full trial; those that look for the bracket take 3/10 of it [default: 10s, 60s with --rigorous].
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Ceiling")]
     pub trial: Option<u64>,
-    /// The durations of RFC 9971: trials of 60 s, 120 s of them to decide on a load.
+    /// The durations of RFC 9971: trials of 60 s, and half of 120 s must pass for a load to hold.
     #[arg(long, help_heading = "Ceiling")]
     pub rigorous: bool,
     /// What to search, and how; --slo says what the load must hold.
     #[command(flatten)]
     pub target: RunTarget,
+}
+
+/// Flags of `run` that contradict a search.
+const OF_ONE_RUN: [&str; 12] = [
+    "rate",
+    "stages",
+    "burst",
+    "requests",
+    "duration",
+    "abort_on",
+    "repeat",
+    "latency",
+    "hgrm",
+    "hlog",
+    "timeseries",
+    "log_requests",
+];
+
+/// They are refused by name, and not shown.
+pub(super) fn hide_of_one_run(arg: Arg) -> Arg {
+    match arg.get_id().as_str() {
+        id if OF_ONE_RUN.contains(&id) => arg.hide(true),
+        "pause" => arg.help("Time between two trials [default: 500ms]").help_heading("Ceiling"),
+        "slo" => {
+            arg.help("What the load must hold, like 'p99<50ms, errors<0.1%'; see maxq run --help")
+        }
+        "quiet" => arg.help("Only the answer; nothing on standard error but errors"),
+        "json" => arg.help("Print one JSON document (schema maxq.ceiling/1) instead of text"),
+        _ => arg,
+    }
 }
 
 fn parse_precision(text: &str) -> Result<f64, String> {

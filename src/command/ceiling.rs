@@ -6,10 +6,11 @@ use super::live::{LiveLine, style};
 use super::repeat::wait;
 use super::{tell, unreachable_target};
 use crate::analysis::ceiling::{
-    Answer, Ending, Proposal, Purpose, Rules, Search, Settings, Step, Verdict,
+    Answer, Ending, LONGEST_TRIAL_S, Proposal, Purpose, Rules, Search, Settings, Step, Verdict,
+    trial_seed,
 };
-use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead, longest_limit_ns};
-use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
+use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead};
+use crate::cli::{CeilingArgs, OnOverloadArg, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::Plan;
@@ -30,8 +31,9 @@ const MOST_CONNECTIONS: u64 = 4096;
 const OTHER_DESCRIPTORS: u64 = 64;
 /// Short trials take this share of a full one.
 const SHORT_SHARE: f64 = 0.3;
-/// What is outstanding when a trial ends is awaited for so long, in nanoseconds, or twice as long as a gate allows.
-const LEAST_DRAIN_NS: u64 = 1_000_000_000;
+/// Time for a search: ten minutes, an hour with `--rigorous`, in seconds.
+const BUDGET_S: f64 = 600.0;
+const RIGOROUS_BUDGET_S: f64 = 3600.0;
 /// Of what is left of a trial beside its length, warm-up and pause, in seconds.
 const OVERHEAD_S: f64 = 0.2;
 
@@ -46,15 +48,18 @@ pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
     let run_args = trial_args(args, settings.from, settings.rules.trial_s)?;
     let plan = Plan::build(url, &run_args)?;
     let goals = Goals::new(&plan.slo, !args.closed);
-    let settings = Settings { limits: goals.limits(), seed: plan.seed, ..settings };
+    let settings = Settings {
+        limits: goals.limits(),
+        seed: plan.seed,
+        fewest_requests: goals.wanted_requests(),
+        ..settings
+    };
+    check_goals(args, &plan, &settings)?;
     if run_args.preflight.dry_run {
         tell(&plan, &run_args, &Readiness::default());
         return super::dry_run(&plan);
     }
-    if let Some(most) = settings.most.filter(|_| args.closed) {
-        // What would be refused in the middle of a search is refused before it.
-        run::prepare(&plan.with_load(&trial_args(args, most, settings.rules.trial_s)?)?)?;
-    }
+    let settings = if args.closed { affordable(args, &plan, settings)? } else { settings };
     let report = Destination::open("-o", plan.output.file.as_deref().unwrap_or("-".as_ref()))?;
     let interrupts = Interrupts::catch()?;
     let engine = run::prepare(&plan)?;
@@ -107,6 +112,11 @@ fn check(args: &CeilingArgs) -> Result<(), Refusal> {
             "ceiling needs to know what the load must hold; give --slo, like --slo 'p99<50ms, errors<0.1%'".to_owned(),
         ));
     }
+    if run.on_overload == Some(OnOverloadArg::Abort) {
+        return Err(Refusal::usage(
+            "--on-overload abort ends what a search goes on to see; use queue or shed".to_owned(),
+        ));
+    }
     if run.warmup == Some(WarmupArg::Auto) {
         return Err(Refusal::usage(
             "--warmup auto: each trial warms up for a time; give one, or 0".to_owned(),
@@ -123,6 +133,66 @@ fn check(args: &CeilingArgs) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+/// Refuses goals that no search can be made for.
+fn check_goals(args: &CeilingArgs, plan: &Plan, settings: &Settings) -> Result<(), Refusal> {
+    for clause in &plan.slo {
+        if clause.confident {
+            return Err(Refusal::usage(format!(
+                "--slo '{}': a search has an interval of its own; leave @ out",
+                clause.text
+            )));
+        }
+        if clause.is_upper_bound() == clause.metric.is_throughput() {
+            return Err(Refusal::usage(format!(
+                "--slo '{}': more load makes it easier to keep, so that it has no ceiling; leave it out",
+                clause.text
+            )));
+        }
+    }
+    // The shortest trial must have room for all pieces of time that are named.
+    let shortest = trial_args(args, settings.from, settings.short_s)?;
+    plan.with_load(&shortest).map_err(|Refusal { message, code }| Refusal {
+        message: format!(
+            "{message}; the shortest trials of a search take {} s (--trial)",
+            settings.short_s
+        ),
+        code,
+    })?;
+    let slowest_s = settings.fewest_requests / settings.from;
+    if !args.closed && slowest_s > LONGEST_TRIAL_S {
+        return Err(Refusal::usage(format!(
+            "--from {}: the highest quantile of --slo needs {:.0} requests, which take longer than the {LONGEST_TRIAL_S} s of the longest trial; begin with {:.0} or more",
+            settings.from,
+            settings.fewest_requests,
+            (settings.fewest_requests / LONGEST_TRIAL_S).ceil()
+        )));
+    }
+    let first_s = settings.short_s.max(if args.closed { 0.0 } else { slowest_s });
+    if settings.budget_s < first_s + settings.beside_s {
+        return Err(Refusal::usage(format!(
+            "--budget {} s: the first trial alone takes {:.1} s; allow more",
+            settings.budget_s,
+            first_s + settings.beside_s
+        )));
+    }
+    Ok(())
+}
+
+/// What would be refused in the middle of a search is refused before it; where nobody said how far to go, it is as far as
+/// this machine allows.
+fn affordable(args: &CeilingArgs, plan: &Plan, settings: Settings) -> Result<Settings, Refusal> {
+    let mut settings = settings;
+    loop {
+        let most = settings.most.unwrap_or(settings.from);
+        let largest = plan.with_load(&trial_args(args, most, settings.rules.trial_s)?)?;
+        match run::prepare(&largest) {
+            Ok(_) => return Ok(settings),
+            Err(refusal) if args.max.is_some() || most <= settings.from => return Err(refusal),
+            Err(_) => settings.most = Some((most / 2.0).floor().max(settings.from)),
+        }
+    }
 }
 
 /// How to search, but for the goals and the seed.
@@ -158,11 +228,14 @@ fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
         most,
         whole: args.closed,
         precision: args.precision,
-        budget_s: seconds(args.budget),
+        budget_s: args
+            .budget
+            .map_or(if args.rigorous { RIGOROUS_BUDGET_S } else { BUDGET_S }, seconds),
         short_s: trial_s * SHORT_SHARE,
         rules: Rules { trial_s, sum_s, exceed_ratio: 0.5 },
         verify_s: if args.rigorous { trial_s } else { sum_s },
         beside_s: seconds(warmup_ns) + pause(args).as_secs_f64() + OVERHEAD_S,
+        fewest_requests: 0.0,
         limits: Vec::new(),
         seed: 0,
     })
@@ -239,6 +312,7 @@ struct Hunt<'a> {
 impl Hunt<'_> {
     fn carry_out(mut self, mut search: Search, mut report: Destination) -> Result<u8, Refusal> {
         let mut broken = None;
+        let mut refused = None;
         let answer = loop {
             let proposal = match search.next() {
                 Step::Done(answer) => break answer,
@@ -251,7 +325,15 @@ impl Hunt<'_> {
                 break search.abandoned();
             }
             let begun_s = self.begun.elapsed().as_secs_f64();
-            let (plan, summary) = self.attempt(&proposal)?;
+            let (plan, summary) = match self.attempt(&proposal) {
+                Ok(made) => made,
+                Err(refusal) if self.rows.is_empty() => return Err(refusal),
+                Err(refusal) => {
+                    broken = Some(Broken::Refused);
+                    refused = Some(refusal);
+                    break search.abandoned();
+                }
+            };
             if summary.record.connections.opened == 0 && self.rows.is_empty() {
                 return Err(unreachable_target(&plan, &summary));
             }
@@ -282,7 +364,7 @@ impl Hunt<'_> {
         let found = self.found(search.settings().clone(), answer, broken);
         self.write(&found, &mut report)?;
         report.finish()?;
-        Ok(self.exit_code(&found))
+        refused.map_or_else(|| Ok(self.exit_code(&found)), Err)
     }
 
     /// How long nothing is sent before the next trial: longer where the machine was busy with something else.
@@ -296,12 +378,10 @@ impl Hunt<'_> {
 
     /// Makes one trial.
     fn attempt(&mut self, proposal: &Proposal) -> Result<(Plan, Summary), Refusal> {
-        let length_s = self.goals.length_s(proposal);
-        let args = trial_args(self.args, proposal.load, length_s)?;
+        let mut args = trial_args(self.args, proposal.load, proposal.length_s)?;
+        // Each trial draws arrivals of its own: they are to be independent of one another.
+        args.seed = Some(trial_seed(self.plan.seed, self.rows.len()));
         let mut plan = self.plan.with_load(&args)?;
-        // What may take long is awaited for longer; what is overloaded would take any time.
-        let longest_ns = longest_limit_ns(&self.plan.slo).saturating_mul(2);
-        plan.timeouts.drain_ns = args.drain.min(LEAST_DRAIN_NS.max(longest_ns));
         // What is regressed is seen whole, and so is what verifies.
         plan.abort_on = match proposal.purpose {
             Purpose::Bracket | Purpose::Narrow => self.goals.hopeless(),
@@ -403,6 +483,11 @@ impl Hunt<'_> {
                 "{} requests are too few for the quantile of --slo; begin higher with --from, or use longer trials (--trial)",
                 self.goals.fewest_requests()
             )),
+            (None, Ending::Found) if !found.answer.verified => inconclusive(
+                "the low end of the interval was not verified; see the report, and use a longer --budget".to_owned(),
+            ),
+            // Its own words have been printed.
+            (Some(Broken::Refused), _) => exit::ENVIRONMENT,
             (None, Ending::Found | Ending::AtMost) => exit::FINISHED,
         }
     }

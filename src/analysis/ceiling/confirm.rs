@@ -6,6 +6,8 @@ use super::{Measure, Purpose, Settings, Trial, Verdict};
 
 /// Trials further away than this ratio say nothing of where exactly the limit is crossed.
 const NEAR_RATIO: f64 = 1.12;
+/// An interval wider than this is as good as none.
+const WIDEST_RATIO: f64 = 1.5;
 /// Loads around the middle at which trials confirm, as steps from it.
 const STEPS: [f64; 5] = [-1.0, -0.2, 0.6, 1.4, 2.2];
 /// A goal counts as kept with room to spare, or missed by far, from this factor on: bursts of slow requests do not make
@@ -50,8 +52,11 @@ pub(super) fn finding(
             near.iter().filter_map(|trial| Some(point(trial, trial.measures.get(goal)?))).collect();
         // What lies far from all trials was not found by them.
         let plausible = bracket.0 / NEAR_RATIO..=bracket.1 * NEAR_RATIO;
-        let found = limit.and_then(|limit| crossing(&points, limit));
-        let Some(crossing) = found.filter(|found| plausible.contains(&found.load)) else {
+        let found = limit.and_then(|limit| crossing(&points, limit)).filter(|found| {
+            let (low, high) = found.interval;
+            plausible.contains(&found.load) && high <= low * WIDEST_RATIO
+        });
+        let Some(crossing) = found.map(|found| allowed(settings, found)) else {
             untold.push(goal);
             continue;
         };
@@ -66,6 +71,19 @@ pub(super) fn finding(
         missed * 2 > below().count()
     };
     (!untold.iter().any(decides)).then_some(lowest)
+}
+
+/// Loads that were never to be tried are not spoken of.
+fn allowed(settings: &Settings, found: Crossing) -> Crossing {
+    let most = settings.most.unwrap_or(f64::INFINITY);
+    let inside = |load: f64| load.clamp(settings.from, most);
+    let (low, high) = found.interval;
+    Crossing {
+        load: inside(found.load),
+        interval: (inside(low), inside(high)),
+        safe: inside(found.safe),
+        ..found
+    }
 }
 
 fn point(trial: &Trial, measure: &Measure) -> Point {
@@ -142,13 +160,33 @@ pub(super) fn next_load(
     const STEEPEST: f64 = 0.015;
     const FLATTEST: f64 = 0.06;
     let inside = |load: f64| load.clamp(low / NEAR_RATIO, high * NEAR_RATIO);
-    let middle = found.map_or((low * high).sqrt(), |found| inside(found.crossing.load));
+    let middle = found.map_or_else(
+        || inside(turning(settings, trials, (low, high))),
+        |found| inside(found.crossing.load),
+    );
     // The share is to differ by a factor of three or so from one end to the other.
     let step = found.map_or(0.02, |found| (1.0 / found.crossing.slope).clamp(STEEPEST, FLATTEST));
-    let made = trials.iter().filter(|trial| trial.proposal.purpose == Purpose::Confirm).count();
+    let judged = |trial: &&Trial| {
+        trial.proposal.purpose == Purpose::Confirm
+            && matches!(trial.verdict, Verdict::Pass | Verdict::Fail)
+    };
+    let made = trials.iter().filter(judged).count();
     let order = shuffled(settings.seed.wrapping_add((made / STEPS.len()) as u64));
-    let load = middle * (1.0 + step * STEPS[order[made % STEPS.len()]]);
-    if settings.whole { load.round().max(1.0) } else { load }
+    let load = (middle * (1.0 + step * STEPS[order[made % STEPS.len()]])).max(settings.from);
+    if settings.whole { load.round() } else { load }
+}
+
+/// Between the last load that held below all that did not, and the first of those, as far as full trials near the bracket
+/// know.
+fn turning(settings: &Settings, trials: &[Trial], bracket: (f64, f64)) -> f64 {
+    let loads = |verdict: Verdict| {
+        full_trials_near(settings, trials, bracket)
+            .filter(move |trial| trial.verdict == verdict)
+            .map(|trial| trial.proposal.load)
+    };
+    let first = loads(Verdict::Fail).fold(bracket.1, f64::min);
+    let last = loads(Verdict::Pass).filter(|&load| load < first).fold(bracket.0, f64::max);
+    (last.min(first) * first).sqrt()
 }
 
 /// The places of [`STEPS`] in an order by chance.

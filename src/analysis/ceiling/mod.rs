@@ -12,15 +12,17 @@
 //!
 //! Where the goals go from kept to missed within the bracket, there is nothing to regress: the bracket is the interval.
 
+mod answer;
 mod classify;
 mod confirm;
 mod fit;
 mod search;
 pub mod student;
 
+pub use answer::{Answer, Ending};
 pub use classify::{Class, Rules, classify};
 pub use fit::{Crossing, Point, crossing};
-pub use search::{Answer, Ending, Search, Step};
+pub use search::{LONGEST_TRIAL_S, Search, Step};
 
 /// How to search.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +43,8 @@ pub struct Settings {
     pub rules: Rules,
     /// Length of the trial that verifies, in seconds.
     pub verify_s: f64,
+    /// A trial of fewer requests says nothing, and is made longer.
+    pub fewest_requests: f64,
     /// What a trial takes beside its length: warm-up, drain, pause, in seconds.
     pub beside_s: f64,
     /// Each goal's limit: the share that must stay below it; `None` for a goal that is only kept or missed.
@@ -138,10 +142,18 @@ pub struct Trial {
     pub proposal: Proposal,
     /// What came of it.
     pub verdict: Verdict,
+    /// How many requests it was made of.
+    pub requests: f64,
     /// Every goal's measure, in the order of the goals.
     pub measures: Vec<Measure>,
     /// It was ended before its time, because its goals could not be kept any more.
     pub cut_short: bool,
+}
+
+/// The seed of a trial, by its place: each draws arrivals of its own, and the same search draws the same again.
+#[must_use]
+pub const fn trial_seed(seed: u64, trial: usize) -> u64 {
+    seed.wrapping_mul(1_000_003).wrapping_add(trial as u64 + 1)
 }
 
 #[cfg(test)]

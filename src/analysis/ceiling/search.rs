@@ -1,5 +1,6 @@
 //! Which trial comes next: a function of all trials so far, so that the same results always lead the same way.
 
+use super::answer::{Answer, Ending};
 use super::confirm::{Finding, edges, finding, next_load};
 use super::{Class, Proposal, Purpose, Settings, Trial, Verdict, classify};
 
@@ -11,42 +12,12 @@ const COARSE_RATIO: f64 = 1.1;
 const SMOOTH_RATIO: f64 = 1.06;
 /// Verifications that may fail before the answer is given unverified.
 const MOST_VERIFICATIONS: usize = 2;
-
-/// How a search ended.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Ending {
-    /// The ceiling is known.
-    Found,
-    /// The highest load that was allowed holds the goals.
-    AtMost,
-    /// The client cannot offer more.
-    ClientLimited,
-    /// The lowest load misses a goal already.
-    MinimumFails,
-    /// Time ran out before anything was known well enough.
-    OutOfBudget,
-    /// Trials came to nothing again and again for want of answers.
-    TooFewAnswers,
-}
-
-/// What a search knows in the end.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// How it ended.
-    pub ending: Ending,
-    /// The highest load that holds the goals, or as much of it as is known.
-    pub ceiling: Option<f64>,
-    /// Between which loads the ceiling lies with 95 % confidence; one end where the search ended early.
-    pub interval: Option<(f64, f64)>,
-    /// The load at which a single trial holds the goals 19 times out of 20.
-    pub safe: Option<f64>,
-    /// Index of the goal that is missed first.
-    pub limiting: Option<usize>,
-    /// A trial at the low end of the interval has passed.
-    pub verified: bool,
-    /// The interval is as narrow as was asked for.
-    pub precise: bool,
-}
+/// Verifications that may come to nothing in any way.
+const MOST_ATTEMPTS: usize = 6;
+/// A search of more trials goes round in circles.
+const MOST_TRIALS: usize = 200;
+/// A trial of few requests is not made longer than this, in seconds.
+pub const LONGEST_TRIAL_S: f64 = 120.0;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +75,11 @@ impl Search {
     #[must_use]
     pub fn next(&self) -> Step {
         match self.wanted() {
-            Step::Try(proposal) if !self.has_time_for(&proposal) => Step::Done(self.give_up()),
+            Step::Try(proposal)
+                if !self.has_time_for(&proposal) || self.trials.len() >= MOST_TRIALS =>
+            {
+                Step::Done(self.give_up())
+            }
             step => step,
         }
     }
@@ -118,17 +93,19 @@ impl Search {
         };
         let in_vain = self.trials.iter().rev().take_while(worthless).count();
         if in_vain > 0 && in_vain < PATIENCE {
-            return Step::Try(last.proposal);
+            // By now it may be known how long it must be.
+            let Proposal { load, length_s, purpose } = last.proposal;
+            return Step::Try(self.proposal(load, length_s, purpose));
         }
         if self.cap().is_some_and(|cap| cap <= self.settings.from * (1.0 + 1e-9)) {
             return Step::Done(self.early(Ending::ClientLimited));
         }
-        if in_vain >= PATIENCE && last.verdict == Verdict::Inconclusive {
+        if last.verdict == Verdict::Inconclusive && self.hints() == (None, None) {
             return Step::Done(self.early(Ending::TooFewAnswers));
         }
         match (self.first_fail(), self.cap()) {
             (None, None) if !self.is_at_most(last.proposal.load) => {
-                self.short(self.limited(last.proposal.load * 2.0))
+                self.short(last.proposal.load * 2.0)
             }
             _ => self.narrow(),
         }
@@ -138,8 +115,8 @@ impl Search {
     fn narrow(&self) -> Step {
         let (low, high) = self.bounds();
         if high.is_none()
-            && low.is_none()
-            && let (Some(low), Some(high)) = self.hints()
+            && let (Some(held), Some(high)) = self.hints()
+            && let low = low.map_or(held, |low| held.max(low))
             && high / low > COARSE_RATIO
             && !self.is_narrow(low, high)
         {
@@ -147,6 +124,14 @@ impl Search {
         }
         let (Some(low), high) = (low, high) else { return self.look_lower(high) };
         let Some(high) = high else { return self.look_higher(low) };
+        // What seems to hold far above what is proved to is where to go on.
+        if let (Some(held), _) = self.hints()
+            && held > low * COARSE_RATIO
+            && held < high
+            && self.class_of(held) == Class::Undecided
+        {
+            return self.full(held);
+        }
         let steep = edges(&self.settings, &self.trials)
             .is_some_and(|(last, first)| is_same(last, low) && is_same(first, high));
         if !self.is_narrow(low, high) && (steep || high / low > SMOOTH_RATIO) {
@@ -196,7 +181,10 @@ impl Search {
             }
             return self.full(self.between(low, cap));
         }
-        self.full(self.limited(low * COARSE_RATIO))
+        // What seemed to be too much was a hiccup: it goes on as before it.
+        let (held, _) = self.hints();
+        let held = held.map_or(low, |held| held.max(low));
+        if self.is_at_most(held) { self.full(held) } else { self.short(held * 2.0) }
     }
 
     /// The bracket is narrow: what is the ceiling within it, and does its low end hold?
@@ -221,8 +209,9 @@ impl Search {
             None => self.answer((low, high), found),
         };
         let Some((low_end, _)) = answer.interval else { return Step::Done(answer) };
-        let failed = self.verifications(Verdict::Fail);
-        if answer.verified || failed >= MOST_VERIFICATIONS {
+        let failed = self.verifications(|verdict| verdict == Verdict::Fail);
+        let attempts = self.verifications(|_| true);
+        if answer.verified || failed >= MOST_VERIFICATIONS || attempts >= MOST_ATTEMPTS {
             return Step::Done(answer);
         }
         let load = if self.settings.whole { low_end.floor().max(1.0) } else { low_end };
@@ -231,6 +220,7 @@ impl Search {
 
     fn answer(&self, (low, high): (f64, f64), found: Option<Finding>) -> Answer {
         let whole = |load: f64| if self.settings.whole { load.floor() } else { load };
+        let regressed = found.is_some();
         let (ceiling, interval, safe, limiting) = match found {
             Some(Finding { crossing, goal, .. }) => {
                 (crossing.load, crossing.interval, crossing.safe, Some(goal))
@@ -254,6 +244,8 @@ impl Search {
             verified,
             precise: (interval.1 - interval.0) / 2.0 <= self.settings.precision * ceiling * 1.01
                 || (self.settings.whole && interval.1 - interval.0 <= 2.0),
+            regressed,
+            bracket: self.bracket(),
         }
     }
 
@@ -282,12 +274,14 @@ impl Search {
         let first_missed = high.and_then(|high| self.missed_at(high));
         Answer {
             ending,
-            ceiling: low.filter(|_| ending != Ending::MinimumFails),
+            ceiling: low.filter(|_| matches!(ending, Ending::AtMost | Ending::ClientLimited)),
             interval: None,
-            safe: self.bounds().0,
+            safe: None,
             limiting: first_missed,
             verified: false,
             precise: false,
+            regressed: false,
+            bracket: (low, high),
         }
     }
 
@@ -367,10 +361,9 @@ impl Search {
         self.trials.iter().find(|trial| trial.verdict == Verdict::Fail)
     }
 
-    fn verifications(&self, verdict: Verdict) -> usize {
-        let of =
-            |trial: &&Trial| trial.proposal.purpose == Purpose::Verify && trial.verdict == verdict;
-        self.trials.iter().filter(of).count()
+    fn verifications(&self, of: impl Fn(Verdict) -> bool) -> usize {
+        let made = self.trials.iter().filter(|trial| trial.proposal.purpose == Purpose::Verify);
+        made.filter(|trial| of(trial.verdict)).count()
     }
 
     fn is_at_most(&self, load: f64) -> bool {
@@ -434,8 +427,27 @@ impl Search {
         self.spent_s + needed_s <= self.settings.budget_s
     }
 
+    /// A trial that is long enough to say something.
     fn proposal(&self, load: f64, length_s: f64, purpose: Purpose) -> Proposal {
-        Proposal { load: self.limited(load), length_s, purpose }
+        let load = self.limited(load);
+        let needed_s = (self.settings.fewest_requests / self.rate_at(load)).min(LONGEST_TRIAL_S);
+        // Whole tenths are multiples of whatever a run is watched by.
+        let length_s = (length_s.max(needed_s) * 10.0 - 1e-6).ceil() / 10.0;
+        Proposal { load, length_s, purpose }
+    }
+
+    /// Requests a second at a load: itself, or of connections what the closest trial has shown, if there was one.
+    fn rate_at(&self, load: f64) -> f64 {
+        if !self.settings.whole {
+            return load;
+        }
+        let distance = |trial: &&Trial| (trial.proposal.load / load).ln().abs();
+        let asked = self.trials.iter().filter(|trial| trial.requests > 0.0);
+        let closest = asked.min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        closest.map_or(f64::INFINITY, |trial| {
+            let fewer = (load / trial.proposal.load).min(1.0);
+            trial.requests / trial.proposal.length_s * fewer
+        })
     }
 
     fn short(&self, load: f64) -> Step {

@@ -19,6 +19,7 @@ fn settings(limit: f64) -> Settings {
         short_s: 3.0,
         rules: RULES,
         verify_s: 30.0,
+        fewest_requests: 0.0,
         beside_s: 1.7,
         limits: vec![Some(limit)],
         seed: 1,
@@ -28,7 +29,7 @@ fn settings(limit: f64) -> Settings {
 fn trial(load: f64, length_s: f64, verdict: Verdict) -> Trial {
     let proposal = Proposal { load, length_s, purpose: Purpose::Narrow };
     let measures = vec![Measure { amount: 0.0, of: 1.0, kept: verdict == Verdict::Pass }];
-    Trial { proposal, verdict, measures, cut_short: false }
+    Trial { proposal, verdict, measures, cut_short: false, requests: 1e6 }
 }
 
 /// Searches with `answer` giving the share above the limit, which decides.
@@ -57,7 +58,13 @@ fn search(
         let cut_short = hopeless && proposal.purpose != Purpose::Confirm;
         spent_s += 1.7 + if cut_short { 2.0 } else { proposal.length_s };
         search.record(
-            Trial { proposal, verdict, measures: vec![Measure { amount, of, kept }], cut_short },
+            Trial {
+                proposal,
+                verdict,
+                measures: vec![Measure { amount, of, kept }],
+                cut_short,
+                requests: 1e6,
+            },
             spent_s,
         );
         assert!(search.trials().len() < 200, "it ends");
@@ -222,7 +229,7 @@ fn too_little_time_gives_what_is_known_and_no_interval() {
         search(settings, |proposal| Some(if proposal.load <= 700.0 { 0.0 } else { 1.0 }));
     assert!(spent_s <= 20.0);
     assert_eq!((answer.ending, answer.interval), (Ending::OutOfBudget, None));
-    assert_eq!(answer.ceiling, Some(400.0), "the highest load that a trial has passed");
+    assert_eq!((answer.ceiling, answer.safe), (None, None), "one short trial proves nothing");
 }
 
 #[test]
@@ -253,7 +260,7 @@ fn the_goal_that_is_missed_first_limits() {
         let measures = vec![measure(900.0, 0.01), measure(600.0, 0.05)];
         let kept = measures.iter().all(|measure| measure.kept);
         let verdict = if kept { Verdict::Pass } else { Verdict::Fail };
-        search.record(Trial { proposal, verdict, measures, cut_short: false }, 0.0);
+        search.record(Trial { proposal, verdict, measures, cut_short: false, requests: 1e6 }, 0.0);
     };
     assert_eq!(answer.limiting, Some(1));
     assert!((answer.ceiling.unwrap() / 600.0 - 1.0).abs() < 0.02);
@@ -347,6 +354,7 @@ fn a_load_whose_trials_contradict_one_another_is_no_edge() {
         verdict: if share > 0.01 { Verdict::Fail } else { Verdict::Pass },
         measures: vec![Measure { amount: share, of: 1.0, kept: share <= 0.01 }],
         cut_short: false,
+        requests: 1e6,
     })
     .to_vec();
     assert_eq!(super::confirm::edges(&settings(0.01), &trials), Some((209.0, 238.0)));
@@ -373,8 +381,85 @@ fn a_goal_that_is_missed_by_chance_does_not_keep_the_ceiling_from_being_found() 
         let kept = share < 0.05 && !unlucky;
         let verdict = if kept { Verdict::Pass } else { Verdict::Fail };
         spent_s += proposal.length_s + 1.7;
-        search.record(Trial { proposal, verdict, measures, cut_short: false }, spent_s);
+        search.record(
+            Trial { proposal, verdict, measures, cut_short: false, requests: 1e6 },
+            spent_s,
+        );
     };
     assert_eq!((answer.ending, answer.limiting), (Ending::Found, Some(0)), "{answer:?}");
     assert!((answer.ceiling.unwrap() / 850.2 - 1.0).abs() < 0.03, "{answer:?}");
+}
+
+#[test]
+fn a_hiccup_on_the_way_up_does_not_slow_the_search_down() {
+    let mut hiccups = 0;
+    let (answer, search, spent_s) = search(settings(0.01), |proposal| {
+        let hiccup = is_same(proposal.load, 800.0) && hiccups < 1;
+        hiccups += u32::from(hiccup);
+        Some(if hiccup || proposal.load > 50_000.0 { 1.0 } else { 0.0 })
+    });
+    assert_eq!((answer.ending, hiccups), (Ending::Found, 1));
+    assert!((answer.ceiling.unwrap() / 50_000.0 - 1.0).abs() < 0.02, "{answer:?}");
+    assert!(spent_s < 300.0, "{spent_s} s, {} trials", search.trials().len());
+}
+
+#[test]
+fn a_hiccup_at_a_few_connections_does_not_stop_the_search() {
+    let mut hiccup = true;
+    let settings = Settings { from: 1.0, whole: true, most: Some(1000.0), ..settings(0.01) };
+    let (answer, _, _) = search(settings, |proposal| {
+        let unlucky = is_same(proposal.load, 4.0) && std::mem::take(&mut hiccup);
+        Some(if unlucky || proposal.load > 40.0 { 1.0 } else { 0.0 })
+    });
+    assert_eq!(answer.ending, Ending::Found, "{answer:?}");
+    assert!((39.0..=41.0).contains(&answer.ceiling.unwrap()), "{answer:?}");
+}
+
+#[test]
+fn a_verification_that_comes_to_nothing_ends_unverified_and_keeps_the_interval() {
+    let (answer, search, spent_s) = search(settings(0.01), |proposal| {
+        (proposal.purpose != Purpose::Verify).then_some(if proposal.load > 700.0 {
+            1.0
+        } else {
+            0.0
+        })
+    });
+    assert!(answer.interval.is_some() && !answer.verified, "{answer:?}");
+    assert!(spent_s < 500.0 && search.trials().len() < 40, "{spent_s} s");
+}
+
+#[test]
+fn loads_beyond_the_highest_are_neither_tried_nor_named() {
+    let queue = Queue { exponential: true, poisson: true, limit_s: 0.02 };
+    let mut draws = Draws(3);
+    // The closed form is 850.
+    let settings = Settings { most: Some(855.0), ..settings(0.05) };
+    let (answer, search, _) = search(settings, |proposal| Some(queue.slow(&mut draws, proposal)));
+    assert!(search.trials().iter().all(|trial| trial.proposal.load <= 855.0 + 1e-9));
+    let named = [answer.ceiling, answer.safe, answer.interval.map(|interval| interval.1)];
+    assert!(named.into_iter().flatten().all(|load| load <= 855.0 + 1e-9), "{answer:?}");
+}
+
+#[test]
+fn a_trial_is_as_long_as_its_number_of_requests_takes() {
+    let lengths = |from: f64, whole: bool| -> Vec<f64> {
+        let settings =
+            Settings { from, whole, most: Some(1000.0), fewest_requests: 500.0, ..settings(0.01) };
+        let mut search = Search::new(settings);
+        (0..2)
+            .map(|_| {
+                let Step::Try(proposal) = search.next() else { panic!("it has just begun") };
+                let measures = vec![Measure { amount: 0.0, of: 1.0, kept: true }];
+                let requests = proposal.length_s * if whole { 20.0 } else { proposal.load };
+                let verdict = if requests < 500.0 { Verdict::Inconclusive } else { Verdict::Pass };
+                let trial = Trial { proposal, verdict, requests, measures, cut_short: false };
+                search.record(trial, 0.0);
+                proposal.length_s
+            })
+            .collect()
+    };
+    assert_eq!(lengths(50.0, false), [10.0, 5.0]);
+    assert_eq!(lengths(1.0, false), [120.0, 120.0], "within reason");
+    // Of connections the rate is known by the first trial only.
+    assert_eq!(lengths(1.0, true), [3.0, 25.0]);
 }

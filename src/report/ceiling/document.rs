@@ -58,6 +58,8 @@ pub fn ceiling_json(plan: &Plan, found: &Found, runs: &[Document]) -> String {
         "at_least": matches!(answer.ending, Ending::AtMost | Ending::ClientLimited),
         "verified": answer.verified,
         "precise": answer.precise,
+        "regressed": answer.regressed,
+        "bracket": [answer.bracket.0, answer.bracket.1],
         "connection_limited": found.lacks_connections(),
         "spent_s": found.spent_s,
         "trials": trials,
@@ -69,6 +71,7 @@ fn end(found: &Found) -> &'static str {
     match (found.broken, found.answer.ending) {
         (Some(Broken::Interrupted(_)), _) => "interrupted",
         (Some(Broken::Dead), _) => "target_lost",
+        (Some(Broken::Refused), _) => "refused",
         (None, Ending::Found) => "found",
         (None, Ending::AtMost) => "max_reached",
         (None, Ending::ClientLimited) => "client_limited",

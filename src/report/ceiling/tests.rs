@@ -45,6 +45,7 @@ fn row(load: f64, achieved_rps: f64, verdict: Verdict, purpose: Purpose) -> Row 
     let trial = Trial {
         proposal: Proposal { load, length_s: 10.0, purpose },
         verdict,
+        requests: 1000.0,
         measures,
         cut_short: failed && purpose == Purpose::Bracket,
     };
@@ -88,6 +89,7 @@ fn found(ending: Ending, closed: bool) -> Found {
             short_s: 3.0,
             rules: Rules { trial_s: 10.0, sum_s: 30.0, exceed_ratio: 0.5 },
             verify_s: 30.0,
+            fewest_requests: 0.0,
             beside_s: 1.7,
             limits,
             seed: 7,
@@ -101,6 +103,8 @@ fn found(ending: Ending, closed: bool) -> Found {
             limiting: Some(0),
             verified: known,
             precise: known,
+            regressed: true,
+            bracket: (None, None),
         },
         broken: None,
         spent_s: 61.4,
@@ -117,6 +121,16 @@ fn unknown(ending: Ending, closed: bool) -> Found {
     found
 }
 
+/// What single trials said before time ran out.
+fn half_known(closed: bool) -> Found {
+    let mut found = found(Ending::OutOfBudget, closed);
+    let scale = if closed { 0.01 } else { 1.0 };
+    found.answer.ceiling = None;
+    found.answer.safe = None;
+    found.answer.bracket = (Some(900.0 * scale), Some(1000.0 * scale));
+    found
+}
+
 fn minimum_fails(closed: bool) -> Found {
     let mut found = unknown(Ending::MinimumFails, closed);
     found.answer.limiting = Some(0);
@@ -125,7 +139,7 @@ fn minimum_fails(closed: bool) -> Found {
 }
 
 fn broken(broken: Broken, closed: bool) -> Found {
-    Found { broken: Some(broken), ..found(Ending::OutOfBudget, closed) }
+    Found { broken: Some(broken), ..half_known(closed) }
 }
 
 /// Every way in which a search can end, by the name of its end.
@@ -136,7 +150,7 @@ fn all(closed: bool) -> Vec<(&'static str, Found)> {
         ("client_limited", found(Ending::ClientLimited, closed)),
         ("client_limited", unknown(Ending::ClientLimited, closed)),
         ("minimum_fails", minimum_fails(closed)),
-        ("out_of_budget", found(Ending::OutOfBudget, closed)),
+        ("out_of_budget", half_known(closed)),
         ("out_of_budget", unknown(Ending::OutOfBudget, closed)),
         ("too_few_answers", unknown(Ending::TooFewAnswers, closed)),
         ("interrupted", broken(Broken::Interrupted(2), closed)),
@@ -295,11 +309,11 @@ fn every_end_has_its_sentence() {
             "Ceiling: at least 907.9 req/s: this client cannot offer more\n",
             "Ceiling: unknown: the client itself was the limit at the lowest load (--from) already\n",
             "Ceiling: below 100 req/s: the lowest load (--from) fails already, limited by p99<50ms\n",
-            "Ceiling: not known well enough: it seems to hold at 907.9 req/s, and fails at 1,000 req/s as far as is known\n",
+            "Ceiling: not known well enough: it seems to hold at 900 req/s, and to fail at 1,000 req/s\n",
             "Ceiling: unknown\n",
             "Ceiling: unknown: too few answers to judge by\n",
-            "INTERRUPTED before the search was over: this is what was known by then\nCeiling: not known well enough: it seems to hold at 907.9 req/s, and fails at 1,000 req/s as far as is known\n",
-            "TARGET LOST nobody answered any more: this is what was known by then\nCeiling: not known well enough: it seems to hold at 907.9 req/s, and fails at 1,000 req/s as far as is known\n",
+            "INTERRUPTED before the search was over: this is what was known by then\nCeiling: not known well enough: it seems to hold at 900 req/s, and to fail at 1,000 req/s\n",
+            "TARGET LOST nobody answered any more: this is what was known by then\nCeiling: not known well enough: it seems to hold at 900 req/s, and to fail at 1,000 req/s\n",
         ]
     );
     let closed: Vec<String> = all(true).iter().map(|(_, found)| quiet(found)).collect();

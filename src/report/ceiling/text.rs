@@ -88,7 +88,14 @@ fn answer(found: &Found) -> (Paint, String, String) {
         (Ending::Found, Some(ceiling), Some((low, high))) => (
             Paint::Good,
             load(*ceiling),
-            format!(" (95 % confidence: {} to {}){limited}", number(*low), number(*high)),
+            match found.answer.regressed {
+                true => {
+                    format!(" (95 % confidence: {} to {}){limited}", number(*low), number(*high))
+                }
+                false => {
+                    format!(" (an edge: {} held, {} did not){limited}", number(*low), number(*high))
+                }
+            },
         ),
         (Ending::AtMost, Some(ceiling), _) => (
             Paint::Good,
@@ -113,22 +120,19 @@ fn answer(found: &Found) -> (Paint, String, String) {
         (Ending::TooFewAnswers, ..) => {
             (Paint::Doubtful, "unknown".to_owned(), ": too few answers to judge by".to_owned())
         }
-        (_, Some(low), _) => {
-            let high = found.rows.iter().filter(|row| row.trial.verdict == Verdict::Fail);
-            let high = high.map(|row| row.trial.proposal.load).filter(|load| load > low);
-            let high = high.fold(f64::INFINITY, f64::min);
-            let above = if high.is_finite() {
-                format!(", and fails at {} as far as is known", load(high))
-            } else {
-                String::new()
-            };
-            (
+        _ => match found.answer.bracket {
+            (Some(low), Some(high)) => (
                 Paint::Doubtful,
                 "not known well enough".to_owned(),
-                format!(": it seems to hold at {}{above}", load(*low)),
-            )
-        }
-        (_, None, _) => (Paint::Doubtful, "unknown".to_owned(), String::new()),
+                format!(": it seems to hold at {}, and to fail at {}", load(low), load(high)),
+            ),
+            (Some(low), None) => (
+                Paint::Doubtful,
+                "not known well enough".to_owned(),
+                format!(": it seems to hold at {}", load(low)),
+            ),
+            (None, _) => (Paint::Doubtful, "unknown".to_owned(), String::new()),
+        },
     }
 }
 
@@ -145,6 +149,10 @@ fn broken(found: &Found) -> Option<(&'static str, String)> {
         Broken::Interrupted(_) => Some((
             "INTERRUPTED",
             "before the search was over: this is what was known by then".to_owned(),
+        )),
+        Broken::Refused => Some((
+            "BROKEN OFF",
+            "because a trial was refused: this is what was known by then".to_owned(),
         )),
         Broken::Dead => Some((
             "TARGET LOST",

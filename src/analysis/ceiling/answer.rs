@@ -1,0 +1,41 @@
+//! What a search knows in the end.
+
+/// How a search ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ending {
+    /// The ceiling is known.
+    Found,
+    /// The highest load that was allowed holds the goals.
+    AtMost,
+    /// The client cannot offer more.
+    ClientLimited,
+    /// The lowest load misses a goal already.
+    MinimumFails,
+    /// Time ran out before anything was known well enough.
+    OutOfBudget,
+    /// Trials came to nothing again and again for want of answers.
+    TooFewAnswers,
+}
+
+/// What a search knows in the end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// How it ended.
+    pub ending: Ending,
+    /// The highest load that holds the goals, or as much of it as is known.
+    pub ceiling: Option<f64>,
+    /// Between which loads the ceiling lies with 95 % confidence; one end where the search ended early.
+    pub interval: Option<(f64, f64)>,
+    /// The load at which a single trial holds the goals 19 times out of 20.
+    pub safe: Option<f64>,
+    /// Index of the goal that is missed first.
+    pub limiting: Option<usize>,
+    /// A trial at the low end of the interval has passed.
+    pub verified: bool,
+    /// The interval is as narrow as was asked for.
+    pub precise: bool,
+    /// The interval comes from a regression. Otherwise its ends are the last load that held and the first that did not.
+    pub regressed: bool,
+    /// The highest load that seems to hold, and the lowest that seems not to; a single trial may have said so.
+    pub bracket: (Option<f64>, Option<f64>),
+}
