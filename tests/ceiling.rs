@@ -230,7 +230,8 @@ fn a_budget_that_is_too_small_exits_with_4_and_keeps_what_is_known() {
         "{}",
         ended.stderr
     );
-    assert!(document["ceiling_rps"].as_f64().unwrap() >= 50.0);
+    assert!(document["ceiling_rps"].is_null(), "one short trial proves nothing");
+    assert!(document["bracket"][0].as_f64().unwrap() >= 50.0);
     assert!(!results(&document).is_empty());
 }
 

@@ -82,7 +82,13 @@ impl Found {
     /// Requests a second that the target answered at most, where it was offered more than it could answer.
     #[must_use]
     pub fn saturation_rps(&self) -> Option<f64> {
-        let judged = |row: &&Row| matches!(row.trial.verdict, Verdict::Pass | Verdict::Fail);
+        // Short trials answer more or less by chance.
+        let is_full = |row: &Row| row.length_s >= self.settings.rules.trial_s * 0.99;
+        let any_full = self.rows.iter().any(is_full);
+        let judged = |row: &&Row| {
+            matches!(row.trial.verdict, Verdict::Pass | Verdict::Fail)
+                && (!self.closed || !any_full || is_full(row))
+        };
         let best = self
             .rows
             .iter()
@@ -92,7 +98,7 @@ impl Found {
         let brings_no_more = |row: &Row| {
             let ratio = row.trial.proposal.load / best.trial.proposal.load;
             let as_good = row.rates.achieved_rps >= 0.97 * best.rates.achieved_rps;
-            ratio >= 1.2 || (ratio <= 1.0 / 1.2 && as_good)
+            ratio >= 1.1 || (ratio <= 1.0 / 1.1 && as_good)
         };
         if self.closed && !self.rows.iter().filter(judged).any(brings_no_more) {
             return None;

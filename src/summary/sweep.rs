@@ -86,7 +86,9 @@ impl SweepRun {
             max_ns: response.all.max_ns(),
             mean_ns: response.all.mean_ns(),
             mean_in_flight: summary.in_flight.map(|in_flight| in_flight.mean),
-            little: summary.in_flight.map(|in_flight| in_flight.difference_pct() / 100.0),
+            little: summary
+                .in_flight
+                .and_then(|in_flight| Some(in_flight.difference_pct()? / 100.0)),
             code: summary.verdict.code,
             valid: summary.verdict.valid,
             client_limited: at_fault || summary.verdict.code == Code::ClientLimited,

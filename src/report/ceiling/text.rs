@@ -213,14 +213,13 @@ fn particulars(page: &mut Page, found: &Found) {
     let answer = &found.answer;
     if answer.ending == Ending::Found {
         if let Some(safe) = answer.safe {
-            page.fact(
-                "Safe",
-                &format!(
-                    "{}: a trial of {} passes there 19 times out of 20",
-                    load(safe),
-                    length_s(found.settings.rules.trial_s)
-                ),
-            );
+            let trial = length_s(found.settings.rules.trial_s);
+            let why = if answer.regressed {
+                format!("a trial of {trial} passes there 19 times out of 20")
+            } else {
+                "every full trial held there".to_owned()
+            };
+            page.fact("Safe", &format!("{}: {why}", load(safe)));
         }
         let verified = match found.verification() {
             None => "no: there was no time left".to_owned(),

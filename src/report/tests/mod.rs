@@ -90,7 +90,7 @@ pub(crate) fn summary(record: Record) -> Summary {
         measured: record.measured(),
         phases: phases(&record),
         series: Series::new(SECOND / 10),
-        in_flight: Some(InFlight { mean: 16.0, by_law: 16.2 }),
+        in_flight: Some(InFlight { mean: 16.0, by_law: Some(16.2) }),
         gates: Vec::new(),
         pressure: Pressure::default(),
         record,
