@@ -1,11 +1,13 @@
 //! Sweeps of queues whose inflection points have closed forms, seed by seed.
 
 use super::power::peak_of_rates;
-use super::{Findings, Point, Sweep, find, knee, stick};
+use super::{Asked, Findings, Point, Sweep, find, knee, stick};
 use crate::analysis::known::{Draws, served};
 
 /// The rate of a server that takes a millisecond.
 const MU: f64 = 1000.0;
+const RATES: Asked = Asked { sweep: Sweep::Rate, open: true, cut_short: false };
+const CLOSED: Asked = Asked { sweep: Sweep::Connections, open: false, cut_short: false };
 const SEEDS: u64 = 20;
 
 /// What distinguishes the queues.
@@ -48,7 +50,7 @@ fn sweep(queue: Queue, (from, to, count): (f64, f64, u32), seconds: f64, seed: u
 }
 
 fn findings(points: &[Point], seed: u64) -> Findings {
-    find(Sweep::Rate, points, false, seed)
+    find(RATES, points, seed)
 }
 
 /// Of `SEEDS` sweeps, those for which `holds`.
@@ -81,7 +83,8 @@ fn a_server_that_answers_everything_is_not_saturated() {
     assert!(found.saturation.at_least_rps.unwrap() > 850.0);
     assert!(found.saturation.reason.unwrap().contains("below saturation"));
     assert!(found.kneedle.unwrap_err().contains("does not reach"));
-    let cut = find(Sweep::Rate, &sweep(Queue::Md1, (200.0, 900.0, 10), 5.0, 1), true, 1);
+    let cut_short = Asked { cut_short: true, ..RATES };
+    let cut = find(cut_short, &sweep(Queue::Md1, (200.0, 900.0, 10), 5.0, 1), 1);
     assert!(cut.saturation.reason.unwrap().contains("the client"));
 }
 
@@ -168,7 +171,7 @@ fn a_closed_loop_reaches_its_plateau_and_has_its_power_point_there() {
             .iter()
             .enumerate()
             .map(|(index, &users)| closed(users, 16.0, seed * 100 + u64::try_from(index).unwrap()));
-        find(Sweep::Connections, &points.collect::<Vec<_>>(), false, seed)
+        find(CLOSED, &points.collect::<Vec<_>>(), seed)
     };
     let users = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
     for seed in 0..4 {
@@ -195,9 +198,24 @@ fn findings_do_not_depend_on_the_order_in_which_points_were_measured() {
 #[test]
 fn nothing_at_all_has_reasons_instead_of_findings() {
     for sweep in [Sweep::Rate, Sweep::Connections, Sweep::Pipeline] {
-        let found = find(sweep, &[], false, 1);
+        let found = find(Asked { sweep, ..CLOSED }, &[], 1);
         assert_eq!((found.saturation.rps, found.saturation.at_least_rps), (None, None));
         assert!(found.saturation.reason.is_some() && found.power_point.is_err());
         assert!(found.kneedle.is_err() && found.doubling.is_err() && found.usl.is_err());
+    }
+}
+
+#[test]
+fn the_schedule_of_an_open_loop_is_no_limit_of_the_server() {
+    // A thousand a second are asked for, and come, over however many connections.
+    let users = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+    let points: Vec<Point> =
+        users.iter().map(|&users| Point { x: users, ..closed(16.0, 1.0, 5) }).collect();
+    for sweep in [Sweep::Connections, Sweep::Pipeline] {
+        let found = find(Asked { sweep, open: true, cut_short: false }, &points, 1);
+        assert_eq!(found.saturation.rps, None);
+        assert!(found.saturation.reason.unwrap().contains("the same rate was offered"));
+        assert!(found.usl.unwrap_err().contains("closed loop"));
+        assert!(find(Asked { sweep, ..CLOSED }, &points, 1).saturation.rps.is_some());
     }
 }
