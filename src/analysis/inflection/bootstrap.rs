@@ -8,7 +8,7 @@ use super::{Point, distinct, mean};
 use crate::analysis::ceiling::student::two_sided_95;
 
 /// So often a sweep is drawn. Builds that are not optimised, which only tests use, would take long for as many.
-pub(super) const DRAWS: usize = if cfg!(debug_assertions) { 200 } else { 2000 };
+pub(super) const DRAWS: usize = if cfg!(debug_assertions) { 100 } else { 2000 };
 /// Draws of points may all be the same few; so many are tried for each that is wanted.
 const TRIES: usize = 20;
 /// The shares of the draws that lie below and above an interval.
