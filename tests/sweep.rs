@@ -186,7 +186,7 @@ fn overwhelmed() -> Scripted {
                 ..=2 => "200 OK",
                 _ => "503 Service Unavailable",
             };
-            peer.send(&format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok"));
+            peer.send(format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok"));
         }
         open.fetch_sub(1, Ordering::Relaxed);
     })

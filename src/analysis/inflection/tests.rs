@@ -330,12 +330,10 @@ fn intervals_of_a_plateau_and_of_the_law_of_scaling_hold_the_truth_with_few_repe
         let usl = usl::scalability(CLOSED, &points, seed).unwrap();
         let (low, high) = usl.best_users.unwrap().ci95.unwrap();
         best_covered += u32::from((low..=high).contains(&best));
-        let points: Vec<Point> = [0, 1]
-            .iter()
-            .flat_map(|run| {
-                users.map(|users| closed(users, 16.0, seed * 1000 + run * 500 + users as u64))
-            })
-            .collect();
+        let mut points = Vec::new();
+        for (index, users) in (0..).zip(users) {
+            points.extend([0, 500].map(|run| closed(users, 16.0, seed * 1000 + run + index)));
+        }
         let (low, high) = plateau::saturation(&points, seed).rps.unwrap().ci95.unwrap();
         level_covered += u32::from((low..=high).contains(&(16.0 * MU)));
     }
