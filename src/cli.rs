@@ -43,7 +43,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MAXQ_COMMIT"), " 
         maxq -c 256 -d 30s -p 16 http://host/       256 connections, 16 requests in flight on each\n  \
         maxq -n 100k --json -o run.json http://host/   exactly 100,000 requests, result as JSON\n  \
         maxq -R 5k -d 30s http://host/             open loop: 5,000 requests a second, whatever the server does\n  \
-        maxq --stages '10s@1k,5s@1k..20k' http://host/ steps and ramps on the same connections\n  \
+        maxq --stages '10s@1k,5s@1k..20k' http://host/  steps and ramps on the same connections\n  \
         maxq spike --base 1k --peak 20k http://host/   what a spike does, and how long it takes to recover\n  \
         maxq ceiling --slo 'p99<50ms' http://host/     the highest rate that holds it\n  \
         maxq sweep --rate 100..2k/12 http://host/      one load after the other, and where it bends\n  \
@@ -114,7 +114,7 @@ Laws, whose latencies are known beforehand; times like 500us, 1ms, 2s:
 const SWEEPS: &str = "\
 Examples:
   maxq sweep --rate 100..2k/12 http://host/              open loop: where it saturates, and at which latency
-  maxq sweep --rate 100..2k/8 --repeats 5 --svg sweep.svg http://host/
+  maxq sweep --rate 100..2k/8 --repeat 5 --svg sweep.svg http://host/
   maxq sweep --connections 1,2,4..512 http://host/       closed loop: how throughput scales (USL)
   maxq sweep --rate 1k --connections 1,2,4..64 http://host/   how many connections a rate needs
   maxq sweep --pipeline 1,2,4..64 --format csv -o sweep.csv http://host/

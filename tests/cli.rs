@@ -1,6 +1,8 @@
 //! The command line as people and scripts meet it: refusals here, and what is told, written and obeyed in the modules.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the way tests do")]
 
+#[path = "cli/examples.rs"]
+mod examples;
 #[path = "cli/gates.rs"]
 mod gates;
 #[path = "cli/open_loop.rs"]

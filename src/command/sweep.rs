@@ -46,6 +46,7 @@ pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
         variable: values.variable(),
         values: numbers,
         repeats: args.target.args.repeat.unwrap_or(1),
+        open: plan.load.pacing.is_some(),
         order: course::order(args.flags.order),
         pause_ns: args.target.args.pause.unwrap_or(USUAL_PAUSE_NS),
         most_in_flight: most_in_flight(&plan, &values),
@@ -55,11 +56,10 @@ pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
         tell(&plan, &base, &Readiness::default());
         return dry_run(&plan, args, &course);
     }
-    let mut places = Places::open(&plan, args)?;
+    let places = Places::open(&plan, args)?;
     let interrupts = Interrupts::catch()?;
     let engine = run::prepare(&plan)?;
     let readiness = preflight::await_target(&mut plan, &largest, &interrupts)?;
-    places.begin()?;
     tell(&plan, &base, &readiness);
     let mut sweep = Sweep {
         base: &base,
@@ -115,6 +115,8 @@ fn format_of(args: &SweepArgs) -> FormatArg {
 struct Places {
     report: Destination,
     lines: Option<LineFormat>,
+    /// There is a line, or at least a header.
+    begun: bool,
     json: bool,
     svg: Option<Destination>,
     quiet: bool,
@@ -147,6 +149,7 @@ impl Places {
         Ok(Self {
             report: report?,
             lines,
+            begun: false,
             json: format_of(args) == FormatArg::Json,
             svg: svg.map(|path| Destination::open("--svg", path)).transpose()?,
             quiet: output.quiet,
@@ -154,13 +157,19 @@ impl Places {
         })
     }
 
-    /// From here on there is a result, and nothing can be refused any more.
-    fn begin(&mut self) -> Result<(), Refusal> {
-        self.report.begin()?;
-        match self.lines {
-            Some(format) => self.report.write(report::sweep_header(format)),
-            None => Ok(()),
+    /// Writes the line of a run, the first one below the header: until then a file keeps what was in it.
+    fn line(&mut self, run: &SweepRun) -> Result<(), Refusal> {
+        let Some(format) = self.lines else { return Ok(()) };
+        if !self.begun {
+            self.begin(format)?;
         }
+        self.report.write(report::sweep_line(run, format))
+    }
+
+    fn begin(&mut self, format: LineFormat) -> Result<(), Refusal> {
+        self.begun = true;
+        self.report.begin()?;
+        self.report.write(report::sweep_header(format))
     }
 }
 
@@ -213,7 +222,7 @@ impl Sweep<'_> {
             if summary.record.connections.opened == 0 {
                 return Stopped::Dead(unreachable_target(&plan, &summary));
             }
-            if summary.end != End::Finished || summary.counts().ok == 0 {
+            if self.is_of_no_use(*step, &summary) {
                 let why = complaint(&plan, &summary).unwrap_or_default();
                 let (name, x) = (self.course.name(), self.course.values[step.index]);
                 return Stopped::Dead(Refusal::target(format!("{why}; this was at {name} {x}")));
@@ -223,6 +232,15 @@ impl Sweep<'_> {
             }
         }
         Stopped::By(End::Finished)
+    }
+
+    /// Whether there is no point in going on. That a value is too much for the target is what a sweep is to show; that it
+    /// has gone, or does not answer the lowest value well, is not.
+    fn is_of_no_use(&self, step: Step, summary: &Summary) -> bool {
+        let unanswered = summary.counts().ok == 0;
+        let gone =
+            summary.measured.completed_in_window == 0 && summary.record.connections.failed > 0;
+        summary.end != End::Finished || (unanswered && (step.index == 0 || gone))
     }
 
     /// Says how long it will take, as far as that is known.
@@ -298,9 +316,7 @@ impl Sweep<'_> {
         if self.places.json {
             documents.push(RunDocument::of(plan, summary));
         }
-        let line = self.places.lines.filter(|_| !step.sentinel);
-        let written = line
-            .map_or(Ok(()), |format| self.places.report.write(report::sweep_line(&run, format)));
+        let written = if step.sentinel { Ok(()) } else { self.places.line(&run) };
         runs.push(run);
         written
     }
@@ -351,8 +367,15 @@ fn write(
     } else {
         report::sweep_text(plan, summary, style(places.report.is_stdout()))
     };
-    let written = places.report.write(&text).and_then(|()| places.report.finish());
-    if written.is_err() || (places.lines.is_some() && places.progress) {
+    let begun = match places.lines.filter(|_| !places.begun) {
+        // Interrupted before the first line: columns without rows.
+        Some(format) => places.begin(format),
+        None => Ok(()),
+    };
+    let written =
+        begun.and_then(|()| places.report.write(&text)).and_then(|()| places.report.finish());
+    // Lines have no place for what they say together.
+    if written.is_err() || (places.lines.is_some() && !places.quiet) {
         eprint!("{}", report::sweep_findings(summary));
     } else if summary.drift.is_some_and(|drift| drift.is_large()) && !places.quiet {
         eprintln!(

@@ -1,6 +1,6 @@
 //! A finished sweep: its runs shrunk to a row each, and what they say together. Its reports are written from this alone.
 
-use crate::analysis::inflection::{self, Findings, Point};
+use crate::analysis::inflection::{self, Asked, Findings, Point};
 use crate::summary::{Distribution, End, Summary};
 use crate::time::seconds;
 use crate::verdict::{Code, Level};
@@ -54,7 +54,7 @@ pub struct SweepRun {
     pub code: Code,
     /// Whether its numbers mean what they seem to.
     pub valid: bool,
-    /// The client was at fault or at its limit: the run says nothing of the server's latencies.
+    /// The client was at fault or at its limit: the run says nothing of the server, unless it was only `late`.
     pub client_limited: bool,
     /// It was only late itself: its latencies are its own, and what was answered was answered all the same.
     pub late: bool,
@@ -103,6 +103,19 @@ impl SweepRun {
         !self.valid && (self.code != Code::Unstable || self.client_limited)
     }
 
+    /// Whether it is in no finding at all.
+    #[must_use]
+    pub fn is_left_out(&self) -> bool {
+        self.client_limited && !self.late
+    }
+
+    /// Whether its latencies are in the findings: those of a late client are its own, and those of errors alone are of
+    /// another service than the one that was asked for.
+    #[must_use]
+    pub fn has_latencies(&self) -> bool {
+        !self.client_limited && self.ok > 0
+    }
+
     /// The median.
     #[must_use]
     pub fn p50(&self) -> Option<Shown> {
@@ -121,8 +134,8 @@ impl SweepRun {
             offered_rps: self.offered_rps,
             achieved_rps: self.achieved_rps,
             answers: crate::summary::float(self.answers),
-            mean_s: self.mean_ns.filter(|_| !self.late).map(|mean_ns| mean_ns / 1e9),
-            p99_s: self.p99().filter(|_| !self.late).map(|p99| seconds(p99.value_ns)),
+            mean_s: self.mean_ns.filter(|_| self.has_latencies()).map(|mean_ns| mean_ns / 1e9),
+            p99_s: self.p99().filter(|_| self.has_latencies()).map(|p99| seconds(p99.value_ns)),
         }
     }
 }
@@ -203,6 +216,8 @@ pub struct Course {
     pub values: Vec<f64>,
     /// Runs of each.
     pub repeats: u64,
+    /// A schedule says when requests are sent, whatever the variable is.
+    pub open: bool,
     /// In which order.
     pub order: Order,
     /// Time between runs, in nanoseconds.
@@ -252,11 +267,12 @@ impl SweepSummary {
     /// Looks at what the runs say together.
     #[must_use]
     pub fn of(course: Course, end: End, runs: Vec<SweepRun>, sentinels: Vec<SweepRun>) -> Self {
-        let is_used = |run: &&SweepRun| !run.client_limited || run.late;
-        let used: Vec<Point> = runs.iter().filter(is_used).map(SweepRun::point).collect();
+        let used: Vec<Point> =
+            runs.iter().filter(|run| !run.is_left_out()).map(SweepRun::point).collect();
         let highest = used.iter().map(|point| point.x).fold(f64::NEG_INFINITY, f64::max);
-        let cut_short = runs.iter().any(|run| !is_used(&run) && run.x > highest);
-        let findings = inflection::find(course.variable, &used, cut_short, course.seed);
+        let cut_short = runs.iter().any(|run| run.is_left_out() && run.x > highest);
+        let asked = Asked { sweep: course.variable, open: course.open, cut_short };
+        let findings = inflection::find(asked, &used, course.seed);
         let drift = Drift::of(&sentinels);
         Self { course, end, runs, sentinels, drift, findings }
     }
@@ -264,10 +280,23 @@ impl SweepSummary {
     /// Runs that say nothing of the server.
     #[must_use]
     pub fn left_out(&self) -> usize {
-        self.runs.iter().filter(|run| run.client_limited).count()
+        self.runs.iter().filter(|run| run.is_left_out()).count()
     }
 
-    /// The largest difference from Little's law, as a share. The client's lateness is in both of its sides.
+    /// Runs that say how much was answered, but not how long it took: the client was late.
+    #[must_use]
+    pub fn late(&self) -> usize {
+        self.runs.iter().filter(|run| run.late).count()
+    }
+
+    /// Runs whose p99 is in the findings, and is only a lower bound of the true one.
+    #[must_use]
+    pub fn bounded_p99(&self) -> usize {
+        let used = self.runs.iter().filter(|run| run.has_latencies());
+        used.filter(|run| run.p99().is_some_and(|p99| p99.lower_bound)).count()
+    }
+
+    /// The largest difference of any run from Little's law, as a share. What the client does wrong is in both of its sides.
     #[must_use]
     pub fn worst_little(&self) -> Option<f64> {
         let used = self.runs.iter();
@@ -353,6 +382,7 @@ mod tests {
                 variable: Variable::Rate,
                 values: runs.iter().map(|run| run.x).collect(),
                 repeats: 1,
+                open: true,
                 order: Order::Up,
                 pause_ns: 0,
                 most_in_flight: None,

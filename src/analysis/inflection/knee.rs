@@ -44,7 +44,7 @@ pub(super) fn kneedle_of(points: &[Point], saturates: bool, seed: u64) -> Result
     let Some(value) = kneedle(&curve) else {
         return Err("no value of the p99 stands out".to_owned());
     };
-    let drawn = intervals(points, seed, |drawn| kneedle(&smoothed(drawn)).map(|x| [x]));
+    let drawn = intervals(points, 3, seed, |drawn| kneedle(&smoothed(drawn)).map(|x| [x]));
     let ci95 = drawn.map(|[interval]| interval);
     let range = (curve[0].0, curve[curve.len() - 1].0);
     Ok(Knee { x: Estimate { value, ci95 }, range })
@@ -64,7 +64,7 @@ pub(super) fn doubling(points: &[Point], seed: u64) -> Result<Doubling, String> 
     };
     // The base is that of the whole sweep: a draw without the lowest value has another one.
     let base_s = curve[0].1;
-    let drawn = intervals(points, seed, |drawn| {
+    let drawn = intervals(points, 2, seed, |drawn| {
         let drawn = smoothed(drawn);
         let lowest = drawn.first().filter(|first| first.0 <= curve[0].0)?;
         first_doubled(&drawn).filter(|_| lowest.1 > 0.0).map(|x| [x])

@@ -95,17 +95,33 @@ pub struct Findings {
     pub usl: Result<Scalability, String>,
 }
 
-/// Looks at the points of a sweep. Those at which the client was at fault are not among them; `cut_short` says that they
-/// lie beyond all others, so that the sweep ends before the server does.
+/// What kind of sweep it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Asked {
+    /// What the points differ in.
+    pub sweep: Sweep,
+    /// A schedule said when requests were sent, as it always does in a sweep of rates.
+    pub open: bool,
+    /// Points at which the client was at fault lie beyond all others, so that the sweep ends before the server does.
+    pub cut_short: bool,
+}
+
+/// Looks at the points of a sweep. Those at which the client was at fault are not among them.
 #[must_use]
-pub fn find(sweep: Sweep, points: &[Point], cut_short: bool, seed: u64) -> Findings {
+pub fn find(asked: Asked, points: &[Point], seed: u64) -> Findings {
+    let Asked { sweep, open, cut_short } = asked;
     let mut points = points.to_vec();
     points.sort_by(|a, b| a.x.total_cmp(&b.x));
     let mut saturation = match sweep {
         Sweep::Rate => stick::saturation(&points, seed),
+        // The schedule would be taken for the limit of the server.
+        Sweep::Connections | Sweep::Pipeline if open => Saturation::beyond(
+            &points,
+            "the same rate was offered at each value; sweep --rate, or leave it out",
+        ),
         Sweep::Connections | Sweep::Pipeline => plateau::saturation(&points, seed),
     };
-    if cut_short && saturation.rps.is_none() {
+    if cut_short && saturation.rps.is_none() && (sweep == Sweep::Rate || !open) {
         saturation.reason = Some("the client reached its limit before the server did".to_owned());
     }
     let saturated_rps = saturation.rps.map(|rate| rate.value);
@@ -113,7 +129,7 @@ pub fn find(sweep: Sweep, points: &[Point], cut_short: bool, seed: u64) -> Findi
         power_point: power::power_point(sweep, &points, saturated_rps, seed),
         kneedle: knee::kneedle_of(&points, saturated_rps.is_some(), seed),
         doubling: knee::doubling(&points, seed),
-        usl: usl::scalability(sweep, &points, seed),
+        usl: usl::scalability(asked, &points, seed),
         saturation,
     }
 }

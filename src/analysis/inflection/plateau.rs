@@ -5,47 +5,53 @@
 use super::bootstrap::intervals;
 use super::{Estimate, Point, Saturation, means};
 
-/// A plateau: twice the concurrency brings at most this power of two more.
-const FLAT: f64 = 0.2;
+/// A plateau: twice the concurrency brings at most this power of two more, which is 7 %.
+const FLAT: f64 = 0.1;
+/// What lies this close to the most, as a share of it, belongs to its level.
+const LEVEL: f64 = 0.95;
+
+/// The level of a curve, and what follows it.
+struct Plateau {
+    rps: f64,
+    /// Answers a second more for each step of the variable, from the level to the end of the sweep; `None` where it reaches
+    /// to the end.
+    slope: Option<f64>,
+}
 
 /// The throughput that more concurrency does not raise; `points` are sorted by it.
 pub(super) fn saturation(points: &[Point], seed: u64) -> Saturation {
     if means(points, throughput).len() < 4 {
         return Saturation::beyond(points, "at least four values are needed to see a plateau");
     }
-    let Some(value) = plateau(points) else {
+    let Some(best) = plateau(points) else {
         return Saturation::beyond(points, "throughput still grows at the end of the sweep");
     };
-    let drawn = intervals(points, seed, |drawn| plateau(drawn).map(|value| [value]));
-    let ci95 = drawn.map(|[interval]| interval);
-    let rps = Some(Estimate { value, ci95 });
-    Saturation { rps, at_least_rps: None, slope: None, reason: None }
+    let drawn = intervals(points, 4, seed, |drawn| {
+        plateau(drawn).map(|level| [level.rps, level.slope.unwrap_or(0.0)])
+    });
+    let ci95 = |index: usize| drawn.map(|intervals| intervals[index]);
+    let rps = Some(Estimate { value: best.rps, ci95: ci95(0) });
+    let slope = best.slope.map(|value| Estimate { value, ci95: ci95(1) });
+    Saturation { rps, at_least_rps: None, slope, reason: None }
 }
 
 fn throughput(point: &Point) -> Option<f64> {
     (point.achieved_rps > 0.0 && point.x > 0.0).then_some(point.achieved_rps)
 }
 
-/// The level of the best min(c x, level) with two values on the level; `None` when what lies there still grows.
-fn plateau(points: &[Point]) -> Option<f64> {
+/// The mean of the values close to the most, none of which are on the way down; `None` when what lies there still grows.
+fn plateau(points: &[Point]) -> Option<Plateau> {
     let curve = means(points, throughput);
-    let fits = (1..curve.len().saturating_sub(1)).map(|at| {
-        let (rise, level) = curve.split_at(at);
-        let (_, rise_error) = proportional(rise.iter().map(|&(x, y)| (x, y)));
-        let (height, level_error) = proportional(level.iter().map(|&(_, y)| (1.0, y)));
-        (rise_error + level_error, height, level)
-    });
-    let (_, height, level) = fits.min_by(|a, b| a.0.total_cmp(&b.0))?;
-    (elasticity(level) < FLAT).then_some(height)
-}
-
-/// The factor between pairs that fits best, and the sum of its squared relative errors.
-fn proportional(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> (f64, f64) {
-    let shares = pairs.map(|(x, y)| x / y);
-    let sum: f64 = shares.clone().sum();
-    let squares: f64 = shares.clone().map(|share| share * share).sum();
-    let factor = if squares > 0.0 { sum / squares } else { 0.0 };
-    (factor, shares.map(|share| (1.0 - factor * share).powi(2)).sum())
+    let most = curve.iter().map(|pair| pair.1).reduce(f64::max)?;
+    let is_level = |pair: &(f64, f64)| pair.1 >= LEVEL * most;
+    let (first, last) = (curve.iter().position(is_level)?, curve.iter().rposition(is_level)?);
+    let level = &curve[first..=last];
+    let rps = super::mean(level.iter().map(|pair| pair.1));
+    let (end, fallen) = *curve.last()?;
+    if last + 1 < curve.len() {
+        return Some(Plateau { rps, slope: Some((fallen - rps) / (end - curve[last].0)) });
+    }
+    (level.len() > 1 && elasticity(level) < FLAT).then_some(Plateau { rps, slope: None })
 }
 
 /// The slope of a curve between logarithms: 1 where it grows in proportion, 0 where it is level.

@@ -6,7 +6,7 @@
 
 use super::bootstrap::intervals;
 use super::spline::Spline;
-use super::{Estimate, Point, Sweep, isotonic, means};
+use super::{Estimate, Point, Sweep, isotonic, means, stick};
 
 /// Places at which the curve is looked at.
 const PLACES: u32 = 250;
@@ -42,17 +42,21 @@ pub(super) fn power_point(
     saturated_rps: Option<f64>,
     seed: u64,
 ) -> Result<PowerPoint, String> {
-    let fit = |points: &[Point], penalty: Option<f64>| match sweep {
-        Sweep::Rate => peak_of_rates(points, saturated_rps, penalty),
+    let fit = |points: &[Point], saturated: Option<f64>, penalty: Option<f64>| match sweep {
+        Sweep::Rate => peak_of_rates(points, saturated, penalty),
         Sweep::Connections | Sweep::Pipeline => peak_of_concurrency(points, penalty),
     };
-    let Some(best) = fit(points, None) else {
+    let Some(best) = fit(points, saturated_rps, None) else {
         return Err(format!(
             "at least {FEWEST} values below saturation are needed to see where it is"
         ));
     };
-    let drawn = intervals(points, seed, |drawn| {
-        fit(drawn, Some(best.penalty)).map(|peak| [peak.x, peak.rps])
+    let drawn = intervals(points, FEWEST, seed, |drawn| {
+        // Where the curve ends is not known better than the rest of it.
+        let saturated = saturated_rps.map(|rate| stick::broken_at(drawn).unwrap_or(rate));
+        let peak = fit(drawn, saturated, Some(best.penalty));
+        // A draw with too few points below saturation says nothing, not even that it lies beyond.
+        Some(peak.map_or([best.x, best.rps], |peak| [peak.x, peak.rps]))
     });
     let ci95 = |index: usize| drawn.map(|intervals| intervals[index]);
     Ok(PowerPoint {

@@ -3,8 +3,9 @@
 //! Below the break everything that is offered is answered; at it the curve bends, to a constant or, when the server does
 //! less the more it is asked, to a falling line. Errors are relative, since counts of any rate scatter by their share.
 
-use super::bootstrap::intervals;
+use super::bootstrap::{DRAWS, NORMAL, Random, intervals, summed_up};
 use super::{Estimate, Point, Saturation, distinct};
+use crate::analysis::ceiling::student::two_sided_95;
 
 /// Breaks that are tried at first.
 const TRIES: u32 = 120;
@@ -24,6 +25,14 @@ struct Stick {
     error: f64,
 }
 
+impl Stick {
+    /// What is answered.
+    fn at(&self, point: &Point) -> f64 {
+        let surplus = (point.offered_rps - self.break_rps).max(0.0);
+        point.offered_rps.min(self.break_rps) + self.slope * surplus
+    }
+}
+
 /// The rate beyond which more requests get no more answers; `points` are sorted by rate.
 pub(super) fn saturation(points: &[Point], seed: u64) -> Saturation {
     if distinct(points) < 3 {
@@ -40,10 +49,15 @@ pub(super) fn saturation(points: &[Point], seed: u64) -> Saturation {
         .filter(|bent| reaches_beyond(bent, points) && is_worth_a_slope(points.len(), &flat, bent));
     let with_slope = bent.is_some();
     let best = bent.unwrap_or(flat);
-    let drawn = intervals(points, seed, |drawn| {
+    let of = |drawn: &[Point]| {
         let stick = fit(drawn, with_slope).filter(|stick| reaches_beyond(stick, drawn))?;
         Some([stick.break_rps, stick.slope])
-    });
+    };
+    let drawn = if distinct(points) < points.len() {
+        intervals(points, 3, seed, of)
+    } else {
+        around_the_stick(points, &best, with_slope, seed, of)
+    };
     let ci95 = |index: usize| drawn.map(|intervals| intervals[index]);
     let half = counting_error(points, best.break_rps);
     let (low, high) = (best.break_rps - half, best.break_rps + half);
@@ -54,6 +68,45 @@ pub(super) fn saturation(points: &[Point], seed: u64) -> Saturation {
         slope: with_slope.then(|| Estimate { value: best.slope, ci95: ci95(1) }),
         reason: None,
     }
+}
+
+/// Where the flat stick of some points breaks; `None` where that is not within them.
+pub(super) fn broken_at(points: &[Point]) -> Option<f64> {
+    let stick = fit(points, false).filter(|stick| reaches_beyond(stick, points))?;
+    Some(stick.break_rps)
+}
+
+/// The intervals of points without repeats. Drawn anew, there would be too few of them beyond the break for a slope; so it
+/// is what they differ from the stick by that is drawn, below and beyond the break each for itself.
+#[expect(clippy::cast_precision_loss, reason = "a number of points")]
+fn around_the_stick<const K: usize>(
+    points: &[Point],
+    best: &Stick,
+    with_slope: bool,
+    seed: u64,
+    of: impl Fn(&[Point]) -> Option<[f64; K]>,
+) -> Option<[(f64, f64); K]> {
+    let is_beyond = |point: &Point| point.offered_rps > best.break_rps;
+    let share = |point: &Point| (point.achieved_rps - best.at(point)) / point.offered_rps;
+    let wider = |beyond: bool, fitted: usize| {
+        let shares: Vec<f64> = points
+            .iter()
+            .filter(|point| point.offered_rps > 0.0 && is_beyond(point) == beyond)
+            .map(share)
+            .collect();
+        let degrees = shares.len().saturating_sub(fitted).max(1);
+        let factor = (shares.len() as f64 / degrees as f64).sqrt() * two_sided_95(degrees) / NORMAL;
+        shares.iter().map(|share| share * factor).collect::<Vec<f64>>()
+    };
+    let (below, beyond) = (wider(false, 0), wider(true, 1 + usize::from(with_slope)));
+    let mut random = Random(seed);
+    let mut drawn_point = |point: &Point| {
+        let shares = if is_beyond(point) { &beyond } else { &below };
+        let share = if shares.is_empty() { 0.0 } else { shares[random.below(shares.len())] };
+        let achieved_rps = (best.at(point) + share * point.offered_rps).max(0.0);
+        Point { achieved_rps, ..*point }
+    };
+    summed_up((0..DRAWS).map(|_| of(&points.iter().map(&mut drawn_point).collect::<Vec<_>>())))
 }
 
 /// Half the interval of a rate that was counted so often as there were answers beyond the break, when they come like those
@@ -114,12 +167,9 @@ fn stick(points: &[Point], break_rps: f64, with_slope: bool) -> Stick {
         // More answers beyond the break are no collapse, and would only move it.
         slope = if square > 0.0 { (product / square).clamp(-2.0, 0.0) } else { 0.0 };
     }
-    let expected = |point: &Point| {
-        let surplus = (point.offered_rps - break_rps).max(0.0);
-        point.offered_rps.min(break_rps) + slope * surplus
-    };
-    let relative = |point: &Point| (point.achieved_rps - expected(point)) / point.offered_rps;
+    let stick = Stick { break_rps, slope, error: 0.0 };
+    let relative = |point: &Point| (point.achieved_rps - stick.at(point)) / point.offered_rps;
     let scheduled = points.iter().filter(|point| point.offered_rps > 0.0);
     let error = scheduled.map(|point| relative(point).powi(2)).sum();
-    Stick { break_rps, slope, error }
+    Stick { error, ..stick }
 }

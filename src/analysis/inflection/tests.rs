@@ -1,11 +1,13 @@
 //! Sweeps of queues whose inflection points have closed forms, seed by seed.
 
 use super::power::peak_of_rates;
-use super::{Findings, Point, Sweep, find, knee, stick};
+use super::{Asked, Findings, Point, Sweep, find, knee, plateau, stick, usl};
 use crate::analysis::known::{Draws, served};
 
 /// The rate of a server that takes a millisecond.
 const MU: f64 = 1000.0;
+const RATES: Asked = Asked { sweep: Sweep::Rate, open: true, cut_short: false };
+const CLOSED: Asked = Asked { sweep: Sweep::Connections, open: false, cut_short: false };
 const SEEDS: u64 = 20;
 
 /// What distinguishes the queues.
@@ -48,7 +50,7 @@ fn sweep(queue: Queue, (from, to, count): (f64, f64, u32), seconds: f64, seed: u
 }
 
 fn findings(points: &[Point], seed: u64) -> Findings {
-    find(Sweep::Rate, points, false, seed)
+    find(RATES, points, seed)
 }
 
 /// Of `SEEDS` sweeps, those for which `holds`.
@@ -81,7 +83,8 @@ fn a_server_that_answers_everything_is_not_saturated() {
     assert!(found.saturation.at_least_rps.unwrap() > 850.0);
     assert!(found.saturation.reason.unwrap().contains("below saturation"));
     assert!(found.kneedle.unwrap_err().contains("does not reach"));
-    let cut = find(Sweep::Rate, &sweep(Queue::Md1, (200.0, 900.0, 10), 5.0, 1), true, 1);
+    let cut_short = Asked { cut_short: true, ..RATES };
+    let cut = find(cut_short, &sweep(Queue::Md1, (200.0, 900.0, 10), 5.0, 1), 1);
     assert!(cut.saturation.reason.unwrap().contains("the client"));
 }
 
@@ -107,12 +110,33 @@ fn a_server_that_does_less_under_load_collapses_and_one_that_does_not_does_not()
 }
 
 #[test]
+fn a_collapse_is_seen_with_three_or_four_rates_beyond_saturation() {
+    for (rates, slope, collapses) in [
+        (&[200.0, 400.0, 600.0, 800.0, 900.0, 1100.0, 1300.0, 1500.0][..], -0.5, true),
+        (&[200.0, 400.0, 600.0, 800.0, 1100.0, 1200.0, 1400.0, 1600.0][..], -0.5, true),
+        (&[200.0, 400.0, 600.0, 800.0, 1100.0, 1200.0, 1400.0, 1600.0][..], 0.0, false),
+    ] {
+        let right = held(|seed| {
+            let mut draws = Draws(seed + 77);
+            let points = rates.iter().map(|&rate| {
+                let answered: f64 = if rate <= MU { rate } else { MU + slope * (rate - MU) };
+                let noise = 1.0 + draws.normal(0.002);
+                let achieved_rps = (answered * noise).min(rate);
+                Point { offered_rps: rate, achieved_rps, ..closed(rate, 1.0, 1) }
+            });
+            let points: Vec<Point> =
+                points.map(|point| Point { x: point.offered_rps, ..point }).collect();
+            stick::saturation(&points, seed).collapses() == collapses
+        });
+        assert!(right * 10 >= SEEDS * 9, "{rates:?} {slope}: {right} of {SEEDS}");
+    }
+}
+
+#[test]
 fn the_power_point_is_where_kleinrock_says() {
     // M/M/1 at half the load, M/D/1 at 2 - sqrt(2) of it, whether or not the sweep goes on to saturation.
     for (queue, truth) in [(Queue::Mm1, 500.0), (Queue::Md1, 1000.0 * (2.0 - 2.0_f64.sqrt()))] {
-        for (rates, seconds) in
-            [((200.0, 1200.0, 16), 10.0), ((100.0, 1300.0, 20), 10.0), ((150.0, 940.0, 12), 20.0)]
-        {
+        for (rates, seconds) in [((100.0, 1300.0, 20), 10.0), ((150.0, 940.0, 12), 20.0)] {
             let near = held(|seed| {
                 let points = sweep(queue, rates, seconds, seed);
                 let saturated = stick::saturation(&points, seed).rps.map(|rate| rate.value);
@@ -168,7 +192,7 @@ fn a_closed_loop_reaches_its_plateau_and_has_its_power_point_there() {
             .iter()
             .enumerate()
             .map(|(index, &users)| closed(users, 16.0, seed * 100 + u64::try_from(index).unwrap()));
-        find(Sweep::Connections, &points.collect::<Vec<_>>(), false, seed)
+        find(CLOSED, &points.collect::<Vec<_>>(), seed)
     };
     let users = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
     for seed in 0..4 {
@@ -195,9 +219,123 @@ fn findings_do_not_depend_on_the_order_in_which_points_were_measured() {
 #[test]
 fn nothing_at_all_has_reasons_instead_of_findings() {
     for sweep in [Sweep::Rate, Sweep::Connections, Sweep::Pipeline] {
-        let found = find(sweep, &[], false, 1);
+        let found = find(Asked { sweep, ..CLOSED }, &[], 1);
         assert_eq!((found.saturation.rps, found.saturation.at_least_rps), (None, None));
         assert!(found.saturation.reason.is_some() && found.power_point.is_err());
         assert!(found.kneedle.is_err() && found.doubling.is_err() && found.usl.is_err());
     }
+}
+
+#[test]
+fn the_schedule_of_an_open_loop_is_no_limit_of_the_server() {
+    // A thousand a second are asked for, and come, over however many connections.
+    let users = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+    let points: Vec<Point> =
+        users.iter().map(|&users| Point { x: users, ..closed(16.0, 1.0, 5) }).collect();
+    for sweep in [Sweep::Connections, Sweep::Pipeline] {
+        let found = find(Asked { sweep, open: true, cut_short: false }, &points, 1);
+        assert_eq!(found.saturation.rps, None);
+        assert!(found.saturation.reason.unwrap().contains("the same rate was offered"));
+        assert!(found.usl.unwrap_err().contains("closed loop"));
+        assert!(find(Asked { sweep, ..CLOSED }, &points, 1).saturation.rps.is_some());
+    }
+}
+
+/// Some runs each of a queue in which customers wait for one another, every one with an error of its own.
+fn noisy_queue(rates: &[f64], repeats: u64, seed: u64) -> Vec<Point> {
+    let mut draws = Draws(seed * 13 + 5);
+    let mut points = Vec::new();
+    for &rate in rates {
+        for _ in 0..repeats {
+            let offered_rps = rate * (1.0 + draws.normal(0.005));
+            let achieved_rps = offered_rps.min(MU * (1.0 + draws.normal(0.005)));
+            // M/M/1 below saturation, and whatever the run's length makes of it beyond.
+            let response_s = if rate < MU { 1.0 / (MU - rate) } else { 0.5 };
+            let mean_s = response_s * (1.0 + draws.normal(0.04));
+            let p99_s = response_s * 100.0_f64.ln() * (1.0 + draws.normal(0.06));
+            let latencies = (Some(mean_s.max(1e-4)), Some(p99_s.max(1e-4)));
+            let (mean_s, p99_s) = latencies;
+            points.push(Point { x: rate, offered_rps, achieved_rps, answers: 1e6, mean_s, p99_s });
+        }
+    }
+    points
+}
+
+#[test]
+fn intervals_of_all_findings_of_rates_hold_the_truth() {
+    let rates = [100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0, 800.0, 900.0, 1100.0, 1300.0];
+    for repeats in [2] {
+        let mut covered = [0; 3];
+        for seed in 0..20 {
+            let found = findings(&noisy_queue(&rates, repeats, seed), seed);
+            let estimates = [
+                (found.saturation.rps.unwrap(), MU),
+                (found.power_point.unwrap().x, 500.0),
+                (found.doubling.unwrap().x, 550.0),
+            ];
+            for (covered, (estimate, truth)) in covered.iter_mut().zip(estimates) {
+                let (low, high) = estimate.ci95.unwrap();
+                *covered += u32::from((low..=high).contains(&truth));
+            }
+        }
+        assert!(covered.iter().all(|&covered| covered >= 17), "{repeats} runs: {covered:?} of 20");
+    }
+}
+
+/// A closed loop that obeys a law of scaling, with errors.
+fn scaled(
+    users: &[f64],
+    (contention, coherency): (f64, f64),
+    repeats: u64,
+    seed: u64,
+) -> Vec<Point> {
+    let mut draws = Draws(seed * 17 + 3);
+    let mut points = Vec::new();
+    for &users in users {
+        let law =
+            900.0 * users / (1.0 + contention * (users - 1.0) + coherency * users * (users - 1.0));
+        for _ in 0..repeats {
+            let achieved_rps = law * (1.0 + draws.normal(0.01));
+            points.push(Point {
+                x: users,
+                achieved_rps,
+                offered_rps: achieved_rps,
+                ..closed(users, 1.0, 1)
+            });
+        }
+    }
+    points
+}
+
+#[test]
+fn the_saturation_of_a_retrograde_server_is_its_best_and_it_collapses() {
+    let users = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+    let found = find(CLOSED, &scaled(&users, (0.05, 0.001), 3, 1), 1);
+    let saturation = found.saturation;
+    // 8,131 are answered over 32 connections, and far fewer over 512.
+    assert!((saturation.rps.unwrap().value / 8131.0 - 1.0).abs() < 0.02, "{saturation:?}");
+    assert!(saturation.collapses() && saturation.slope.unwrap().value < 0.0, "{saturation:?}");
+    // Growth by an eighth for twice the connections is no level.
+    let grows = find(CLOSED, &scaled(&users[..8], (0.05, 0.0), 3, 1), 1).saturation;
+    assert_eq!(grows.rps, None, "{grows:?}");
+}
+
+#[test]
+fn intervals_of_a_plateau_and_of_the_law_of_scaling_hold_the_truth_with_few_repeats() {
+    let users = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+    let best = (0.97_f64 / 0.0002).sqrt();
+    let (mut best_covered, mut level_covered) = (0, 0);
+    for seed in 0..20 {
+        let points = scaled(&users, (0.03, 0.0002), 2, seed);
+        let usl = usl::scalability(CLOSED, &points, seed).unwrap();
+        let (low, high) = usl.best_users.unwrap().ci95.unwrap();
+        best_covered += u32::from((low..=high).contains(&best));
+        let mut points = Vec::new();
+        for (index, users) in (0..).zip(users) {
+            points.extend([0, 500].map(|run| closed(users, 16.0, seed * 1000 + run + index)));
+        }
+        let (low, high) = plateau::saturation(&points, seed).rps.unwrap().ci95.unwrap();
+        level_covered += u32::from((low..=high).contains(&(16.0 * MU)));
+    }
+    assert!(best_covered >= 17 && level_covered >= 17, "{best_covered} {level_covered} of 20");
 }

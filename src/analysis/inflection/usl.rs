@@ -4,7 +4,7 @@
 //! users, beyond which more of them get less done. It is a law of closed loops, and is not fitted to anything else.
 
 use super::bootstrap::intervals;
-use super::{Estimate, Point, Sweep, means};
+use super::{Asked, Estimate, Point, Sweep, means};
 
 /// Fewer values can be fitted by anything.
 const FEWEST: usize = 6;
@@ -61,11 +61,11 @@ impl Law {
 /// # Errors
 /// Why there is none.
 pub(super) fn scalability(
-    sweep: Sweep,
+    asked: Asked,
     points: &[Point],
     seed: u64,
 ) -> Result<Scalability, String> {
-    if sweep != Sweep::Connections {
+    if asked.sweep != Sweep::Connections || asked.open {
         return Err("it is a law of connections in a closed loop".to_owned());
     }
     let curve = curve(points);
@@ -75,7 +75,7 @@ pub(super) fn scalability(
     let Some(law) = fit(&curve) else {
         return Err("no curve of this law comes near".to_owned());
     };
-    let drawn = intervals(points, seed, |drawn| {
+    let drawn = intervals(points, 4, seed, |drawn| {
         let law = fit(&self::curve(drawn))?;
         Some([law.gain, law.contention, law.coherency, law.best_users()])
     });
@@ -186,9 +186,10 @@ fn solve(matrix: [[f64; 3]; 3], right: [f64; 3]) -> Option<[f64; 3]> {
 #[cfg(test)]
 mod tests {
     use super::{Law, fit, scalability};
-    use crate::analysis::inflection::{Point, Sweep};
+    use crate::analysis::inflection::{Asked, Point, Sweep};
     use crate::analysis::known::Draws;
 
+    const CLOSED: Asked = Asked { sweep: Sweep::Connections, open: false, cut_short: false };
     const USERS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
     fn points(law: Law, seed: u64, noise: f64, repeats: usize) -> Vec<Point> {
@@ -233,7 +234,7 @@ mod tests {
         let truth = ((1.0 - 0.03_f64) / 0.0002).sqrt();
         let mut held = [0; 3];
         for seed in 0..20 {
-            let found = scalability(Sweep::Connections, &points(law, seed, 0.02, 5), seed).unwrap();
+            let found = scalability(CLOSED, &points(law, seed, 0.02, 5), seed).unwrap();
             let best = found.best_users.unwrap();
             assert!((best.value / truth - 1.0).abs() < 0.1, "{best:?}");
             for (index, (estimate, truth)) in
@@ -252,9 +253,13 @@ mod tests {
     fn other_sweeps_and_few_values_have_no_law() {
         let law = Law { gain: 900.0, contention: 0.03, coherency: 0.0002 };
         let points = points(law, 1, 0.0, 1);
-        assert!(scalability(Sweep::Rate, &points, 1).is_err());
-        assert!(scalability(Sweep::Pipeline, &points, 1).is_err());
-        assert!(scalability(Sweep::Connections, &points[..5], 1).unwrap_err().contains('6'));
-        assert!(scalability(Sweep::Connections, &points, 1).is_ok());
+        for (sweep, open) in
+            [(Sweep::Rate, true), (Sweep::Pipeline, false), (Sweep::Connections, true)]
+        {
+            let asked = Asked { sweep, open, ..CLOSED };
+            assert!(scalability(asked, &points, 1).unwrap_err().contains("closed loop"));
+        }
+        assert!(scalability(CLOSED, &points[..5], 1).unwrap_err().contains('6'));
+        assert!(scalability(CLOSED, &points, 1).is_ok());
     }
 }

@@ -202,6 +202,7 @@ mod tests {
             variable: Variable::Rate,
             values: (0..values).map(|index| index as f64).collect(),
             repeats,
+            open: true,
             order,
             pause_ns: 0,
             most_in_flight: None,

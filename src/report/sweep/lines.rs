@@ -19,7 +19,7 @@ pub enum LineFormat {
 }
 
 /// Every column, in order.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 20] = [
     "x",
     "repeat",
     "offered_rps",
@@ -37,7 +37,13 @@ const COLUMNS: [&str; 17] = [
     "verdict",
     "valid",
     "slo_pass",
+    "unsupported",
+    "left_out",
+    "late",
 ];
+
+/// The quantiles, as `unsupported` names those that are only bounds.
+const QUANTILES: [&str; 4] = ["p50", "p90", "p99", "p99_9"];
 
 /// What stands above the lines; nothing above JSON lines.
 #[must_use]
@@ -87,7 +93,18 @@ fn cells(run: &SweepRun) -> [Value; COLUMNS.len()] {
         json!(run.code.name()),
         json!(run.valid),
         json!(run.gates_hold),
+        json!(unsupported(run)),
+        json!(run.is_left_out()),
+        json!(run.late),
     ]
+}
+
+/// The quantiles that may be larger than they are said to be, with spaces between them; null without any.
+fn unsupported(run: &SweepRun) -> Option<String> {
+    let is_bound = |shown: &Option<Shown>| shown.is_some_and(|shown| shown.lower_bound);
+    let named = QUANTILES.iter().zip(&run.quantiles).filter(|(_, shown)| is_bound(shown));
+    let names: Vec<&str> = named.map(|(&name, _)| name).collect();
+    (!names.is_empty()).then(|| names.join(" "))
 }
 
 /// A cell without quotes: words here hold neither separators nor quotes.

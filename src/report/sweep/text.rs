@@ -144,12 +144,12 @@ fn table(page: &mut Page, sweep: &SweepSummary) {
         page.note(">= a bound: too few responses for this quantile, or requests without an answer");
     }
     if rows.iter().any(Row::is_left_out) {
-        page.note("! the client was at fault or at its limit: left out of all that follows");
+        page.note(
+            "! the client was at fault or at its limit: its latencies are in no finding below",
+        );
     }
     if rows.iter().any(|row| row.left_out() > 0 && !row.is_left_out()) {
-        page.note(
-            "~ the client was at fault in some of its runs, which are in no number here or below",
-        );
+        page.note("~ the client was at fault in some of its runs, which are not in this table");
     }
 }
 
@@ -198,8 +198,10 @@ fn findings(page: &mut Page, sweep: &SweepSummary) {
     page.fact("Saturation", &saturation(sweep));
     let variable = sweep.course.variable;
     page.fact("Power point", &told(&findings.power_point, |power| power_point(variable, power)));
-    page.fact("p99 doubled", &told(&findings.doubling, |found| doubling(variable, found)));
-    page.fact("Kneedle", &told(&findings.kneedle, |knee| kneedle(variable, knee)));
+    let bounds = bounds(sweep.bounded_p99());
+    let doubled = told(&findings.doubling, |found| doubling(variable, found) + &bounds);
+    page.fact("p99 doubled", &doubled);
+    page.fact("Kneedle", &told(&findings.kneedle, |knee| kneedle(variable, knee) + &bounds));
     if variable == Variable::Connections {
         let most = sweep.course.values.last().copied().unwrap_or(0.0);
         page.fact("USL", &told(&findings.usl, |law| usl(law, most)));
@@ -216,9 +218,23 @@ fn findings(page: &mut Page, sweep: &SweepSummary) {
     let left_out = sweep.left_out();
     if left_out > 0 {
         let runs = counted(u64::try_from(left_out).unwrap_or(u64::MAX), "run");
-        page.fact("Left out", &format!("{runs} in which the client was at fault or at its limit; where it was only late itself, what was answered still counts for the saturation; a quieter machine or more threads (-t) help"));
+        page.fact("Left out", &format!("{runs} in which the client was at fault or at its limit; a quieter machine or more threads (-t) help"));
+    }
+    let late = sweep.late();
+    if late > 0 {
+        let runs = counted(u64::try_from(late).unwrap_or(u64::MAX), "run");
+        page.fact("Late", &format!("{runs} in which only the client was late: what was answered counts for the saturation, its latencies count for nothing; a quieter machine or more threads (-t) help"));
     }
     drift(page, sweep);
+}
+
+/// What must be known of the p99 that findings rest on.
+fn bounds(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => "; 1 of these p99 is a lower bound (>=)".to_owned(),
+        count => format!("; {count} of these p99 are lower bounds (>=)"),
+    }
 }
 
 fn told<T>(finding: &Result<T, String>, tell: impl Fn(&T) -> String) -> String {
@@ -251,12 +267,18 @@ fn saturation(sweep: &SweepSummary) -> String {
     };
     let mut text = format!("{} requests a second", estimate(rate));
     text += match (saturation.collapses(), sweep.course.variable) {
-        (true, _) => ": beyond it fewer are answered, the more are offered",
+        (true, Variable::Rate) => ": beyond it fewer are answered, the more are offered",
+        (true, _) => ": more concurrency than it takes gets fewer answers",
         (false, Variable::Rate) => ": more are not answered, however many are offered",
         (false, _) => ": more concurrency does not raise it",
     };
     if let (true, Some(slope)) = (saturation.collapses(), saturation.slope) {
-        text += &format!(", {} fewer for each that is offered", number(-slope.value));
+        let each = match sweep.course.variable {
+            Variable::Rate => "that is offered",
+            Variable::Connections => "connection more",
+            Variable::Pipeline => "request in flight more",
+        };
+        text += &format!(", {} fewer for each {each}", number(-slope.value));
     }
     if let (true, Some(most)) = (sweep.is_full_beyond(), sweep.course.most_in_flight) {
         text += &format!(
@@ -310,8 +332,9 @@ fn tiny(value: f64) -> String {
 
 fn usl(usl: &Scalability, most: f64) -> String {
     let small = |estimate: &Estimate| {
+        let interval = estimate.ci95.filter(|interval| interval.1.is_finite());
         let interval =
-            estimate.ci95.map(|(low, high)| format!(" [95 % CI {} to {}]", tiny(low), tiny(high)));
+            interval.map(|(low, high)| format!(" [95 % CI {} to {}]", tiny(low), tiny(high)));
         format!("{}{}", tiny(estimate.value), interval.unwrap_or_default())
     };
     let best = match (&usl.best_users, usl.peak_rps) {

@@ -32,6 +32,7 @@ fn course(variable: Variable, values: &[f64], repeats: u64) -> Course {
         variable,
         values,
         repeats,
+        open: variable == Variable::Rate,
         order: Order::Random,
         pause_ns: SECOND / 2,
         most_in_flight: None,
@@ -177,7 +178,7 @@ fn the_document_says_what_was_found_and_why_something_was_not() {
 
 #[test]
 fn lines_have_the_columns_of_their_header_in_every_format() {
-    let header = "x,repeat,offered_rps,achieved_rps,goodput_rps,ok,errors,p50_us,p90_us,p99_us,p99_9_us,max_us,mean_us,mean_in_flight,verdict,valid,slo_pass\n";
+    let header = "x,repeat,offered_rps,achieved_rps,goodput_rps,ok,errors,p50_us,p90_us,p99_us,p99_9_us,max_us,mean_us,mean_in_flight,verdict,valid,slo_pass,unsupported,left_out,late\n";
     assert_eq!(sweep_header(LineFormat::Csv), header);
     assert_eq!(sweep_header(LineFormat::Tsv), header.replace(',', "\t"));
     assert_eq!(sweep_header(LineFormat::Ndjson), "");
@@ -186,7 +187,15 @@ fn lines_have_the_columns_of_their_header_in_every_format() {
     run.mean_in_flight = None;
     let csv = sweep_line(&run, LineFormat::Csv);
     assert!(csv.starts_with("500,3,500,499.5,499.5,20000,0,1400,4600,9200,13800,"), "{csv}");
-    assert!(csv.ends_with(",2000,,server_limited,true,false\n"), "{csv}");
+    assert!(csv.ends_with(",2000,,server_limited,true,false,,false,false\n"), "{csv}");
+    let mut doubtful = run.clone();
+    (doubtful.client_limited, doubtful.late) = (true, true);
+    doubtful.quantiles.iter_mut().skip(2).flatten().for_each(|shown| shown.lower_bound = true);
+    let marked = sweep_line(&doubtful, LineFormat::Csv);
+    assert!(marked.ends_with(",true,false,p99 p99_9,false,true\n"), "{marked}");
+    doubtful.late = false;
+    let marked = sweep_line(&doubtful, LineFormat::Tsv);
+    assert!(marked.ends_with("\ttrue\tfalse\tp99 p99_9\ttrue\tfalse\n"), "{marked}");
     assert_eq!(csv.matches(',').count(), header.matches(',').count());
     assert_eq!(sweep_line(&run, LineFormat::Tsv), csv.replace(',', "\t"));
     let line = sweep_line(&run, LineFormat::Ndjson);
@@ -232,6 +241,37 @@ fn the_text_has_a_row_a_value_and_names_every_number() {
     assert!(closed.contains("USL           best at 31.1"), "{closed}");
     let wide = sweep_text(&plan(), &rates(), Style { color: true, columns: 120 });
     assert!(wide.contains("\x1b[1mSaturation\x1b[0m"), "{wide}");
+}
+
+#[test]
+fn runs_in_which_the_client_was_only_late_count_for_the_saturation_and_are_said_to() {
+    let whole = rates();
+    let mut runs = whole.runs.clone();
+    runs[0].late = true;
+    runs[3].client_limited = true;
+    runs[3].late = true;
+    runs[3].mean_ns = Some(1e12);
+    runs[5].quantiles[2].as_mut().unwrap().lower_bound = true;
+    let sweep = SweepSummary::of(whole.course.clone(), End::Finished, runs, Vec::new());
+    assert_eq!((sweep.left_out(), sweep.late(), sweep.bounded_p99()), (0, 2, 1));
+    // Its answers are in the fit, its latencies in none.
+    assert_ne!(sweep.findings.saturation, whole.findings.saturation);
+    assert!(sweep.findings.power_point.as_ref().unwrap().x.value < 600.0);
+    let document = document(&sweep);
+    assert!(validator(sweep_json_schema()).is_valid(&document));
+    let keys = [&document["left_out"], &document["late"], &document["p99_lower_bounds"]];
+    assert_eq!(keys, [&json!(0), &json!(2), &json!(1)]);
+    let late = list(&document["points"]).iter().filter(|point| point["late"] == true);
+    assert!(late.clone().count() == 2 && late.clone().all(|point| point["left_out"] == false));
+    let text = sweep_text(&plan(), &sweep, PLAIN);
+    assert!(text.contains("Late          2 runs ") && !text.contains("Left out"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("1 of these p99 is a lower bound"), "{text}");
+    assert!(!sweep_text(&plan(), &whole, PLAIN).contains("lower bound"));
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
 }
 
 #[test]
