@@ -44,7 +44,7 @@ fn four_times_as_slow_is_a_regression_and_the_same_is_none() {
     assert!(ended.stdout.contains("p50 is") && ended.stdout.contains("faster"), "{ended:?}");
 
     let ended = compare(&base, &slow, &[]);
-    refused(&ended, 2, &["the same plan", "url '", "law/fixed?d=120ms'", "--force"]);
+    refused(&ended, 2, &["the same plan", "url '", "law/fixed?d=120ms'", "--other-plans"]);
 }
 
 #[test]
