@@ -16,10 +16,12 @@ Examples:
   maxq compare base.json new.json
   maxq compare --urls http://host:8001/ http://host:8002/ -R 1k --markdown review.md --junit compare.xml
 
-The unit is the run: five a side, or six pairs, are the fewest that can decide, ten pairs find 10 % in usual noise.
+The unit is the run: with the usual gates five a side, or seven pairs, are the fewest that can show a regression; ten pairs
+find 10 % in usual noise.
 
-Exit codes: 0 nothing gated is slower by as much as matters, 3 something is, 4 inconclusive (0 with --inconclusive pass),
-2 files that cannot be compared, 6 too few valid runs.";
+Exit codes: 0 nothing gated is slower by as much as matters, 3 something is, 4 inconclusive (0 with --inconclusive pass,
+unless a new run got no good response at all), 2 files that cannot be compared, 5 a target of --urls is of no use,
+6 too few valid runs.";
 
 /// What becomes of the exit code when nothing can be told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -32,6 +34,7 @@ pub enum InconclusiveArg {
 
 /// The flags of `compare` that are its own.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
 pub struct CompareFlags {
     /// Files of runs, the old and the new: maxq.run/1, maxq.runs/1, or a folder of such files.
     #[arg(value_name = "BASE NEW", num_args = 0..=2, conflicts_with_all = ["base", "new", "urls"])]
@@ -65,7 +68,13 @@ pub struct CompareFlags {
     /// Let one run each be a regression, though the noise between runs is unknown.
     #[arg(long, help_heading = "Compare")]
     pub allow_single: bool,
-    /// Compare runs of different plans, and invalid ones, all the same.
+    /// Compare runs of different plans all the same.
+    #[arg(long, help_heading = "Compare")]
+    pub other_plans: bool,
+    /// Let runs count that are not valid, or partial; of --urls none is measured again then.
+    #[arg(long, help_heading = "Compare")]
+    pub invalid: bool,
+    /// Both --other-plans and --invalid.
     #[arg(long, help_heading = "Compare")]
     pub force: bool,
     /// What the exit code says when nothing can be told.
@@ -90,6 +99,20 @@ pub struct CompareArgs {
     pub of_measuring: Vec<String>,
 }
 
+/// Flags of a run that are refused, and so not shown.
+const MEAN_NOTHING: [&str; 10] = [
+    "latency",
+    "hgrm",
+    "timeseries",
+    "hlog",
+    "log_requests",
+    "repeat",
+    "dry_run",
+    "slo",
+    "strict",
+    "abort_on",
+];
+
 /// Flags of a run that mean something for files, too.
 const FOR_FILES: [&str; 4] = ["json", "format", "output", "quiet"];
 
@@ -98,7 +121,28 @@ impl Args for CompareArgs {
         let command = RunArgs::augment_args(CompareFlags::augment_args(command));
         // A comparison has more formats than a run.
         let all = one_of_formats(&["text", "json", "markdown", "junit", "tsv"]);
-        command.mut_arg("format", |format| format.value_parser(all))
+        let command = command
+            .mut_arg("format", |format| format.value_parser(all))
+            .mut_arg("duration", |arg| {
+                arg.help("Measured time of each run of --urls [default: 3s, unless -n or --stages is given]")
+            })
+            .mut_arg("requests", |arg| {
+                arg.help("Exact number of measured requests of each run; with -d, whichever ends first")
+            })
+            .mut_arg("pause", |arg| arg.help("Time between two runs of --urls [default: 1s]"))
+            .mut_arg("json", |arg| {
+                arg.help("Print one JSON document (schema maxq.compare/1) instead of text: the same as --format json")
+            })
+            .mut_arg("output", |arg| {
+                arg.help("Write the report to this file, replacing it in the end; - for standard output")
+            })
+            .mut_arg("quiet", |arg| {
+                arg.help("Only the verdict; nothing on standard error but errors")
+            })
+            .mut_arg("no_progress", |arg| arg.help("No line a pair on standard error"));
+        MEAN_NOTHING
+            .into_iter()
+            .fold(command, |command, name| command.mut_arg(name, |arg| arg.hide(true)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -10,7 +10,7 @@ use crate::comparison::{self, Comparison, Settings, Side, Verdict};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::Output;
-use crate::report;
+use crate::report::{self, Untold};
 use crate::results;
 
 /// `maxq compare`: returns the exit code that the verdict has.
@@ -18,15 +18,24 @@ use crate::results;
 /// # Errors
 /// Why there is no verdict.
 pub fn compare(args: &CompareArgs) -> Result<u8, Refusal> {
-    let settings = settings(args)?;
     let format = format(args)?;
     let places = Places::open(args)?;
-    let (comparison, refusal) = if args.flags.urls.is_empty() {
-        (of_files(args, &settings)?, None)
-    } else {
-        urls::measure(args, &settings)?
+    let compared = settings(args).and_then(|settings| {
+        if args.flags.urls.is_empty() {
+            of_files(args, &settings).map(|comparison| (comparison, None))
+        } else {
+            urls::measure(args, &settings)
+        }
+    });
+    let (comparison, refusal) = match compared {
+        Ok(compared) => compared,
+        Err(refusal) => {
+            // A build server must not take what it finds there from last time for today's.
+            places.write_refusal(&refusal, format)?;
+            return Err(refusal);
+        }
     };
-    places.write(&comparison, format, args.run.quiet)?;
+    places.write(&comparison, format, args)?;
     match refusal {
         Some(refusal) => Err(refusal),
         None => Ok(exit_code(&comparison, args.flags.inconclusive)),
@@ -40,7 +49,12 @@ fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> u8 {
     match comparison.verdict {
         Verdict::Pass => exit::FINISHED,
         Verdict::Regression => exit::REGRESSION,
-        Verdict::Inconclusive if inconclusive == InconclusiveArg::Pass => exit::FINISHED,
+        // A server that does not answer is no matter of noise.
+        Verdict::Inconclusive
+            if inconclusive == InconclusiveArg::Pass && comparison.undecided_because.is_none() =>
+        {
+            exit::FINISHED
+        }
         Verdict::Inconclusive => exit::INCONCLUSIVE,
     }
 }
@@ -48,13 +62,18 @@ fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> u8 {
 /// What the flags say about what matters.
 fn settings(args: &CompareArgs) -> Result<Settings, Refusal> {
     let flags = &args.flags;
-    let mut settings =
-        Settings { allow_single: flags.allow_single, force: flags.force, ..Settings::default() };
+    let mut settings = Settings {
+        allow_single: flags.allow_single,
+        other_plans: flags.other_plans || flags.force,
+        invalid: flags.invalid || flags.force,
+        ..Settings::default()
+    };
     settings.set_gates(&flags.gate).map_err(Refusal::usage)?;
     settings.set_floor(&flags.floor).map_err(Refusal::usage)?;
     for effect in &flags.effect {
         settings.add_effects(effect).map_err(Refusal::usage)?;
     }
+    settings.check_effects().map_err(Refusal::usage)?;
     Ok(settings)
 }
 
@@ -127,14 +146,44 @@ impl Places {
         Ok(Self { report: Destination::open("-o", file)?, markdown: markdown?, junit: junit? })
     }
 
-    fn write(self, comparison: &Comparison, format: FormatArg, quiet: bool) -> Result<(), Refusal> {
+    /// Says in the files that others read why there is nothing else in them.
+    fn write_refusal(self, refusal: &Refusal, format: FormatArg) -> Result<(), Refusal> {
+        let report = match format {
+            FormatArg::Markdown | FormatArg::Junit if !self.report.is_stdout() => Some(self.report),
+            _ => None,
+        };
+        let why = &refusal.message;
+        let of_report = if format == FormatArg::Junit {
+            report::compare_refused_junit(why)
+        } else {
+            report::compare_refused_markdown(why)
+        };
+        let files = [
+            (report, of_report),
+            (self.markdown, report::compare_refused_markdown(why)),
+            (self.junit, report::compare_refused_junit(why)),
+        ];
+        write_all(files)
+    }
+
+    fn write(
+        self,
+        comparison: &Comparison,
+        format: FormatArg,
+        args: &CompareArgs,
+    ) -> Result<(), Refusal> {
         let mut place = self.report;
+        let quiet = args.run.quiet;
+        let untold = match args.flags.inconclusive {
+            InconclusiveArg::Fail => Untold::Error,
+            InconclusiveArg::Pass => Untold::Skipped,
+        };
         let text = match format {
             FormatArg::Text if quiet => report::compare_quiet_text(comparison),
             FormatArg::Text => report::compare_text(comparison, style(place.is_stdout())),
             FormatArg::Json => report::compare_json(comparison),
             FormatArg::Markdown => report::compare_markdown(comparison),
-            FormatArg::Junit => report::compare_junit(comparison),
+            FormatArg::Junit => report::compare_junit(comparison, untold),
             // The parser knows no others.
             FormatArg::Tsv | FormatArg::Csv | FormatArg::Ndjson => report::compare_tsv(comparison),
         };
@@ -143,16 +192,19 @@ impl Places {
             eprint!("{}", report::compare_quiet_text(comparison));
             return Err(refusal);
         }
-        let others = [
+        write_all([
             (self.markdown, report::compare_markdown(comparison)),
-            (self.junit, report::compare_junit(comparison)),
-        ];
-        for (place, text) in others {
-            if let Some(mut place) = place {
-                place.write(&text)?;
-                place.finish()?;
-            }
-        }
-        Ok(())
+            (self.junit, report::compare_junit(comparison, untold)),
+        ])
     }
+}
+
+fn write_all<const N: usize>(files: [(Option<Destination>, String); N]) -> Result<(), Refusal> {
+    for (place, text) in files {
+        if let Some(mut place) = place {
+            place.write(&text)?;
+            place.finish()?;
+        }
+    }
+    Ok(())
 }

@@ -112,7 +112,15 @@ pub(super) fn carry_out(plan: Plan, args: &RunArgs, times: u64) -> Result<u8, Re
         let mut live = LiveLine::new(&plan);
         let summary = session.run(&plan, &interrupts, |progress| live.show(progress));
         live.clear();
-        let summary = Summary { preflight: readiness.seen.clone(), ..summary? };
+        let summary = match summary {
+            Ok(summary) => Summary { preflight: readiness.seen.clone(), ..summary },
+            Err(refusal) if runs.is_empty() => return Err(refusal),
+            Err(refusal) => {
+                // What was measured before is not lost.
+                finish(&plan, &runs, times, (signal, places))?;
+                return Err(refusal);
+            }
+        };
         let is_unreachable = summary.record.connections.opened == 0;
         if is_unreachable && index == 0 && !matches!(summary.end, End::Interrupted(_)) {
             return Err(unreachable_target(&plan, &summary));
@@ -142,6 +150,8 @@ fn finish(
         report::runs_json(runs)
     } else if plan.output.tsv {
         report::runs_tsv(runs)
+    } else if plan.output.quiet {
+        report::runs_quiet_text(runs, times)
     } else {
         report::runs_text(runs, times, style(place.is_stdout()))
     };

@@ -89,7 +89,7 @@ impl Metric {
         let named = |metric: &&Self| metric.name(false) == text || metric.name(true) == text;
         Self::ALL.iter().find(named).copied().ok_or_else(|| {
             format!(
-                "'{text}' is no metric; use p50, p90, p99, p99.9, mean, max, rate, errors or cpu"
+                "'{text}' is no metric; use p50, p90, p99, p99.9, mean, max, rate (or achieved), errors or cpu"
             )
         })
     }
@@ -141,6 +141,7 @@ impl Metric {
 
 /// What the user wants to know.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
 pub struct Settings {
     /// The metrics that decide.
     pub gates: Vec<Metric>,
@@ -150,8 +151,10 @@ pub struct Settings {
     pub floor_us: f64,
     /// Two single runs may be called a regression.
     pub allow_single: bool,
-    /// Different plans and invalid runs are compared all the same.
-    pub force: bool,
+    /// Runs of different plans are compared all the same.
+    pub other_plans: bool,
+    /// Invalid and partial runs count all the same.
+    pub invalid: bool,
     /// However few runs are valid, they are shown.
     pub whatever_remains: bool,
 }
@@ -163,7 +166,8 @@ impl Default for Settings {
             effects: BTreeMap::new(),
             floor_us: 50.0,
             allow_single: false,
-            force: false,
+            other_plans: false,
+            invalid: false,
             whatever_remains: false,
         }
     }
@@ -219,6 +223,18 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a shift that matters of a metric that does not decide.
+    ///
+    /// # Errors
+    /// The metric.
+    pub fn check_effects(&self) -> Result<(), String> {
+        let idle = self.effects.keys().find(|metric| !self.gates.contains(metric));
+        idle.map_or(Ok(()), |metric| {
+            let name = metric.name(false);
+            Err(format!("--effect {name}: {name} does not decide; name it in --gate, too"))
+        })
     }
 
     /// Reads `--floor`: a length of time.

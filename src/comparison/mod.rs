@@ -4,16 +4,21 @@
 //! Puts what documents say (`results`) to the statistics (`analysis::comparison`). Must not know where runs came from, nor
 //! how a report looks.
 
+mod judge;
+mod kept;
 mod metric;
 mod plans;
 mod values;
 
+use crate::analysis::comparison::Shift;
 use crate::analysis::comparison::shape::{Pool, share_above};
 pub use crate::analysis::comparison::{Answer, Design};
-use crate::analysis::comparison::{Question, Shift, decide, holm};
 use crate::analysis::comparison::{paired as paired_ranks, two_sample};
-use crate::exit::{INVALID, Refusal};
+use crate::exit::Refusal;
 use crate::results::Run;
+use judge::{conclude, rows};
+pub use kept::LeftOut;
+use kept::{Kept, enough, keep};
 pub use metric::{Metric, Settings, Unit};
 
 /// The quantiles whose shift is shown, with their names.
@@ -62,17 +67,6 @@ pub struct Side {
     pub runs: Vec<Run>,
 }
 
-/// A run that counts for nothing.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LeftOut {
-    /// Whether it is one of the new side.
-    pub is_new: bool,
-    /// Where it came from.
-    pub source: String,
-    /// Why.
-    pub why: String,
-}
-
 /// One metric.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -86,6 +80,8 @@ pub struct Row {
     pub new: Option<f64>,
     /// From base to new: the logarithm of the ratio, of errors the difference of the shares. `None` where one side has no value.
     pub shift: Option<Shift>,
+    /// Pairs, or runs on the smaller side, that have a value of it.
+    pub runs: usize,
     /// The smallest relative shift for the worse that matters; of errors in share.
     pub effect: f64,
     /// It decides.
@@ -119,8 +115,19 @@ impl Row {
     /// The best guess of the shift in the units of the metric.
     #[must_use]
     pub fn absolute(&self) -> Option<f64> {
-        let shift = self.shift?.estimate;
-        if self.metric == Metric::Errors { Some(shift) } else { Some(self.base? * shift.exp_m1()) }
+        self.in_units(self.shift?.estimate)
+    }
+
+    /// Its 95 % interval, in the units of the metric.
+    #[must_use]
+    pub fn absolute_interval(&self) -> Option<(f64, f64)> {
+        let (low, high) = self.shift?.interval?;
+        self.in_units(low).zip(self.in_units(high))
+    }
+
+    /// A point of its shift in the units of the metric.
+    fn in_units(&self, point: f64) -> Option<f64> {
+        if self.metric == Metric::Errors { Some(point) } else { Some(self.base? * point.exp_m1()) }
     }
 }
 
@@ -179,17 +186,15 @@ pub struct Comparison {
     /// The signal that ended it early.
     pub interrupted: Option<i32>,
     /// Why nothing is decided whatever the numbers are.
-    pub undecided_because: Option<&'static str>,
+    pub undecided_because: Option<String>,
 }
 
 impl Comparison {
-    /// Takes all answers back: `signal` ended it before the `pairs` that there were to be, or too few of them are valid.
-    pub fn undecided(&mut self, pairs: usize, signal: Option<i32>) {
+    /// Takes all answers back, for what `because` says: it ended before the `pairs` that there were to be, by `signal` or
+    /// otherwise, or too few of them are valid.
+    pub fn undecided(&mut self, pairs: usize, signal: Option<i32>, because: &str) {
         self.interrupted = signal;
-        self.undecided_because = Some(match signal {
-            Some(_) => "interrupted before all pairs were measured",
-            None => "too few of the runs are valid",
-        });
+        self.undecided_because = Some(because.to_owned());
         self.verdict = Verdict::Inconclusive;
         let more = pairs.checked_sub(self.base_runs).filter(|more| *more > 0);
         self.rows.iter_mut().filter(|row| row.gated).for_each(|row| {
@@ -202,7 +207,7 @@ impl Comparison {
 /// Compares two sides. Of pairs, the runs of both sides stand in the same order.
 ///
 /// # Errors
-/// Exit code 2 when the plans differ, 6 when too few runs are valid; `--force` is the remedy for both.
+/// Exit code 2 when the plans differ, 6 when too few runs are valid; `--force` compares all the same.
 pub fn compare(
     base: Side,
     new: Side,
@@ -211,12 +216,12 @@ pub fn compare(
 ) -> Result<Comparison, Refusal> {
     let mut notes = Vec::new();
     if !paired && let Some(difference) = plans::difference(&base.runs, &new.runs) {
-        if !settings.force {
+        if !settings.other_plans {
             return Err(Refusal::usage(format!(
-                "the runs do not have the same plan: {difference}; measure both the same way, or compare all the same with --force"
+                "the runs do not have the same plan: {difference}; measure both the same way, or compare all the same with --other-plans"
             )));
         }
-        notes.push(format!("the plans differ (--force): {difference}"));
+        notes.push(format!("the plans differ (--other-plans): {difference}"));
     }
     let (kept, left_out) = keep(&base, &new, paired, settings);
     let Kept { base: base_kept, new: new_kept } = &kept;
@@ -232,11 +237,11 @@ pub fn compare(
     }
     let runs = || base_kept.iter().chain(new_kept);
     let open = base.runs.iter().chain(&new.runs).all(|run| run.open);
-    if settings.force {
+    if settings.invalid {
         let doubtful = runs().filter(|run| run.void.is_some() || run.partial).count();
         if doubtful > 0 {
             notes.push(format!(
-                "{doubtful} runs that are not valid or partial count all the same (--force)"
+                "{doubtful} runs that are not valid or partial count all the same (--invalid)"
             ));
         }
     }
@@ -270,136 +275,14 @@ pub fn compare(
         new: new.clone(),
     };
     comparison.notes.extend(values::notes(&comparison, &kept));
+    // Whatever the other runs say: a server that does not answer is not as good as before.
+    let silent = comparison.new.runs.iter().filter(|run| run.ok == 0).count();
+    if silent > 0 && comparison.verdict != Verdict::Regression {
+        let all = comparison.new.runs.len();
+        let because = format!("in {silent} of {all} new runs no request got a good response");
+        comparison.undecided(0, None, &because);
+    }
     Ok(comparison)
-}
-
-/// The runs that count.
-struct Kept<'a> {
-    base: Vec<&'a Run>,
-    new: Vec<&'a Run>,
-}
-
-fn keep<'a>(
-    base: &'a Side,
-    new: &'a Side,
-    paired: bool,
-    settings: &Settings,
-) -> (Kept<'a>, Vec<LeftOut>) {
-    let reason = |run: &Run| {
-        let partial =
-            run.partial.then(|| "it is partial: it did not carry out its plan".to_owned());
-        let why =
-            partial.or_else(|| run.void.as_ref().map(|void| format!("it is not valid: {void}")));
-        why.filter(|_| !settings.force)
-    };
-    let mut left_out = Vec::new();
-    for (side, is_new) in [(base, false), (new, true)] {
-        for run in &side.runs {
-            let source = run.source.clone();
-            left_out.extend(reason(run).map(|why| LeftOut { is_new, source, why }));
-        }
-    }
-    let good = |run: &&Run| reason(run).is_none();
-    let kept = if paired {
-        // A run without its other half says nothing.
-        let pairs = base.runs.iter().zip(&new.runs).filter(|(base, new)| good(base) && good(new));
-        let (base, new) = pairs.unzip();
-        Kept { base, new }
-    } else {
-        Kept {
-            base: base.runs.iter().filter(good).collect(),
-            new: new.runs.iter().filter(good).collect(),
-        }
-    };
-    (kept, left_out)
-}
-
-/// Refuses when what was left out is what would have decided.
-fn enough(
-    base: &Side,
-    new: &Side,
-    (kept, left_out): (&Kept<'_>, &[LeftOut]),
-    design: Design,
-) -> Result<(), Refusal> {
-    let Some(first) = left_out.first() else { return Ok(()) };
-    for (name, side, kept, is_new) in
-        [("base", base, kept.base.len(), false), ("new", new, kept.new.len(), true)]
-    {
-        let all = side.runs.len();
-        // Two single runs need no more than themselves.
-        let needed = if all == 1 { 1 } else { design.fewest() };
-        if kept < all && (kept * 2 < all || kept < needed) {
-            let named = left_out.iter().find(|left| left.is_new == is_new).unwrap_or(first);
-            return Err(Refusal {
-                message: format!(
-                    "of {all} {name} runs {kept} remain, too few: {}: {}; measure again, or compare all the same with --force",
-                    named.source, named.why
-                ),
-                code: INVALID,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// All metrics, with the gated ones judged together.
-fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Settings) -> Vec<Row> {
-    let mut rows: Vec<Row> = Metric::ALL
-        .iter()
-        .map(|&metric| {
-            let (base, new, shift) = values::shift(metric, kept, design, open);
-            Row {
-                metric,
-                name: metric.name(open),
-                base,
-                new,
-                shift,
-                effect: settings.effect(metric),
-                gated: settings.gates.contains(&metric),
-                // Without any idea of the noise it would say nothing.
-                p_value: shift.filter(|s| s.half_width.is_some()).map(|s| s.p_value),
-                answer: None,
-            }
-        })
-        .collect();
-    let judged: Vec<usize> =
-        (0..rows.len()).filter(|&i| rows[i].gated && rows[i].shift.is_some()).collect();
-    let p_values: Vec<f64> =
-        judged.iter().filter_map(|&i| rows[i].shift).map(|s| s.p_value).collect();
-    let adjusted = holm::adjusted(&p_values);
-    rows.iter_mut().filter(|row| row.gated).for_each(|row| {
-        row.answer = Some(Answer::Inconclusive { more: None });
-    });
-    for (&index, adjusted_p) in judged.iter().zip(adjusted) {
-        let row = &mut rows[index];
-        let Some(shift) = row.shift else { continue };
-        row.p_value = row.p_value.map(|_| adjusted_p);
-        row.answer = Some(decide(&Question {
-            shift: if row.metric.is_better_when_larger() { shift.reversed() } else { shift },
-            matters: matters(row, settings.floor_us),
-            adjusted_p,
-            runs: kept.base.len().min(kept.new.len()),
-            design,
-            metrics: p_values.len(),
-            allow_single: settings.allow_single,
-        }));
-    }
-    rows
-}
-
-/// The smallest shift for the worse that matters, in the units of the shift: that of the effect, or of the floor where
-/// that is more.
-fn matters(row: &Row, floor_us: f64) -> f64 {
-    let forgiven = match row.base {
-        Some(base) if row.metric.has_floor() => (floor_us / base).ln_1p(),
-        _ => 0.0,
-    };
-    let effect = match row.metric {
-        Metric::Errors => row.effect,
-        metric if metric.is_better_when_larger() => -(-row.effect).ln_1p(),
-        _ => row.effect.ln_1p(),
-    };
-    effect.max(forgiven)
 }
 
 /// The distributions of all requests of each side.
@@ -418,24 +301,6 @@ fn shape(kept: &Kept<'_>) -> (Vec<QuantileShift>, Option<f64>) {
         (base_us > 0.0).then_some(QuantileShift { name, base_us, new_us })
     });
     (shifts.collect(), share_above(&new, &base))
-}
-
-/// The answer over all gated metrics, and how many more runs would give one.
-fn conclude(rows: &[Row]) -> (Verdict, Option<usize>) {
-    let answers: Vec<Answer> = rows.iter().filter_map(|row| row.answer).collect();
-    if answers.contains(&Answer::Regression) {
-        return (Verdict::Regression, None);
-    }
-    let open = answers.iter().filter_map(|answer| match answer {
-        Answer::Inconclusive { more } => Some(*more),
-        Answer::Pass { .. } | Answer::Regression => None,
-    });
-    let open: Vec<Option<usize>> = open.collect();
-    if open.is_empty() {
-        return (Verdict::Pass, None);
-    }
-    let most = open.iter().copied().try_fold(0, |most: usize, more| Some(most.max(more?)));
-    (Verdict::Inconclusive, most)
 }
 
 #[cfg(test)]

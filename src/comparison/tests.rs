@@ -122,11 +122,11 @@ fn different_plans_are_refused_with_what_differs_unless_forced() {
     });
     let refusal = compare(base.clone(), new.clone(), false, &Settings::default()).unwrap_err();
     assert_eq!(refusal.code, 2);
-    for part in ["connections 8 and 16", "url 'http://h/'", "odd.json", "--force"] {
+    for part in ["connections 8 and 16", "url 'http://h/'", "odd.json", "--other-plans"] {
         assert!(refusal.message.contains(part), "{}", refusal.message);
     }
     assert!(!refusal.message.contains('\u{1b}'));
-    let forced = Settings { force: true, ..Settings::default() };
+    let forced = Settings { other_plans: true, invalid: true, ..Settings::default() };
     let comparison = compare(base, new, false, &forced).unwrap();
     assert!(comparison.notes[0].contains("connections 8 and 16"));
 }
@@ -151,10 +151,10 @@ fn runs_that_are_not_valid_are_left_out_and_too_few_of_the_others_are_refused() 
     new.runs[2] = void();
     let refusal = compare(base.clone(), new.clone(), false, &Settings::default()).unwrap_err();
     assert_eq!(refusal.code, 6);
-    for part in ["of 6 new runs 3 remain", "not_steady", "--force"] {
+    for part in ["of 6 new runs 3 remain", "not_steady", "--invalid"] {
         assert!(refusal.message.contains(part), "{}", refusal.message);
     }
-    let forced = Settings { force: true, ..Settings::default() };
+    let forced = Settings { other_plans: true, invalid: true, ..Settings::default() };
     assert_eq!(compare(base.clone(), new.clone(), false, &forced).unwrap().new_runs, 6);
     // Of a pair both count, or neither.
     let pairs = compare(base, new, true, &Settings::default()).unwrap_err();

@@ -6,8 +6,24 @@ use crate::analysis::comparison::single::{self, Measured};
 use crate::analysis::comparison::{Design, Shift, median, paired, two_sample};
 use crate::results::Run;
 
-/// The number that stands for a run; `None` where it has none, and never 0, which has no ratio to anything.
+/// What was found of a metric.
+pub(super) struct Found {
+    /// What stands for the base runs.
+    pub(super) base: Option<f64>,
+    /// What stands for the new ones.
+    pub(super) new: Option<f64>,
+    /// From the one to the other.
+    pub(super) shift: Option<Shift>,
+    /// Pairs, or runs on the smaller side, that have a value.
+    pub(super) runs: usize,
+}
+
+/// The number that stands for a run; `None` where it has none, and never 0, which has no ratio to anything. How fast a
+/// server was that gave no good response says nothing.
 fn value(metric: Metric, run: &Run, open: bool) -> Option<f64> {
+    if run.ok == 0 {
+        return None;
+    }
     let value = match metric {
         Metric::Rate if open => run.achieved_rps / run.offered_rps,
         Metric::Rate => run.achieved_rps,
@@ -19,15 +35,16 @@ fn value(metric: Metric, run: &Run, open: bool) -> Option<f64> {
 }
 
 /// What stands for the base runs, what for the new ones, and the shift between them.
-pub(super) fn shift(
-    metric: Metric,
-    kept: &Kept<'_>,
-    design: Design,
-    open: bool,
-) -> (Option<f64>, Option<f64>, Option<Shift>) {
+pub(super) fn shift(metric: Metric, kept: &Kept<'_>, design: Design, open: bool) -> Found {
     if metric == Metric::Errors {
         let [base, new] = [&kept.base, &kept.new].map(|runs| tallies(runs));
-        return (share(&base), share(&new), shares::difference(&base, &new));
+        let counted = |runs: &[Tally]| runs.iter().filter(|run| run.requests > 0).count();
+        return Found {
+            base: share(&base),
+            new: share(&new),
+            shift: shares::difference(&base, &new),
+            runs: counted(&base).min(counted(&new)),
+        };
     }
     let of = |run: &&Run| value(metric, run, open);
     let pairs = kept.base.iter().zip(&kept.new).filter_map(|(base, new)| of(base).zip(of(new)));
@@ -49,7 +66,7 @@ pub(super) fn shift(
             both.map(|(base, new)| single::shift(base, new))
         }
     };
-    (median(&base), median(&new), shift)
+    Found { base: median(&base), new: median(&new), shift, runs: base.len().min(new.len()) }
 }
 
 /// What a single run says of itself.
@@ -97,7 +114,11 @@ pub(super) fn notes(comparison: &Comparison, kept: &Kept<'_>) -> Vec<String> {
             "open loop: the schedule makes the rate, so what is compared is the achieved share of it".to_owned(),
         );
     }
-    let gated = comparison.rows.iter().filter(|row| row.gated && row.shift.is_some()).count();
+    let gated = comparison
+        .rows
+        .iter()
+        .filter(|row| row.gated && row.shift.is_some_and(|shift| !shift.hopeless))
+        .count();
     if gated > 1 {
         notes.push(format!("p of the gated metrics is corrected for {gated} of them (Holm)"));
     }
@@ -114,8 +135,9 @@ pub(super) fn notes(comparison: &Comparison, kept: &Kept<'_>) -> Vec<String> {
         .collect();
     if !bounds.is_empty() {
         notes.push(format!(
-            "{} rests on few responses in at least one run, where it is a lower bound; longer runs know it better",
-            bounds.join(" and ")
+            "{} {} on few responses in at least one run, where it is a lower bound; longer runs know it better",
+            bounds.join(" and "),
+            if bounds.len() == 1 { "rests" } else { "rest" }
         ));
     }
     notes

@@ -31,8 +31,8 @@ pub use ceiling::{
     ceiling_tsv,
 };
 pub use compare::{
-    compare_json, compare_json_schema, compare_junit, compare_markdown, compare_quiet_text,
-    compare_text, compare_tsv,
+    Untold, compare_json, compare_json_schema, compare_junit, compare_markdown, compare_quiet_text,
+    compare_refused_junit, compare_refused_markdown, compare_text, compare_tsv,
 };
 pub use gates::condition;
 pub use hgrm::hgrm;
@@ -42,7 +42,7 @@ pub use page::Style;
 pub use plan::{plan_json, plan_text};
 pub use progress::progress_line;
 pub use requests::{RequestFormat, request_header, request_rows};
-pub use runs::{Carried, runs_json, runs_json_schema, runs_text, runs_tsv};
+pub use runs::{Carried, runs_json, runs_json_schema, runs_quiet_text, runs_text, runs_tsv};
 pub use sweep::{
     LineFormat, RunDocument, sweep_findings, sweep_header, sweep_json, sweep_json_schema,
     sweep_line, sweep_progress, sweep_svg, sweep_text,

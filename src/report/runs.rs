@@ -74,6 +74,22 @@ pub fn runs_text(runs: &[Carried], asked: u64, style: Style) -> String {
     page.finish()
 }
 
+/// The report of `--quiet`: what is in the middle of the runs, and how many of them are valid.
+#[must_use]
+pub fn runs_quiet_text(runs: &[Carried], asked: u64) -> String {
+    let mut page = Page::new(Style::default());
+    let begun = runs.len() as u64;
+    if begun < asked {
+        page.line(&format!("PARTIAL {begun} of {asked} runs were begun"));
+    }
+    let valid = runs.iter().filter(|(_, summary)| summary.verdict.valid).count();
+    page.line(&format!("{}, {valid} valid", counted(begun, "run")));
+    if !runs.is_empty() {
+        middles(&mut page, runs);
+    }
+    page.finish()
+}
+
 fn line(number: usize, summary: &Summary) -> String {
     let counts = summary.counts();
     let response = &summary.latencies.response;

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::{checked_runs, compare, law, metric, parsed, recorded, refused, target};
-use crate::support::{maxq, run};
+use super::{SHORT, checked_runs, compare, law, metric, parsed, recorded, refused, target};
+use crate::support::{maxq, maxq_on_engine, run};
 
 #[test]
 fn four_times_as_slow_is_a_regression_and_the_same_is_none() {
@@ -44,7 +44,7 @@ fn four_times_as_slow_is_a_regression_and_the_same_is_none() {
     assert!(ended.stdout.contains("p50 is") && ended.stdout.contains("faster"), "{ended:?}");
 
     let ended = compare(&base, &slow, &[]);
-    refused(&ended, 2, &["the same plan", "url '", "law/fixed?d=120ms'", "--force"]);
+    refused(&ended, 2, &["the same plan", "url '", "law/fixed?d=120ms'", "--other-plans"]);
 }
 
 #[test]
@@ -123,11 +123,49 @@ fn flags_that_mean_nothing_are_refused_by_name() {
         (&["--base", "a.json"], &["--new"]),
         (
             &["--urls", "http://127.0.0.1:9/", "http://127.0.0.1:9/", "--pairs", "5"],
-            &["--pairs 5", "6"],
+            &["--pairs 5", "7"],
         ),
         (&["--urls", "http://127.0.0.1:9/", "http://127.0.0.1:9/", "--hgrm", "x"], &["--hgrm"]),
         (&["--urls", "http://127.0.0.1:9/", "http://127.0.0.1:9/", "--repeat", "2"], &["--pairs"]),
     ] {
         refused(&compare(arguments), 2, parts);
     }
+}
+
+#[test]
+fn runs_without_a_good_answer_never_pass() {
+    let server = target();
+    let folder = tempfile::tempdir().unwrap();
+    let base = recorded(folder.path(), "base.json", &law(&server, 5), "5");
+    let new = folder.path().join("new.json");
+    let mut command = maxq_on_engine();
+    command.args(SHORT).args(["--repeat", "5", "--json", "-q", "-o"]).arg(&new);
+    let url = format!("http://{}/status/500", server.local_address());
+    assert_eq!(run(command.arg(url)).code, Some(5));
+    for more in [
+        &["--force"][..],
+        &["--force", "--gate", "p50,p99"],
+        &["--force", "--inconclusive", "pass"],
+    ] {
+        let ended = compare(&base, &new, more);
+        assert!(matches!(ended.code, Some(3..=6)), "{more:?}: {ended:?}");
+        assert!(!ended.stdout.contains("Verdict       pass"), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_refusal_leaves_no_pass_of_another_day_behind() {
+    let server = target();
+    let folder = tempfile::tempdir().unwrap();
+    let base = recorded(folder.path(), "base.json", &law(&server, 5), "1");
+    let (junit, markdown) = (folder.path().join("c.xml"), folder.path().join("c.md"));
+    fs::write(&junit, "<testsuites/>").unwrap();
+    fs::write(&markdown, "pass").unwrap();
+    let broken = folder.path().join("broken.json");
+    fs::write(&broken, "{").unwrap();
+    let files = [junit.to_str().unwrap(), markdown.to_str().unwrap()];
+    let ended = compare(&base, &broken, &["--junit", files[0], "--markdown", files[1]]);
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(fs::read_to_string(&junit).unwrap().contains("<error"));
+    assert_ne!(fs::read_to_string(&markdown).unwrap(), "pass");
 }

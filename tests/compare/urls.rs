@@ -26,7 +26,10 @@ fn pairs_are_interleaved_and_find_what_is_four_times_as_slow() {
         assert_eq!(base.number("/plan/seed"), new.number("/plan/seed"));
         base_first.push(base.text("/started_at") < new.text("/started_at"));
     }
-    assert_eq!(base_first, [true, false, true, false, true, false]);
+    // The order is drawn for two pairs at a time, so that each side goes first in one of them.
+    for two in base_first.chunks(2) {
+        assert_eq!(two.iter().filter(|first| **first).count(), 1, "{base_first:?}");
+    }
 }
 
 #[test]
@@ -57,17 +60,19 @@ fn pairs_that_are_not_valid_are_followed_by_a_few_more_and_shown_but_decide_noth
     // Five times as much as it can do: what waits grows all along.
     let url = format!("http://{}/law/md1?d=5ms", server.local_address());
     let mut command = maxq();
-    command.args(["compare", "--urls", &url, &url, "--pairs", "6", "--no-preflight", "--json"]);
+    command.args(["compare", "--urls", &url, &url, "--pairs", "7", "--no-preflight", "--json"]);
     command.args(["-t", "1", "-c", "4", "-R", "1000", "-d", "200ms", "--drain", "0"]);
     let ended = run(command.args(["--warmup", "0", "--pause", "0"]));
     assert_eq!(ended.code, Some(6), "{ended:?}");
     let told: Vec<&str> = ended.stderr.lines().collect();
-    assert!(told[1].contains("; not valid: "), "{told:?}");
-    assert!(told.last().unwrap().contains("of 8 base runs 0 remain"), "{told:?}");
+    assert!(told.iter().any(|line| line.contains("; not valid: ")), "{told:?}");
+    let last = told.last().unwrap();
+    assert!(last.contains("base runs 0 remain"), "{told:?}");
     let comparison = parsed(&ended.stdout);
     assert_eq!(comparison["verdict"], "inconclusive");
-    assert_eq!(comparison["left_out"].as_array().map(Vec::len), Some(16));
-    assert_eq!(checked_runs(&comparison["new"]["runs"]).len(), 8);
+    let measured = checked_runs(&comparison["new"]["runs"]).len();
+    assert!((8..=11).contains(&measured), "a few more than 7: {measured}");
+    assert_eq!(comparison["left_out"].as_array().map(Vec::len), Some(2 * measured));
 }
 
 #[test]
@@ -78,4 +83,28 @@ fn a_url_that_nobody_serves_is_an_unusable_target() {
     let mut command = maxq();
     command.args(["compare", "--urls", &law(&server, 5), &url]).args(SHORT);
     refused(&run(&mut command), 5, &[&url, "refused"]);
+}
+
+#[test]
+fn a_side_without_one_good_answer_ends_the_comparison_and_is_no_pass() {
+    let server = target();
+    let bad = format!("http://{}/status/500", server.local_address());
+    let mut command = maxq();
+    command.args(["compare", "--urls", &law(&server, 5), &bad, "--json", "--force"]).args(SHORT);
+    let ended = run(command.args(["-q", "--no-preflight"]));
+    assert_eq!(ended.code, Some(5), "{ended:?}");
+    assert!(ended.stderr.contains("good"), "{ended:?}");
+    assert!(server.counters().requests_total() < 4 * 60, "nobody is asked again and again");
+}
+
+#[test]
+fn a_body_that_can_be_read_once_is_not_sent_to_two() {
+    let server = target();
+    let url = format!("http://{}/echo", server.local_address());
+    for flags in [["-b", "@-"], ["--raw", "-"]] {
+        let mut command = maxq();
+        command.args(["compare", "--urls", &url, &url]).args(flags).args(SHORT);
+        refused(&run(&mut command), 2, &[flags[0]]);
+    }
+    assert_eq!(server.counters().requests_total(), 0);
 }

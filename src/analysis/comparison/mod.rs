@@ -36,6 +36,8 @@ pub struct Shift {
     pub half_width: Option<f64>,
     /// The width falls with this power of the number of runs.
     pub narrowing: f64,
+    /// So much of what was measured is equal that no order of it could be called a shift.
+    pub hopeless: bool,
 }
 
 impl Shift {

@@ -4,7 +4,7 @@
 //! test Wilcoxon's signed ranks over all flips of signs, the interval what that test does not reject.
 
 use super::exact::{doubled_ranks, last_within, sums_of_signed};
-use super::{NORMAL_975, Shift, TAIL, deviation, median_of_sorted, two_sided_p};
+use super::{Design, NORMAL_975, Shift, TAIL, deviation, median_of_sorted, two_sided_p};
 
 /// Up to so many pairs all flips are worked out; beyond, the normal approximation is right to three digits.
 const MOST_EXACT: usize = 400;
@@ -28,7 +28,15 @@ pub fn shift(differences: &[f64]) -> Option<Shift> {
         p_value: p_value(differences),
         half_width: interval.map(around).or(rough),
         narrowing: 0.5,
+        hopeless: is_hopeless(differences),
     })
+}
+
+/// Pairs enough for an answer, and too few of them with any difference.
+fn is_hopeless(differences: &[f64]) -> bool {
+    let fewest = Design::Paired.fewest();
+    let different = differences.iter().filter(|difference| **difference != 0.0).count();
+    different == 0 || (different < fewest && differences.len() >= fewest)
 }
 
 /// Whether all flips of the signs of so many pairs are worked out.

@@ -46,6 +46,8 @@ pub fn difference(base: &[Tally], new: &[Tally]) -> Option<Shift> {
         half_width: Some(up.max(down)),
         // Where nothing failed the bound falls as fast as requests are added.
         narrowing: if all > 0.0 { 0.5 } else { 1.0 },
+        // Nothing failed, or everything did.
+        hopeless: error <= 0.0,
     })
 }
 

@@ -4,6 +4,9 @@
 
 use super::{NORMAL_975, Shift, two_sided_p};
 
+/// No histogram tells response times apart that are nearer to one another than this, in logarithms.
+const RESOLUTION: f64 = 0.5e-3;
+
 /// A value, and the standard error of its logarithm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {
@@ -19,7 +22,7 @@ impl Measured {
     pub fn with_interval(value: f64, interval: Option<(f64, f64)>) -> Self {
         let error = interval
             .filter(|&(low, high)| low > 0.0 && high >= low)
-            .map(|(low, high)| (high / low).ln() / (2.0 * NORMAL_975));
+            .map(|(low, high)| ((high / low).ln() / 2.0).max(RESOLUTION) / NORMAL_975);
         Self { value, error }
     }
 
@@ -45,6 +48,8 @@ pub fn shift(base: Measured, new: Measured) -> Shift {
     let half_width = error.map(|error| NORMAL_975 * error);
     let p_value = match error {
         Some(error) if error > 0.0 => two_sided_p(estimate / error),
+        // Without any noise, any shift at all is one.
+        Some(_) if estimate != 0.0 => 0.0,
         _ => 1.0,
     };
     Shift {
@@ -53,5 +58,30 @@ pub fn shift(base: Measured, new: Measured) -> Shift {
         p_value,
         half_width,
         narrowing: 0.5,
+        hopeless: estimate == 0.0 && error.is_some_and(|error| error <= 0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Measured, shift};
+
+    #[test]
+    fn without_any_noise_every_shift_is_certain() {
+        let steady = |value: f64| Measured::with_parts(value, &[value; 6]);
+        let certain = shift(steady(1000.0), steady(900.0));
+        assert_eq!((certain.p_value, certain.hopeless), (0.0, false));
+        let none = shift(steady(1000.0), steady(1000.0));
+        assert_eq!((none.p_value, none.hopeless), (1.0, true));
+        let unknown = Measured { value: 900.0, error: None };
+        assert_eq!(shift(steady(1000.0), unknown).p_value, 1.0);
+    }
+
+    #[test]
+    fn an_interval_within_one_step_of_the_histogram_is_as_wide_as_the_step() {
+        let sharp = |value: f64| Measured::with_interval(value, Some((value, value)));
+        let neighbours = shift(sharp(1000.0), sharp(1000.5));
+        assert!(neighbours.p_value > 0.05, "{neighbours:?}");
+        assert!(shift(sharp(1000.0), sharp(1100.0)).p_value < 1e-6);
     }
 }

@@ -33,6 +33,7 @@ pub fn shift(base: &[f64], new: &[f64]) -> Option<Shift> {
         p_value: p_value(base, new),
         half_width: interval.map(around).or(rough),
         narrowing: 0.5,
+        hopeless: differences.iter().all(|difference| *difference == 0.0),
     })
 }
 

@@ -1,13 +1,18 @@
-//! Two URLs, measured in turns: base, new, new, base, base, new and so on, so that what drifts does so for both.
+//! Two URLs, measured in turns: of each two pairs one begins with base and one with new, in an order drawn from the seed, so
+//! that what drifts does so for both, and what comes and goes does not keep step.
 //!
 //! One pair goes first and is thrown away: caches are filled and code is compiled by then. The runs of a pair have the same
 //! seed. For a pair in which a run is not valid another one is measured, as long as there are attempts left; all of them are kept.
 
-use crate::cli::{CompareArgs, RunArgs};
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::cli::{CompareArgs, OnOverloadArg, RunArgs};
 use crate::command::live::LiveLine;
 use crate::command::repeat::{one_run_each, pause, wait, with_seed};
 use crate::command::{tell, unreachable_target};
-use crate::comparison::{self, Comparison, Settings, Side};
+use crate::comparison::{self, Comparison, Design, Metric, Settings, Side};
 use crate::exit::Refusal;
 use crate::plan::Plan;
 use crate::preflight;
@@ -19,8 +24,6 @@ use crate::time::NANOS_PER_SECOND;
 
 /// Pairs unless the user says otherwise: enough to find 10 % in the noise of a usual machine.
 const USUAL_PAIRS: u64 = 10;
-/// Fewer pairs cannot decide anything, whatever they show.
-const FEWEST_PAIRS: u64 = 6;
 /// More pairs would take days.
 const MOST_PAIRS: u64 = 1000;
 /// Length of a run unless the user says otherwise.
@@ -41,6 +44,16 @@ struct Course<'a> {
     targets: [Target; 2],
 }
 
+/// How the pairs came to an end.
+enum Ending {
+    /// All were measured.
+    All,
+    /// A signal came.
+    Signal(i32),
+    /// A target is of no use any more, or the machine refuses.
+    Refused(Refusal),
+}
+
 /// What a run came to.
 enum Outcome {
     /// A run, whole or not; how it ended is in its document.
@@ -57,7 +70,7 @@ pub(super) fn measure(
     args: &CompareArgs,
     settings: &Settings,
 ) -> Result<(Comparison, Option<Refusal>), Refusal> {
-    let pairs = checked_pairs(args)?;
+    let pairs = checked_pairs(args, settings)?;
     let mut run_args = args.run.clone();
     if run_args.duration.is_none() && run_args.requests.is_none() && run_args.stages.is_none() {
         run_args.duration = Some(USUAL_DURATION_NS);
@@ -65,40 +78,48 @@ pub(super) fn measure(
     let mut course = Course::prepare(&args.flags.urls, &run_args)?;
     let mut found: [Vec<Run>; 2] = [Vec::new(), Vec::new()];
     // What counts all the same need not be measured again.
-    let extra = if settings.force { 0 } else { pairs.div_ceil(3) };
-    let signal = course.carry_out((pairs, extra), &mut found)?;
+    let extra = if settings.invalid { 0 } else { pairs.div_ceil(3) };
+    let ending = course.carry_out((pairs, extra), &mut found)?;
     let side = |index: usize| Side {
         label: results::escape(&args.flags.urls[index]),
         runs: found[index].clone(),
     };
     let (base, new) = (side(0), side(1));
-    let compared = comparison::compare(base.clone(), new.clone(), true, settings);
-    let refusal = match (compared, signal) {
-        (Ok(comparison), None) => return Ok((comparison, None)),
-        (Err(refusal), None) => Some(refusal),
-        (_, Some(_)) => None,
+    let (refusal, signal, because) = match ending {
+        Ending::Signal(signal) => {
+            (None, Some(signal), "interrupted before all pairs were measured")
+        }
+        Ending::Refused(refusal) => (Some(refusal), None, "ended before all pairs were measured"),
+        Ending::All => match comparison::compare(base.clone(), new.clone(), true, settings) {
+            Ok(comparison) => return Ok((comparison, None)),
+            Err(refusal) => (Some(refusal), None, "too few of the runs are valid"),
+        },
     };
     // What took so long is shown in any case, and nothing is decided by it.
     let all = Settings { whatever_remains: true, ..settings.clone() };
     let mut comparison = comparison::compare(base, new, true, &all)?;
     let whole = usize::try_from(pairs).unwrap_or(usize::MAX);
-    comparison.undecided(whole, signal);
+    comparison.undecided(whole, signal, because);
     let why = refusal.as_ref().map(|refusal| format!("not decided: {}", refusal.message));
     comparison.notes.extend(why);
     Ok((comparison, refusal))
 }
 
 /// How many pairs, if that makes sense.
-fn checked_pairs(args: &CompareArgs) -> Result<u64, Refusal> {
+fn checked_pairs(args: &CompareArgs, settings: &Settings) -> Result<u64, Refusal> {
     one_run_each(&args.run, "compare")?;
+    read_twice(&args.run)?;
     for (flag, given) in [
         ("--repeat", args.run.repeat.is_some()),
         ("--dry-run", args.run.preflight.dry_run),
         ("--slo", args.run.slo.is_some()),
         ("--strict", args.run.strict),
+        ("--abort-on", args.run.abort_on.is_some()),
+        ("--on-overload abort", args.run.on_overload == Some(OnOverloadArg::Abort)),
     ] {
         if given {
             let remedy = match flag {
+                "--abort-on" | "--on-overload abort" => "runs that end early cannot be compared",
                 "--repeat" => "use --pairs",
                 "--dry-run" => "use maxq --dry-run",
                 _ => "what is compared is judged by --gate and --effect",
@@ -107,12 +128,32 @@ fn checked_pairs(args: &CompareArgs) -> Result<u64, Refusal> {
         }
     }
     let pairs = args.flags.pairs.unwrap_or(USUAL_PAIRS);
-    if !(FEWEST_PAIRS..=MOST_PAIRS).contains(&pairs) {
+    // Errors are no matter of ranks, and count for nothing where there are none.
+    let ranked = settings.gates.iter().filter(|gate| **gate != Metric::Errors).count();
+    let fewest = Design::Paired.fewest_among(ranked.max(1)) as u64;
+    if !(fewest..=MOST_PAIRS).contains(&pairs) {
         return Err(Refusal::usage(format!(
-            "--pairs {pairs}: from {FEWEST_PAIRS} to {MOST_PAIRS}; fewer pairs cannot be told from chance, whatever they show"
+            "--pairs {pairs}: from {fewest} to {MOST_PAIRS} with these gates; fewer pairs cannot be told from chance, whatever they show"
         )));
     }
     Ok(pairs)
+}
+
+/// Refuses what only the first of two targets would be sent, since it can be read but once.
+fn read_twice(args: &RunArgs) -> Result<(), Refusal> {
+    let body = args.body.as_deref().and_then(|body| body.strip_prefix('@')).map(Path::new);
+    for (flag, file) in [("--body @", body), ("--raw ", args.raw.as_deref())] {
+        let Some(file) = file else { continue };
+        let can_be_read_once =
+            file == Path::new("-") || fs::metadata(file).is_ok_and(|known| !known.is_file());
+        if can_be_read_once {
+            return Err(Refusal::usage(format!(
+                "{flag}{}: both targets must be sent the same, and this can be read only once; put it into a file and use {flag}FILE",
+                results::escape(&file.to_string_lossy())
+            )));
+        }
+    }
+    Ok(())
 }
 
 impl<'a> Course<'a> {
@@ -138,24 +179,28 @@ impl<'a> Course<'a> {
         &mut self,
         (pairs, extra): (u64, u64),
         found: &mut [Vec<Run>; 2],
-    ) -> Result<Option<i32>, Refusal> {
+    ) -> Result<Ending, Refusal> {
+        let about = self.about(pairs + 1).map_or_else(String::new, |s| format!(": about {s} s"));
+        self.say(&format!("{pairs} pairs, after one that is not counted{about}"));
         // Not counted: what comes first is slower wherever something has to warm up.
         if let Some(signal) = self.pair((0, false), &mut [Vec::new(), Vec::new()])? {
             return Err(stopped(signal));
         }
-        self.say(&format!("{pairs} pairs, after one that is not counted"));
         let (mut good, mut attempts) = (0, 0);
         while good < pairs && attempts < pairs + extra {
             let mut pair = [Vec::new(), Vec::new()];
-            // ABBA: whoever went second goes first next time.
-            let reversed = attempts % 2 == 1;
+            let reversed = begins_with_new(self.targets[0].plan.seed, attempts);
             attempts += 1;
-            if let Some(signal) = self.pair((attempts, reversed), &mut pair)? {
-                // A pair that was cut short says nothing.
-                let none = found.iter().any(Vec::is_empty);
-                return if none { Err(stopped(signal)) } else { Ok(Some(signal)) };
+            let none = found.iter().any(Vec::is_empty);
+            // A pair that was cut short says nothing.
+            match self.pair((attempts, reversed), &mut pair) {
+                Ok(None) => (),
+                Ok(Some(signal)) if none => return Err(stopped(signal)),
+                Ok(Some(signal)) => return Ok(Ending::Signal(signal)),
+                Err(refusal) if none => return Err(refusal),
+                Err(refusal) => return Ok(Ending::Refused(refusal)),
             }
-            let void = pair.iter().flatten().find_map(|run| run.void.clone());
+            let void = pair.iter().flatten().find_map(doubt);
             self.tell_pair((good + 1, pairs), &pair, void.as_deref());
             // Without more attempts each counts.
             good += u64::from(void.is_none() || extra == 0);
@@ -163,7 +208,17 @@ impl<'a> Course<'a> {
                 all.extend(one);
             }
         }
-        Ok(None)
+        Ok(Ending::All)
+    }
+
+    /// How many seconds so many pairs take, if their runs have an end that is known.
+    fn about(&self, pairs: u64) -> Option<u64> {
+        let of = |target: &Target| {
+            let load = &target.plan.load;
+            Some(Duration::from_nanos(load.duration_ns? + load.warmup_ns) + pause(self.args))
+        };
+        let pair = of(&self.targets[0])? + of(&self.targets[1])?;
+        Some((pair * u32::try_from(pairs).ok()?).as_secs().max(1))
     }
 
     /// One pair; a signal ends it early.
@@ -197,8 +252,18 @@ impl<'a> Course<'a> {
         let summary = target.session.run(&plan, &self.interrupts, |progress| live.show(progress));
         live.clear();
         let summary = Summary { preflight: target.seen.clone(), ..summary? };
-        if summary.record.connections.opened == 0 && !matches!(summary.end, End::Interrupted(_)) {
-            return Err(unreachable_target(&plan, &summary));
+        if !matches!(summary.end, End::Interrupted(_)) {
+            if summary.record.connections.opened == 0 {
+                return Err(unreachable_target(&plan, &summary));
+            }
+            if summary.counts().ok == 0 {
+                return Err(Refusal::target(format!(
+                    "{}: not one of {} requests of the {} run of pair {number} got a good response; see what it answers with maxq -n 1, and --expect",
+                    plan.target,
+                    summary.counts().sent,
+                    target.name
+                )));
+            }
         }
         let source = format!("{} run of pair {number}", target.name);
         let run = Run::of(report::document(&plan, &summary), source);
@@ -224,8 +289,38 @@ impl<'a> Course<'a> {
     }
 }
 
+/// Why a run does not count.
+fn doubt(run: &Run) -> Option<String> {
+    let partial = run.partial.then(|| "it did not carry out its plan".to_owned());
+    run.void.clone().or(partial)
+}
+
+/// Of pairs 0 and 1, 2 and 3 and so on, one begins with the new side; which one is drawn from the seed.
+fn begins_with_new(seed: u64, pair: u64) -> bool {
+    // SplitMix64's finish.
+    let mut drawn = seed.wrapping_add((pair / 2 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (drawn >> 63) == pair % 2
+}
+
 /// Nothing was measured that could be compared.
 fn stopped(signal: i32) -> Refusal {
     let code = crate::exit::SIGNAL + u8::try_from(signal).unwrap_or(0);
     Refusal { message: "stopped before the first pair was measured".to_owned(), code }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::begins_with_new;
+
+    #[test]
+    fn of_each_two_pairs_one_begins_with_either_side_in_an_order_that_is_drawn() {
+        let order = |seed: u64| (0..40).map(|pair| begins_with_new(seed, pair)).collect::<Vec<_>>();
+        assert!(order(7).chunks(2).all(|two| two[0] != two[1]));
+        let firsts = order(7).iter().step_by(2).filter(|new| **new).count();
+        assert!((4..=16).contains(&firsts), "{firsts} of 20");
+        assert_eq!(order(7), order(7));
+        assert_ne!(order(7), order(8));
+    }
 }

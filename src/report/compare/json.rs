@@ -45,11 +45,10 @@ pub fn compare_json(comparison: &Comparison) -> String {
 }
 
 fn metric(row: &Row, open: bool) -> Value {
-    let (verdict, improved, more) = match row.answer {
-        None => (None, false, None),
-        Some(Answer::Regression) => (Some("regression"), false, None),
-        Some(Answer::Pass { improved }) => (Some("pass"), improved, None),
-        Some(Answer::Inconclusive { more }) => (Some("inconclusive"), false, more),
+    let (verdict, improved) = super::words::stable_answer(row);
+    let more = match row.answer {
+        Some(Answer::Inconclusive { more }) => more,
+        _ => None,
     };
     json!({
         "name": row.name,
@@ -57,6 +56,7 @@ fn metric(row: &Row, open: bool) -> Value {
         "base": row.base,
         "new": row.new,
         "shift": row.absolute(),
+        "ci95": row.absolute_interval().map(|(low, high)| [low, high]),
         "shift_pct": row.shift_pct(),
         "ci95_pct": row.interval_pct().map(|(low, high)| [low, high]),
         "p_value": row.p_value,

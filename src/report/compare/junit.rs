@@ -3,23 +3,33 @@
 use super::words::{self, answer, interval, notes, p_value, sentence, shift, value};
 use crate::comparison::{Answer, Comparison, Row};
 
-/// A regression is a failure, an inconclusive metric is skipped.
+/// What a metric that cannot be told is to a build server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Untold {
+    /// An error, as its exit code is one.
+    Error,
+    /// A skipped test.
+    Skipped,
+}
+
+/// A regression is a failure, an inconclusive metric what `untold` says, and an error in any case where nothing was decided
+/// whatever the numbers are.
 #[must_use]
-pub fn compare_junit(comparison: &Comparison) -> String {
+pub fn compare_junit(comparison: &Comparison, untold: Untold) -> String {
+    let untold = if comparison.undecided_because.is_some() { Untold::Error } else { untold };
     let gated: Vec<&Row> = comparison.rows.iter().filter(|row| row.gated).collect();
     let number = |wanted: &dyn Fn(Answer) -> bool| {
         gated.iter().filter(|row| row.answer.is_some_and(wanted)).count()
     };
     let failures = number(&|answer| answer == Answer::Regression);
-    let skipped = number(&|answer| matches!(answer, Answer::Inconclusive { .. }));
+    let open = number(&|answer| matches!(answer, Answer::Inconclusive { .. }));
+    let (errors, skipped) = if untold == Untold::Error { (open, 0) } else { (0, open) };
     let counts = format!(
-        "tests=\"{}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"",
+        "tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\"",
         gated.len()
     );
-    let mut text = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"maxq\" {counts}>\n  <testsuite name=\"maxq compare\" {counts}>\n"
-    );
-    gated.iter().for_each(|row| text.push_str(&case(row, comparison.open)));
+    let mut text = head(&counts);
+    gated.iter().for_each(|row| text.push_str(&case(row, comparison.open, untold)));
     let mut told = vec![
         format!("{}: {}", comparison.verdict.name(), sentence(comparison)),
         format!("base {}", words::side(&comparison.base)),
@@ -32,7 +42,23 @@ pub fn compare_junit(comparison: &Comparison) -> String {
     text
 }
 
-fn case(row: &Row, open: bool) -> String {
+/// There is no comparison, for this reason: one test, which could not be carried out.
+#[must_use]
+pub fn compare_refused_junit(why: &str) -> String {
+    let head = head("tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\"");
+    let why = escape(why);
+    format!(
+        "{head}    <testcase classname=\"maxq.compare\" name=\"compare\">\n      <error type=\"refused\" message=\"{why}\"/>\n    </testcase>\n  </testsuite>\n</testsuites>\n"
+    )
+}
+
+fn head(counts: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"maxq\" {counts}>\n  <testsuite name=\"maxq compare\" {counts}>\n"
+    )
+}
+
+fn case(row: &Row, open: bool, untold: Untold) -> String {
     let moved = row.shift_pct().map_or_else(|| "-".to_owned(), |percent| shift(row, percent));
     let numbers = format!(
         "{} {} -> {}, shift {moved} %, 95 % interval {}, p {}",
@@ -46,6 +72,9 @@ fn case(row: &Row, open: bool) -> String {
     let inside = match row.answer {
         Some(Answer::Regression) => {
             format!("<failure type=\"regression\" message=\"{numbers}\"/>")
+        }
+        Some(Answer::Inconclusive { .. }) if untold == Untold::Error => {
+            format!("<error type=\"inconclusive\" message=\"inconclusive: {numbers}\"/>")
         }
         Some(Answer::Inconclusive { .. }) => {
             format!("<skipped message=\"inconclusive: {numbers}\"/>")

@@ -27,6 +27,12 @@ pub fn compare_markdown(comparison: &Comparison) -> String {
     text
 }
 
+/// There is no comparison, for this reason.
+#[must_use]
+pub fn compare_refused_markdown(why: &str) -> String {
+    format!("### maxq compare: **no result**\n\n{}.\n", plain(why))
+}
+
 fn line(row: &Row, open: bool) -> String {
     let moved = row.shift_pct().map_or_else(|| "-".to_owned(), |percent| shift(row, percent));
     format!(

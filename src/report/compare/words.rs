@@ -13,9 +13,20 @@ pub(super) fn answer(row: &Row) -> Option<&'static str> {
         Answer::Pass { improved: false } => "pass",
         Answer::Pass { improved: true } if row.metric == Metric::Errors => "fewer",
         Answer::Pass { improved: true } if row.name == "achieved" => "more",
+        Answer::Pass { improved: true } if row.metric == Metric::Cpu => "less",
         Answer::Pass { improved: true } => "faster",
         Answer::Inconclusive { .. } => "inconclusive",
     })
+}
+
+/// The stable name of an answer in JSON and TSV, and whether the metric improved; no name when it is not gated.
+pub(super) fn stable_answer(row: &Row) -> (Option<&'static str>, bool) {
+    match row.answer {
+        None => (None, false),
+        Some(Answer::Regression) => (Some("regression"), false),
+        Some(Answer::Pass { improved }) => (Some("pass"), improved),
+        Some(Answer::Inconclusive { .. }) => (Some("inconclusive"), false),
+    }
 }
 
 /// A value of a metric with its unit.
@@ -93,6 +104,9 @@ fn moved(row: &Row) -> String {
         Metric::Cpu => {
             format!("the CPU time of a request is {size} % {}", if up { "higher" } else { "lower" })
         }
+        Metric::Mean | Metric::Max => {
+            format!("the {name} is {size} % {}", if up { "longer" } else { "shorter" })
+        }
         _ => format!("{name} is {size} % {}", if up { "slower" } else { "faster" }),
     }
 }
@@ -109,8 +123,8 @@ pub(super) fn effects(comparison: &Comparison) -> String {
 
 /// The verdict in a sentence, without its name.
 pub(super) fn sentence(comparison: &Comparison) -> String {
-    if let Some(why) = comparison.undecided_because {
-        return why.to_owned();
+    if let Some(why) = &comparison.undecided_because {
+        return why.clone();
     }
     let with = |wanted: &dyn Fn(Answer) -> bool| -> Vec<&Row> {
         comparison.rows.iter().filter(|row| row.answer.is_some_and(wanted)).collect()
@@ -125,14 +139,28 @@ pub(super) fn sentence(comparison: &Comparison) -> String {
         Verdict::Pass => format!("nothing gated is worse by as much as matters{besides}"),
         Verdict::Inconclusive => {
             let open = with(&|answer| matches!(answer, Answer::Inconclusive { .. }));
-            let names: Vec<&str> = open.iter().map(|row| row.name).collect();
-            format!(
-                "{} cannot be told from noise{besides}; {}",
-                names.join(", "),
-                advice(comparison)
-            )
+            format!("{}{besides}; {}", reasons(&open, comparison.design), advice(comparison))
         }
     }
+}
+
+/// Why these metrics are undecided, those with the same reason together.
+fn reasons(open: &[&Row], design: Design) -> String {
+    let reason = |row: &Row| match row.shift {
+        None => "not measured on both sides",
+        _ if design == Design::Single => "not to be told from one run each",
+        _ if row.runs < design.fewest() => "not to be told from so few runs",
+        _ => "cannot be told from noise",
+    };
+    let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in open {
+        match told.iter_mut().find(|(why, _)| *why == reason(row)) {
+            Some((_, names)) => names.push(row.name),
+            None => told.push((reason(row), vec![row.name])),
+        }
+    }
+    let told = told.iter().map(|(why, names)| format!("{} {why}", names.join(", ")));
+    told.collect::<Vec<_>>().join("; ")
 }
 
 /// What would lead to an answer.

@@ -71,9 +71,14 @@ fn each() -> Vec<(&'static str, Comparison)> {
         ("single", compare(single(1.0), single(1.2), false, &settings).unwrap()),
         ("silent", compare(side(1.0, 0), silent, false, &settings).unwrap()),
         ("paired", {
-            let mut cut =
-                compare(void, side(1.0, 0), true, &Settings { force: true, ..settings }).unwrap();
-            cut.undecided(10, Some(2));
+            let mut cut = compare(
+                void,
+                side(1.0, 0),
+                true,
+                &Settings { other_plans: true, invalid: true, ..settings },
+            )
+            .unwrap();
+            cut.undecided(10, Some(2), "interrupted before all pairs were measured");
             cut
         }),
     ]
@@ -177,7 +182,7 @@ fn tags(xml: &str) -> Vec<String> {
 #[test]
 fn junit_has_a_case_a_gated_metric_and_is_well_formed() {
     for (name, comparison) in each() {
-        let xml = compare_junit(&comparison);
+        let xml = compare_junit(&comparison, crate::report::Untold::Skipped);
         let seen = tags(&xml);
         let number = |tag: &str| seen.iter().filter(|seen| *seen == tag).count();
         assert_eq!(number("testcase"), 4, "{name}");
@@ -188,7 +193,9 @@ fn junit_has_a_case_a_gated_metric_and_is_well_formed() {
             "{name}: {xml}"
         );
         if comparison.verdict == Verdict::Inconclusive {
-            assert!(number("skipped") > 0, "{name}: {xml}");
+            assert!(number("skipped") + number("error") > 0, "{name}: {xml}");
+            let undecided = comparison.undecided_because.is_some();
+            assert_eq!(number("error") > 0, undecided, "{name}: {xml}");
         }
         assert!(!xml.contains("<b>") && !xml.contains("]]>"), "{name}");
     }
@@ -212,6 +219,6 @@ fn a_table_with_tabs_has_a_line_a_metric() {
     for (name, comparison) in each() {
         let text = compare_tsv(&comparison);
         let widths: Vec<usize> = text.lines().map(|line| line.split('\t').count()).collect();
-        assert_eq!(widths, [11; 10], "{name}: {text}");
+        assert_eq!(widths, [15; 10], "{name}: {text}");
     }
 }
