@@ -81,7 +81,7 @@ fn search(slo: &str, server: &Server, seed: u64) -> Answer {
 
 /// So many searches of each kind: `scripts/torture searches` makes a hundred with an optimized build.
 fn searches() -> u64 {
-    std::env::var("MAXQ_SEARCHES").map_or(3, |number| number.parse().unwrap())
+    std::env::var("MAXQ_SEARCHES").map_or(2, |number| number.parse().unwrap())
 }
 
 /// How far a search was off in percent, and whether its interval holds the truth.
