@@ -2,7 +2,7 @@
 //! server is a queue in memory whose ceiling has a closed form.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
-use maxq::analysis::ceiling::{Answer, Ending, Rules, Search, Settings, Step, trial_seed};
+use maxq::analysis::ceiling::{Answer, Ending, Search, Settings, Step, trial_seed};
 use maxq::capacity::Goals;
 use maxq::cli::RunArgs;
 use maxq::engine::sim::{Deed, Queue, Server};
@@ -10,6 +10,9 @@ use maxq::plan::Plan;
 use maxq::run::SimulatedSession;
 use maxq::schedule::Rate;
 use maxq::time::Nanos;
+
+/// Warm-up, pause and the rest of a trial, in seconds.
+const BESIDE_S: f64 = 1.7;
 
 fn server(exponential: bool, seed: u64) -> Server {
     Server {
@@ -47,18 +50,10 @@ fn search(slo: &str, server: &Server, seed: u64) -> Answer {
     let base = Plan::build("http://127.0.0.1:9/", &args).unwrap();
     let goals = Goals::new(&base.slo, true);
     let mut search = Search::new(Settings {
-        from: 100.0,
-        most: None,
-        whole: false,
-        precision: 0.02,
-        budget_s: 600.0,
-        short_s: 3.0,
-        rules: Rules { trial_s: 10.0, sum_s: 30.0, exceed_ratio: 0.5 },
-        verify_s: 30.0,
         fewest_requests: goals.wanted_requests(),
-        beside_s: 1.7,
         limits: goals.limits(),
         seed,
+        ..Settings::usual(10.0, BESIDE_S)
     });
     let mut session = SimulatedSession::new(server);
     let mut spent_s = 0.0;
@@ -74,7 +69,7 @@ fn search(slo: &str, server: &Server, seed: u64) -> Answer {
         args.seed = Some(trial_seed(seed, search.trials().len()));
         let plan = base.with_load(&args).unwrap();
         let summary = session.run(&plan);
-        spent_s += proposal.length_s + 1.7;
+        spent_s += proposal.length_s + BESIDE_S;
         search.record(goals.judge(&plan, &summary, proposal), spent_s);
     }
 }

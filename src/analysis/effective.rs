@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn independent_values_have_no_design_effect_and_intervals_that_cover() {
         let independent = |seed| {
-            let mut draws = Draws(seed * 7919);
+            let mut draws = Draws::new(seed * 7919);
             (0..10_000).map(|i| (f64::from(i) / 1000.0, draws.exponential(1.0))).collect()
         };
         for quantile in [0.5, 0.99] {

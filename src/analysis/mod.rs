@@ -7,25 +7,30 @@ pub mod comparison;
 pub mod effective;
 pub mod inflection;
 pub mod packed;
+pub mod random;
 pub mod recovery;
 pub mod series;
 pub mod slo;
+pub mod student;
 pub mod trend;
 pub mod warmup;
 
 /// Generators and queues whose statistics are known, for tests.
 #[cfg(test)]
 pub(crate) mod known {
-    /// SplitMix64 with the draws that simulations need.
-    pub(crate) struct Draws(pub(crate) u64);
+    use super::random::Random;
+
+    /// The draws that simulations need.
+    pub(crate) struct Draws(Random);
 
     impl Draws {
+        pub(crate) fn new(seed: u64) -> Self {
+            Self(Random::new(seed))
+        }
+
         /// Above 0, at most 1.
         pub(crate) fn uniform(&mut self) -> f64 {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            (((mixed ^ (mixed >> 31)) >> 11) + 1) as f64 / (1_u64 << 53) as f64
+            ((self.0.number() >> 11) + 1) as f64 / (1_u64 << 53) as f64
         }
 
         pub(crate) fn exponential(&mut self, mean: f64) -> f64 {
@@ -51,7 +56,7 @@ pub(crate) mod known {
         seconds: f64,
         mut service: impl FnMut(&mut Draws) -> f64,
     ) -> Vec<(f64, f64)> {
-        let mut draws = Draws(seed);
+        let mut draws = Draws::new(seed);
         let (mut now, mut free_at) = (0.0_f64, 0.0_f64);
         let mut answers = Vec::new();
         loop {

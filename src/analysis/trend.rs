@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_drift_is_told_from_noise() {
-        let mut draws = Draws(5);
+        let mut draws = Draws::new(5);
         let noise: Vec<f64> = (0..60).map(|_| 10.0 + draws.uniform()).collect();
         let drift: Vec<f64> = noise.iter().enumerate().map(|(i, v)| v + i as f64 / 10.0).collect();
         assert!(!drifts(&noise) && drifts(&drift) && !drifts(&drift[..9]));

@@ -41,7 +41,7 @@ mod tests {
     use crate::analysis::known::Draws;
 
     fn noisy(seed: u64, shape: impl Fn(usize) -> f64) -> Vec<f64> {
-        let mut draws = Draws(seed);
+        let mut draws = Draws::new(seed);
         (0..100).map(|i| shape(i) + draws.uniform()).collect()
     }
 

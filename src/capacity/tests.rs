@@ -1,11 +1,9 @@
 //! Goals, and what is made of constructed runs by them.
 
 use super::*;
-use crate::analysis::ceiling::{Answer, Ending, Purpose, Rules, Settings};
-use crate::plan::{OnOverload, Pacing};
+use crate::analysis::ceiling::{Answer, Ending, Purpose, Settings};
 use crate::record::{LatencyHistogram, Outcome, Record};
-use crate::report::tests::{SECOND, abandon, complete, fail, plan, summary};
-use crate::schedule::{Arrivals, Rate};
+use crate::report::tests::{SECOND, abandon, complete, fail, open_plan, plan, summary};
 use crate::summary::{Distribution, Doubt, Gate, Lags};
 use crate::verdict::Reason;
 
@@ -21,20 +19,6 @@ fn goals(text: &str) -> Goals {
 
 fn proposal(load: f64, length_s: f64) -> Proposal {
     Proposal { load, length_s, purpose: Purpose::Narrow }
-}
-
-fn open_plan() -> Plan {
-    let mut plan = plan();
-    plan.load.pacing = Some(Pacing {
-        rate: Rate::nearest(100.0),
-        stages_text: None,
-        stages: Vec::new(),
-        bursts: None,
-        arrivals: Arrivals::Uniform,
-        max_in_flight: 64,
-        on_overload: OnOverload::Queue,
-    });
-    plan
 }
 
 /// A valid run of 10 s with so many requests of 1 ms, of 100 ms, with a bad answer, and without any; its gates hold as
@@ -356,20 +340,7 @@ fn found(rows: Vec<Row>, closed: bool) -> Found {
         closed,
         goals: Goals::new(&clauses("p99<50ms"), !closed),
         slo: "p99<50ms".to_owned(),
-        settings: Settings {
-            from: 100.0,
-            most: None,
-            whole: closed,
-            precision: 0.02,
-            budget_s: 600.0,
-            short_s: 3.0,
-            rules: Rules { trial_s: 10.0, sum_s: 30.0, exceed_ratio: 0.5 },
-            verify_s: 30.0,
-            fewest_requests: 0.0,
-            beside_s: 1.7,
-            limits: Vec::new(),
-            seed: 1,
-        },
+        settings: Settings { whole: closed, ..Settings::usual(10.0, 1.7) },
         rows,
         answer: Answer {
             ending: Ending::Found,

@@ -23,16 +23,14 @@ use crate::sys;
 use crate::time::{Nanos, seconds};
 use crate::units::parse_count;
 
-/// Requests a second at which a search begins.
-const FROM_RPS: f64 = 100.0;
 /// Connections at which the search of a closed loop ends.
 const MOST_CONNECTIONS: u64 = 4096;
 /// Descriptors that are no connections.
 const OTHER_DESCRIPTORS: u64 = 64;
-/// Short trials take this share of a full one.
-const SHORT_SHARE: f64 = 0.3;
-/// Time for a search: ten minutes, an hour with `--rigorous`, in seconds.
-const BUDGET_S: f64 = 600.0;
+/// Length of a full trial, in seconds.
+const TRIAL_S: f64 = 10.0;
+/// With `--rigorous`, and the time for all of it.
+const RIGOROUS_TRIAL_S: f64 = 60.0;
 const RIGOROUS_BUDGET_S: f64 = 3600.0;
 /// Of what is left of a trial beside its length, warm-up and pause, in seconds.
 const OVERHEAD_S: f64 = 0.2;
@@ -197,12 +195,14 @@ fn affordable(args: &CeilingArgs, plan: &Plan, settings: Settings) -> Result<Set
 
 /// How to search, but for the goals and the seed.
 fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
-    let (trial_s, sum_s) = if args.rigorous {
-        (60.0, 120.0)
-    } else {
-        let trial_s = args.trial.map_or(10.0, seconds);
-        (trial_s, 3.0 * trial_s)
+    let warmup_ns = match args.target.args.warmup {
+        Some(WarmupArg::Fixed(warmup_ns)) => warmup_ns,
+        Some(WarmupArg::Auto) | None => 1_000_000_000,
     };
+    let beside_s = seconds(warmup_ns) + pause(args).as_secs_f64() + OVERHEAD_S;
+    let trial_s =
+        if args.rigorous { RIGOROUS_TRIAL_S } else { args.trial.map_or(TRIAL_S, seconds) };
+    let usual = Settings::usual(trial_s, beside_s);
     let (from, most) = if args.closed {
         let from = args.from.as_deref().map(|text| connections("--from", text)).transpose()?;
         let most = args.max.as_deref().map(|text| connections("--max", text)).transpose()?;
@@ -211,7 +211,7 @@ fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
         let from = args.from.as_deref().map(|text| rate("--from", text)).transpose()?;
         let most = args.max.as_deref().map(|text| rate("--max", text)).transpose()?;
         // Who knows that there cannot be more does not have to say where to begin.
-        let default = most.map_or(FROM_RPS, |most| FROM_RPS.min(most));
+        let default = most.map_or(usual.from, |most| usual.from.min(most));
         (from.unwrap_or(default), most)
     };
     if let Some(most) = most.filter(|&most| most < from) {
@@ -219,26 +219,18 @@ fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
             "--max {most} is below --from, {from}; give a higher one"
         )));
     }
-    let warmup_ns = match args.target.args.warmup {
-        Some(WarmupArg::Fixed(warmup_ns)) => warmup_ns,
-        Some(WarmupArg::Auto) | None => 1_000_000_000,
+    let settings = Settings { from, most, whole: args.closed, precision: args.precision, ..usual };
+    // The durations of RFC 9971.
+    let settings = match args.rigorous {
+        true => Settings {
+            budget_s: RIGOROUS_BUDGET_S,
+            rules: Rules { sum_s: 2.0 * RIGOROUS_TRIAL_S, ..settings.rules },
+            verify_s: RIGOROUS_TRIAL_S,
+            ..settings
+        },
+        false => settings,
     };
-    Ok(Settings {
-        from,
-        most,
-        whole: args.closed,
-        precision: args.precision,
-        budget_s: args
-            .budget
-            .map_or(if args.rigorous { RIGOROUS_BUDGET_S } else { BUDGET_S }, seconds),
-        short_s: trial_s * SHORT_SHARE,
-        rules: Rules { trial_s, sum_s, exceed_ratio: 0.5 },
-        verify_s: if args.rigorous { trial_s } else { sum_s },
-        beside_s: seconds(warmup_ns) + pause(args).as_secs_f64() + OVERHEAD_S,
-        fewest_requests: 0.0,
-        limits: Vec::new(),
-        seed: 0,
-    })
+    Ok(Settings { budget_s: args.budget.map_or(settings.budget_s, seconds), ..settings })
 }
 
 /// How long nothing is sent between two trials.

@@ -6,17 +6,17 @@
 mod course;
 
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::live::{LiveLine, style};
+use super::repeat::wait;
 use super::{complaint, tell, unreachable_target};
 use crate::cli::{FormatArg, RunArgs, SweepArgs};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::Plan;
 use crate::preflight::{self, Readiness};
-use crate::report::{self, LineFormat, RunDocument};
+use crate::report::{self, Document, LineFormat};
 use crate::run::{self, Interrupts, Progress, Session};
 use crate::summary::{Course, End, Engine, Seen, Summary, SweepRun, SweepSummary, Variable};
 use crate::time::seconds;
@@ -24,8 +24,6 @@ use course::{Step, Values};
 
 /// Between two runs unless `--pause` says otherwise, in nanoseconds.
 const USUAL_PAUSE_NS: u64 = 500_000_000;
-/// How often a pause is asked whether the user wants to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// `maxq sweep`: returns the exit code of a sweep that came to a report.
 ///
@@ -190,7 +188,7 @@ struct Sweep<'a> {
     runs: Vec<SweepRun>,
     sentinels: Vec<SweepRun>,
     /// Those of the runs and of the sentinels, where they are wanted.
-    documents: (Vec<RunDocument>, Vec<RunDocument>),
+    documents: (Vec<Document>, Vec<Document>),
 }
 
 /// Why no more runs are made.
@@ -208,7 +206,8 @@ impl Sweep<'_> {
         self.announce(steps.len());
         for (number, step) in steps.iter().enumerate() {
             if number > 0
-                && let Some(signal) = self.pause()
+                && let Some(signal) =
+                    wait(Duration::from_nanos(self.course.pause_ns), self.interrupts)
             {
                 return Stopped::By(End::Interrupted(signal));
             }
@@ -250,21 +249,6 @@ impl Sweep<'_> {
         let each_s = seconds(duration_ns + load.warmup_ns + self.course.pause_ns);
         let whole = Duration::from_secs_f64(each_s) * u32::try_from(runs).unwrap_or(u32::MAX);
         eprintln!("maxq: {runs} runs, about {} s", whole.as_secs().max(1));
-    }
-
-    /// The time between two runs; returns a signal that came in it.
-    fn pause(&self) -> Option<i32> {
-        let until = Instant::now() + Duration::from_nanos(self.course.pause_ns);
-        loop {
-            if let Some(signal) = self.interrupts.take() {
-                return Some(signal);
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            thread::sleep(left.min(LOOK_EVERY));
-        }
     }
 
     fn run(&mut self, step: Step, number: usize) -> Result<(Plan, Summary), Refusal> {
@@ -314,7 +298,7 @@ impl Sweep<'_> {
             (&mut self.runs, of_runs)
         };
         if self.places.json {
-            documents.push(RunDocument::of(plan, summary));
+            documents.push(report::document(plan, summary));
         }
         let written = if step.sentinel { Ok(()) } else { self.places.line(&run) };
         runs.push(run);
@@ -356,7 +340,7 @@ fn write(
     mut places: Places,
     plan: &Plan,
     summary: &SweepSummary,
-    (runs, sentinels): (Vec<RunDocument>, Vec<RunDocument>),
+    (runs, sentinels): (Vec<Document>, Vec<Document>),
 ) -> Result<(), Refusal> {
     let text = if places.lines.is_some() {
         String::new()

@@ -42,7 +42,7 @@ fn row<'a>(comparison: &'a Comparison, name: &str) -> &'a Row {
 
 #[test]
 fn a_shift_of_twenty_percent_is_a_regression_of_every_metric_that_it_moves() {
-    let mut draws = Draws(1);
+    let mut draws = Draws::new(1);
     let comparison = compared(side(&mut draws, 5000.0, 6), side(&mut draws, 6000.0, 6));
     assert_eq!(comparison.verdict, Verdict::Regression);
     for name in ["p50", "p99", "rate"] {
@@ -53,7 +53,7 @@ fn a_shift_of_twenty_percent_is_a_regression_of_every_metric_that_it_moves() {
     assert!((row(&comparison, "rate").shift_pct().unwrap() + 16.7).abs() < 4.0);
     assert_eq!(row(&comparison, "mean").answer, None, "it is not gated");
     // The other way round it is an improvement.
-    let mut draws = Draws(1);
+    let mut draws = Draws::new(1);
     let (slow, fast) = (side(&mut draws, 6000.0, 6), side(&mut draws, 5000.0, 6));
     let comparison = compared(slow, fast);
     assert_eq!(comparison.verdict, Verdict::Pass);
@@ -65,7 +65,7 @@ fn a_shift_of_twenty_percent_is_a_regression_of_every_metric_that_it_moves() {
 
 #[test]
 fn equal_sides_pass_and_a_shift_below_the_floor_does_too() {
-    let mut draws = Draws(2);
+    let mut draws = Draws::new(2);
     let equal = compared(side(&mut draws, 5000.0, 10), side(&mut draws, 5000.0, 10));
     assert_eq!((equal.verdict, equal.more_runs), (Verdict::Pass, None), "{:#?}", equal.rows);
     let (base, new) = (side(&mut draws, 50.0, 6), side(&mut draws, 60.0, 6));
@@ -79,7 +79,7 @@ fn equal_sides_pass_and_a_shift_below_the_floor_does_too() {
 
 #[test]
 fn too_few_runs_are_inconclusive_and_single_ones_say_so() {
-    let mut draws = Draws(3);
+    let mut draws = Draws::new(3);
     let comparison = compared(side(&mut draws, 5000.0, 3), side(&mut draws, 8000.0, 3));
     assert_eq!(comparison.verdict, Verdict::Inconclusive);
     // Four gated metrics need five runs a side.
@@ -112,7 +112,7 @@ fn changed(change: impl Fn(&mut Value)) -> Run {
 
 #[test]
 fn different_plans_are_refused_with_what_differs_unless_forced() {
-    let mut draws = Draws(4);
+    let mut draws = Draws::new(4);
     let base = side(&mut draws, 5000.0, 5);
     let mut new = side(&mut draws, 5000.0, 5);
     new.runs[4] = changed(|document| {
@@ -133,7 +133,7 @@ fn different_plans_are_refused_with_what_differs_unless_forced() {
 
 #[test]
 fn runs_that_are_not_valid_are_left_out_and_too_few_of_the_others_are_refused() {
-    let mut draws = Draws(5);
+    let mut draws = Draws::new(5);
     let base = side(&mut draws, 5000.0, 6);
     let void = || {
         changed(|document| {
@@ -163,7 +163,7 @@ fn runs_that_are_not_valid_are_left_out_and_too_few_of_the_others_are_refused() 
 
 #[test]
 fn a_side_without_a_single_answer_is_no_number_and_no_pass() {
-    let mut draws = Draws(6);
+    let mut draws = Draws::new(6);
     let base = side(&mut draws, 5000.0, 5);
     let silent = || {
         changed(|document| {

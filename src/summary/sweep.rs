@@ -1,6 +1,6 @@
 //! A finished sweep: its runs shrunk to a row each, and what they say together. Its reports are written from this alone.
 
-use crate::analysis::inflection::{self, Asked, Findings, Point};
+use crate::analysis::inflection::{self, Asked, Drawing, Findings, Point};
 use crate::summary::{Distribution, End, Summary};
 use crate::time::seconds;
 use crate::verdict::{Code, Level};
@@ -272,7 +272,7 @@ impl SweepSummary {
         let highest = used.iter().map(|point| point.x).fold(f64::NEG_INFINITY, f64::max);
         let cut_short = runs.iter().any(|run| run.is_left_out() && run.x > highest);
         let asked = Asked { sweep: course.variable, open: course.open, cut_short };
-        let findings = inflection::find(asked, &used, course.seed);
+        let findings = inflection::find(asked, &used, Drawing::new(course.seed));
         let drift = Drift::of(&sentinels);
         Self { course, end, runs, sentinels, drift, findings }
     }

@@ -3,6 +3,7 @@
 use super::fit::{Crossing, Point, crossing};
 use super::search::is_same;
 use super::{Measure, Purpose, Settings, Trial, Verdict};
+use crate::analysis::random::Random;
 
 /// Trials further away than this ratio say nothing of where exactly the limit is crossed.
 const NEAR_RATIO: f64 = 1.12;
@@ -192,12 +193,6 @@ fn turning(settings: &Settings, trials: &[Trial], bracket: (f64, f64)) -> f64 {
 /// The places of [`STEPS`] in an order by chance.
 fn shuffled(seed: u64) -> [usize; 5] {
     let mut order = [0, 1, 2, 3, 4];
-    let mut state = seed;
-    for last in (1..order.len()).rev() {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let place = (mixed ^ (mixed >> 27)) % (last as u64 + 1);
-        order.swap(last, usize::try_from(place).unwrap_or(0));
-    }
+    Random::new(seed).shuffle(&mut order);
     order
 }

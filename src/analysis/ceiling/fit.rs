@@ -6,7 +6,7 @@
 //! trial is worth. Shares, not quantiles, are regressed: the expected share is right however the requests of a trial
 //! depend on one another, and a trial without a single slow request says something, too.
 
-use super::student;
+use crate::analysis::student::two_sided_95;
 
 /// A trial as the regression sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,7 +68,7 @@ pub fn crossing(points: &[Point], limit: f64) -> Option<Crossing> {
     }
     let target = limit.ln();
     let middle = (target - line.height) / line.slope;
-    let reach = student::two_sided_95(near.len() - 2);
+    let reach = two_sided_95(near.len() as f64 - 2.0);
     let half = reach * line.deviation(middle);
     let (low, high) = (middle - half, middle + half);
     // A normal distribution has 5 % beyond this.

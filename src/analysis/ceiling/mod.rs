@@ -17,7 +17,6 @@ mod classify;
 mod confirm;
 mod fit;
 mod search;
-pub mod student;
 
 pub use answer::{Answer, Ending};
 pub use classify::{Class, Rules, classify};
@@ -51,6 +50,28 @@ pub struct Settings {
     pub limits: Vec<Option<f64>>,
     /// Seed of the order of the trials that confirm.
     pub seed: u64,
+}
+
+impl Settings {
+    /// A search for a rate from 100 a second on, by full trials of `trial_s` seconds, without goals; `beside_s` as above.
+    #[must_use]
+    pub fn usual(trial_s: f64, beside_s: f64) -> Self {
+        let sum_s = 3.0 * trial_s;
+        Self {
+            from: 100.0,
+            most: None,
+            whole: false,
+            precision: 0.02,
+            budget_s: 600.0,
+            short_s: 0.3 * trial_s,
+            rules: Rules { trial_s, sum_s, exceed_ratio: 0.5 },
+            verify_s: sum_s,
+            fewest_requests: 0.0,
+            beside_s,
+            limits: Vec::new(),
+            seed: 0,
+        }
+    }
 }
 
 /// Why a trial is made.

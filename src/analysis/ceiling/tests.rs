@@ -10,20 +10,7 @@ use crate::analysis::known::Draws;
 const RULES: Rules = Rules { trial_s: 10.0, sum_s: 30.0, exceed_ratio: 0.5 };
 
 fn settings(limit: f64) -> Settings {
-    Settings {
-        from: 100.0,
-        most: None,
-        whole: false,
-        precision: 0.02,
-        budget_s: 600.0,
-        short_s: 3.0,
-        rules: RULES,
-        verify_s: 30.0,
-        fewest_requests: 0.0,
-        beside_s: 1.7,
-        limits: vec![Some(limit)],
-        seed: 1,
-    }
+    Settings { limits: vec![Some(limit)], seed: 1, ..Settings::usual(10.0, 1.7) }
 }
 
 fn trial(load: f64, length_s: f64, verdict: Verdict) -> Trial {
@@ -105,7 +92,7 @@ impl Queue {
 fn known(queue: Queue, limit: f64, truth: f64, searches: u64) -> (u64, u64) {
     let (mut covered, mut close) = (0, 0);
     for seed in 0..searches {
-        let mut draws = Draws(seed * 7919 + 13);
+        let mut draws = Draws::new(seed * 7919 + 13);
         let settings = Settings { seed, ..settings(limit) };
         let (answer, _, spent_s) =
             search(settings, |proposal| Some(queue.slow(&mut draws, proposal)));
@@ -137,7 +124,7 @@ fn the_ceiling_of_an_md1_queue_is_found() {
 fn the_edge_of_a_server_without_a_queue_is_found_in_three_minutes() {
     // Evenly spaced requests into a server that takes a millisecond: none waits up to 1000 a second, all do beyond.
     let queue = Queue { exponential: false, poisson: false, limit_s: 0.05 };
-    let mut draws = Draws(1);
+    let mut draws = Draws::new(1);
     let (answer, search, spent_s) =
         search(settings(0.01), |proposal| Some(queue.slow(&mut draws, proposal)));
     assert!(spent_s < 180.0, "{spent_s} s");
@@ -363,7 +350,7 @@ fn a_load_whose_trials_contradict_one_another_is_no_edge() {
 #[test]
 fn a_goal_that_is_missed_by_chance_does_not_keep_the_ceiling_from_being_found() {
     let queue = Queue { exponential: true, poisson: true, limit_s: 0.02 };
-    let mut draws = Draws(5);
+    let mut draws = Draws::new(5);
     let mut search =
         Search::new(Settings { limits: vec![Some(0.05), None], seed: 3, ..settings(0.05) });
     let mut spent_s = 0.0;
@@ -431,7 +418,7 @@ fn a_verification_that_comes_to_nothing_ends_unverified_and_keeps_the_interval()
 #[test]
 fn loads_beyond_the_highest_are_neither_tried_nor_named() {
     let queue = Queue { exponential: true, poisson: true, limit_s: 0.02 };
-    let mut draws = Draws(3);
+    let mut draws = Draws::new(3);
     // The closed form is 850.
     let settings = Settings { most: Some(855.0), ..settings(0.05) };
     let (answer, search, _) = search(settings, |proposal| Some(queue.slow(&mut draws, proposal)));

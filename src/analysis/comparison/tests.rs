@@ -57,7 +57,7 @@ fn critical_values_of_the_tables_come_out() {
 
 #[test]
 fn ties_are_as_exact_as_all_ways_to_deal_them() {
-    let mut draws = Draws(11);
+    let mut draws = Draws::new(11);
     for _ in 0..30 {
         let mut values = |count: u32| -> Vec<f64> {
             (0..count).map(|_| (draws.uniform() * 4.0).floor()).collect()
@@ -118,7 +118,7 @@ fn the_estimates_are_those_of_hodges_and_lehmann() {
 
 #[test]
 fn many_runs_are_as_good_as_the_approximation() {
-    let mut draws = Draws(5);
+    let mut draws = Draws::new(5);
     let mut normal = |count: usize, from: f64| -> Vec<f64> {
         (0..count).map(|_| from + draws.normal(1.0)).collect()
     };
@@ -137,7 +137,7 @@ fn many_runs_are_as_good_as_the_approximation() {
 
 #[test]
 fn intervals_cover_the_truth_as_often_as_they_say() {
-    let mut draws = Draws(2026);
+    let mut draws = Draws::new(2026);
     let mut covered = [0, 0, 0];
     for _ in 0..1000 {
         // Heavier tails than normal: a mixture, as runs on a shared machine are.
@@ -188,7 +188,7 @@ fn simulated(draws: &mut Draws, slowdown: f64) -> Vec<Answer> {
 
 /// In how many of so many comparisons something is called a regression.
 fn flagged(seed: u64, comparisons: u32, slowdown: f64) -> usize {
-    let mut draws = Draws(seed);
+    let mut draws = Draws::new(seed);
     (0..comparisons)
         .filter(|_| simulated(&mut draws, slowdown).contains(&Answer::Regression))
         .count()
@@ -200,7 +200,7 @@ fn equal_sides_are_hardly_ever_called_different() {
     let passed = |answers: Vec<Answer>| {
         answers.iter().all(|answer| matches!(answer, Answer::Pass { improved: false }))
     };
-    let mut draws = Draws(2);
+    let mut draws = Draws::new(2);
     let all = (0..40).filter(|_| passed(simulated(&mut draws, 1.0))).count();
     assert!(all >= 36, "{all} of 40 pass");
 }

@@ -4,11 +4,10 @@
 //! runs and those of its neighbours: two or three runs alone would agree with one another too well. Where each was run
 //! once, it is the points that are drawn.
 
-use super::{Point, distinct, mean};
-use crate::analysis::ceiling::student::two_sided_95;
+use super::{Drawing, Point, distinct, mean};
+use crate::analysis::random::Random;
+use crate::analysis::student::two_sided_95;
 
-/// So often a sweep is drawn. Builds that are not optimised, which only tests use, would take long for as many.
-pub(super) const DRAWS: usize = if cfg!(debug_assertions) { 100 } else { 2000 };
 /// Draws of points may all be the same few; so many are tried for each that is wanted.
 const TRIES: usize = 20;
 /// The shares of the draws that lie below and above an interval.
@@ -16,55 +15,41 @@ const TAIL: f64 = 0.025;
 /// What t is when there are very many runs.
 pub(super) const NORMAL: f64 = 1.96;
 
-/// The same numbers for the same seed, on every machine: SplitMix64.
-pub(super) struct Random(pub(super) u64);
-
-impl Random {
-    /// A number below `bound`.
-    #[expect(clippy::cast_possible_truncation, reason = "the result is below a length in memory")]
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let mixed = mixed ^ (mixed >> 31);
-        ((u128::from(mixed) * bound as u128) >> 64) as usize
-    }
-}
-
 /// The 95 % intervals of what `fit` says of points, which are sorted by `x`; it needs `fewest` different ones. A draw of
 /// which it says nothing counts as one in which it lies beyond the sweep: where there are enough of them, the interval has
 /// an infinite end. `None` where that is half of them, or where there are too few points for two draws to differ.
 pub(super) fn intervals<const K: usize>(
     points: &[Point],
     fewest: usize,
-    seed: u64,
+    drawing: Drawing,
     fit: impl Fn(&[Point]) -> Option<[f64; K]>,
 ) -> Option<[(f64, f64); K]> {
-    let mut random = Random(seed);
+    let mut random = drawing.random();
     if let Some(repeats) = Repeats::of(points) {
-        return summed_up((0..DRAWS).map(|_| fit(&repeats.draw(&mut random))));
+        return summed_up(drawing, (0..drawing.times).map(|_| fit(&repeats.draw(&mut random))));
     }
     if distinct(points) < 4 {
         return None;
     }
-    let drawn = (0..DRAWS * TRIES).map(|_| {
+    let drawn = (0..drawing.times * TRIES).map(|_| {
         let mut drawn = draw(points, &mut random);
         drawn.sort_by(|a, b| a.x.total_cmp(&b.x));
         drawn
     });
     // Points that are all the same tell nothing of a curve.
-    let told = drawn.filter(|drawn| distinct(drawn) >= fewest.max(3)).take(DRAWS);
-    summed_up(told.map(|drawn| fit(&drawn)))
+    let told = drawn.filter(|drawn| distinct(drawn) >= fewest.max(3)).take(drawing.times);
+    summed_up(drawing, told.map(|drawn| fit(&drawn)))
 }
 
 /// The intervals of what the draws said.
 pub(super) fn summed_up<const K: usize>(
+    drawing: Drawing,
     draws: impl Iterator<Item = Option<[f64; K]>>,
 ) -> Option<[(f64, f64); K]> {
     let said: Vec<Option<[f64; K]>> =
         draws.map(|draw| draw.filter(|values| values.iter().all(|v| !v.is_nan()))).collect();
     let found = said.iter().flatten().count();
-    if found == 0 || said.len() * 2 < DRAWS || found * 2 < said.len() {
+    if found == 0 || said.len() * 2 < drawing.times || found * 2 < said.len() {
         return None;
     }
     Some(std::array::from_fn(|index| {
@@ -99,7 +84,7 @@ impl Repeats {
             return None;
         }
         // Few runs know little of how much they scatter.
-        let doubt = two_sided_95(degrees) / NORMAL;
+        let doubt = two_sided_95(degrees as f64) / NORMAL;
         let own: Vec<Vec<Residual>> =
             groups.iter().map(|group| residuals(group, &middle(group), doubt)).collect();
         let groups = groups.iter().enumerate().map(|(index, group)| {
@@ -196,6 +181,7 @@ fn at(sorted: &[f64], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::intervals;
+    use crate::analysis::inflection::Drawing;
     use crate::analysis::inflection::{Point, mean};
     use crate::analysis::known::Draws;
 
@@ -211,10 +197,10 @@ mod tests {
     fn an_interval_holds_the_truth_about_as_often_as_it_says() {
         let mut held = 0;
         for seed in 0..60 {
-            let mut draws = Draws(seed * 7 + 1);
+            let mut draws = Draws::new(seed * 7 + 1);
             let points: Vec<Point> =
                 (0..30).map(|index| point(f64::from(index), draws.uniform())).collect();
-            let [(low, high)] = intervals(&points, 3, seed, mean_of).unwrap();
+            let [(low, high)] = intervals(&points, 3, Drawing::few(seed), mean_of).unwrap();
             held += u32::from((low..=high).contains(&0.5));
         }
         assert!((52..=60).contains(&held), "{held} of 60");
@@ -224,19 +210,25 @@ mod tests {
     fn repeats_are_drawn_within_their_point() {
         // Between the points there is a world, within them nothing: what repeats say is certain.
         let points: Vec<Point> = [1.0, 1.0, 2.0, 2.0, 3.0, 3.0].map(|x| point(x, x * 100.0)).into();
-        assert_eq!(intervals(&points, 3, 1, mean_of), Some([(200.0, 200.0)]));
+        assert_eq!(intervals(&points, 3, Drawing::few(1), mean_of), Some([(200.0, 200.0)]));
         let single: Vec<Point> = (1..=6).map(|x| point(f64::from(x), f64::from(x))).collect();
-        let [(low, high)] = intervals(&single, 3, 1, mean_of).unwrap();
+        let [(low, high)] = intervals(&single, 3, Drawing::few(1), mean_of).unwrap();
         assert!(low < 3.0 && high > 4.0, "{low} {high}");
     }
 
     #[test]
     fn the_same_seed_gives_the_same_interval_and_too_few_points_none() {
         let points: Vec<Point> = (1..=9).map(|x| point(f64::from(x), f64::from(x * x))).collect();
-        assert_eq!(intervals(&points, 3, 5, mean_of), intervals(&points, 3, 5, mean_of));
-        assert_ne!(intervals(&points, 3, 5, mean_of), intervals(&points, 3, 6, mean_of));
-        assert_eq!(intervals(&points[..3], 3, 5, mean_of), None);
-        assert_eq!(intervals(&points, 3, 5, |_| None::<[f64; 1]>), None);
+        assert_eq!(
+            intervals(&points, 3, Drawing::few(5), mean_of),
+            intervals(&points, 3, Drawing::few(5), mean_of)
+        );
+        assert_ne!(
+            intervals(&points, 3, Drawing::few(5), mean_of),
+            intervals(&points, 3, Drawing::few(6), mean_of)
+        );
+        assert_eq!(intervals(&points[..3], 3, Drawing::few(5), mean_of), None);
+        assert_eq!(intervals(&points, 3, Drawing::few(5), |_| None::<[f64; 1]>), None);
     }
 
     #[test]
@@ -244,13 +236,13 @@ mod tests {
         for repeats in [2, 3, 5] {
             let mut held = 0;
             for seed in 0..300 {
-                let mut draws = Draws(seed * 11 + 3);
+                let mut draws = Draws::new(seed * 11 + 3);
                 let mut points = Vec::new();
                 for x in 1..=6 {
                     let run = |_| point(f64::from(x), 100.0 + draws.normal(5.0));
                     points.extend((0..repeats).map(run));
                 }
-                let [(low, high)] = intervals(&points, 3, seed, mean_of).unwrap();
+                let [(low, high)] = intervals(&points, 3, Drawing::few(seed), mean_of).unwrap();
                 held += u32::from((low..=high).contains(&100.0));
             }
             assert!((276..=298).contains(&held), "{repeats} runs: {held} of 300");
@@ -259,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_lost_repeat_changes_little() {
-        let mut draws = Draws(5);
+        let mut draws = Draws::new(5);
         let mut points = Vec::new();
         for x in 1..=8 {
             points.extend(
@@ -269,7 +261,7 @@ mod tests {
             );
         }
         let width = |points: &[Point]| {
-            let [(low, high)] = intervals(points, 3, 1, mean_of).unwrap();
+            let [(low, high)] = intervals(points, 3, Drawing::few(1), mean_of).unwrap();
             high - low
         };
         let whole = width(&points);
@@ -283,8 +275,8 @@ mod tests {
         let points: Vec<Point> = (1..=30).map(|x| point(f64::from(x), f64::from(x))).collect();
         let below =
             |most: f64| move |points: &[Point]| mean_of(points).filter(|mean| mean[0] < most);
-        let [(low, high)] = intervals(&points, 3, 1, below(17.0)).unwrap();
+        let [(low, high)] = intervals(&points, 3, Drawing::few(1), below(17.0)).unwrap();
         assert!(low < 14.0 && high.is_infinite(), "{low} {high}");
-        assert_eq!(intervals(&points, 3, 1, below(10.0)), None);
+        assert_eq!(intervals(&points, 3, Drawing::few(1), below(10.0)), None);
     }
 }

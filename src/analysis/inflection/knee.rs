@@ -4,7 +4,7 @@
 //! was swept, so that it is only asked when that reaches saturation, and the range is told with the answer.
 
 use super::bootstrap::intervals;
-use super::{Estimate, Point, isotonic, means};
+use super::{Drawing, Estimate, Point, isotonic, means};
 
 /// How far a knee must stand out, in mean steps of `x`; 1 as in the paper.
 const SENSITIVITY: f64 = 1.0;
@@ -33,7 +33,11 @@ pub struct Doubling {
 ///
 /// # Errors
 /// Why there is none.
-pub(super) fn kneedle_of(points: &[Point], saturates: bool, seed: u64) -> Result<Knee, String> {
+pub(super) fn kneedle_of(
+    points: &[Point],
+    saturates: bool,
+    drawing: Drawing,
+) -> Result<Knee, String> {
     if !saturates {
         return Err("it depends on the range, and the sweep does not reach saturation".to_owned());
     }
@@ -44,7 +48,7 @@ pub(super) fn kneedle_of(points: &[Point], saturates: bool, seed: u64) -> Result
     let Some(value) = kneedle(&curve) else {
         return Err("no value of the p99 stands out".to_owned());
     };
-    let drawn = intervals(points, 3, seed, |drawn| kneedle(&smoothed(drawn)).map(|x| [x]));
+    let drawn = intervals(points, 3, drawing, |drawn| kneedle(&smoothed(drawn)).map(|x| [x]));
     let ci95 = drawn.map(|[interval]| interval);
     let range = (curve[0].0, curve[curve.len() - 1].0);
     Ok(Knee { x: Estimate { value, ci95 }, range })
@@ -54,7 +58,7 @@ pub(super) fn kneedle_of(points: &[Point], saturates: bool, seed: u64) -> Result
 ///
 /// # Errors
 /// Why there is none.
-pub(super) fn doubling(points: &[Point], seed: u64) -> Result<Doubling, String> {
+pub(super) fn doubling(points: &[Point], drawing: Drawing) -> Result<Doubling, String> {
     let curve = smoothed(points);
     if curve.len() < 2 {
         return Err("at least two values with a p99 are needed".to_owned());
@@ -64,7 +68,7 @@ pub(super) fn doubling(points: &[Point], seed: u64) -> Result<Doubling, String> 
     };
     // The base is that of the whole sweep: a draw without the lowest value has another one.
     let base_s = curve[0].1;
-    let drawn = intervals(points, 2, seed, |drawn| {
+    let drawn = intervals(points, 2, drawing, |drawn| {
         let drawn = smoothed(drawn);
         let lowest = drawn.first().filter(|first| first.0 <= curve[0].0)?;
         first_doubled(&drawn).filter(|_| lowest.1 > 0.0).map(|x| [x])

@@ -13,6 +13,7 @@ mod spline;
 mod stick;
 mod usl;
 
+use crate::analysis::random::Random;
 pub use knee::{Doubling, Knee};
 pub use power::PowerPoint;
 pub use usl::Scalability;
@@ -106,30 +107,57 @@ pub struct Asked {
     pub cut_short: bool,
 }
 
+/// How the intervals of confidence are drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawing {
+    /// Of all that chance decides.
+    pub seed: u64,
+    /// How often a sweep is drawn.
+    pub times: usize,
+}
+
+impl Drawing {
+    /// As often as two digits of an interval need.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, times: 2000 }
+    }
+
+    /// For tests that look at many sweeps.
+    #[cfg(test)]
+    const fn few(seed: u64) -> Self {
+        Self { seed, times: 100 }
+    }
+
+    fn random(self) -> Random {
+        Random::new(self.seed)
+    }
+}
+
 /// Looks at the points of a sweep. Those at which the client was at fault are not among them.
 #[must_use]
-pub fn find(asked: Asked, points: &[Point], seed: u64) -> Findings {
+pub fn find(asked: Asked, points: &[Point], drawing: Drawing) -> Findings {
     let Asked { sweep, open, cut_short } = asked;
     let mut points = points.to_vec();
     points.sort_by(|a, b| a.x.total_cmp(&b.x));
     let mut saturation = match sweep {
-        Sweep::Rate => stick::saturation(&points, seed),
+        Sweep::Rate => stick::saturation(&points, drawing),
         // The schedule would be taken for the limit of the server.
         Sweep::Connections | Sweep::Pipeline if open => Saturation::beyond(
             &points,
             "the same rate was offered at each value; sweep --rate, or leave it out",
         ),
-        Sweep::Connections | Sweep::Pipeline => plateau::saturation(&points, seed),
+        Sweep::Connections | Sweep::Pipeline => plateau::saturation(&points, drawing),
     };
     if cut_short && saturation.rps.is_none() && (sweep == Sweep::Rate || !open) {
         saturation.reason = Some("the client reached its limit before the server did".to_owned());
     }
     let saturated_rps = saturation.rps.map(|rate| rate.value);
     Findings {
-        power_point: power::power_point(sweep, &points, saturated_rps, seed),
-        kneedle: knee::kneedle_of(&points, saturated_rps.is_some(), seed),
-        doubling: knee::doubling(&points, seed),
-        usl: usl::scalability(asked, &points, seed),
+        power_point: power::power_point(sweep, &points, saturated_rps, drawing),
+        kneedle: knee::kneedle_of(&points, saturated_rps.is_some(), drawing),
+        doubling: knee::doubling(&points, drawing),
+        usl: usl::scalability(asked, &points, drawing),
         saturation,
     }
 }

@@ -3,7 +3,7 @@
 //! There is no offered rate to compare with: throughput first grows in proportion and then does not. Errors are relative.
 
 use super::bootstrap::intervals;
-use super::{Estimate, Point, Saturation, means};
+use super::{Drawing, Estimate, Point, Saturation, means};
 
 /// A plateau: twice the concurrency brings at most this power of two more, which is 7 %.
 const FLAT: f64 = 0.1;
@@ -19,14 +19,14 @@ struct Plateau {
 }
 
 /// The throughput that more concurrency does not raise; `points` are sorted by it.
-pub(super) fn saturation(points: &[Point], seed: u64) -> Saturation {
+pub(super) fn saturation(points: &[Point], drawing: Drawing) -> Saturation {
     if means(points, throughput).len() < 4 {
         return Saturation::beyond(points, "at least four values are needed to see a plateau");
     }
     let Some(best) = plateau(points) else {
         return Saturation::beyond(points, "throughput still grows at the end of the sweep");
     };
-    let drawn = intervals(points, 4, seed, |drawn| {
+    let drawn = intervals(points, 4, drawing, |drawn| {
         plateau(drawn).map(|level| [level.rps, level.slope.unwrap_or(0.0)])
     });
     let ci95 = |index: usize| drawn.map(|intervals| intervals[index]);

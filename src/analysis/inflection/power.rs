@@ -6,7 +6,7 @@
 
 use super::bootstrap::intervals;
 use super::spline::Spline;
-use super::{Estimate, Point, Sweep, isotonic, means, stick};
+use super::{Drawing, Estimate, Point, Sweep, isotonic, means, stick};
 
 /// Places at which the curve is looked at.
 const PLACES: u32 = 250;
@@ -40,7 +40,7 @@ pub(super) fn power_point(
     sweep: Sweep,
     points: &[Point],
     saturated_rps: Option<f64>,
-    seed: u64,
+    drawing: Drawing,
 ) -> Result<PowerPoint, String> {
     let fit = |points: &[Point], saturated: Option<f64>, penalty: Option<f64>| match sweep {
         Sweep::Rate => peak_of_rates(points, saturated, penalty),
@@ -51,7 +51,7 @@ pub(super) fn power_point(
             "at least {FEWEST} values below saturation are needed to see where it is"
         ));
     };
-    let drawn = intervals(points, FEWEST, seed, |drawn| {
+    let drawn = intervals(points, FEWEST, drawing, |drawn| {
         // Where the curve ends is not known better than the rest of it.
         let saturated = saturated_rps.map(|rate| stick::broken_at(drawn).unwrap_or(rate));
         let peak = fit(drawn, saturated, Some(best.penalty));

@@ -158,7 +158,7 @@ mod tests {
         let line: Vec<(f64, f64)> = (0..15).map(f64::from).map(|x| (x, 10.0 - x / 2.0)).collect();
         let spline = Spline::fit(&line, None).unwrap();
         assert!(line.iter().all(|&(x, y)| (spline.at(x) - y).abs() < 1e-3));
-        let mut draws = Draws(7);
+        let mut draws = Draws::new(7);
         let noisy: Vec<(f64, f64)> =
             line.iter().map(|&(x, y)| (x, y + draws.uniform() - 0.5)).collect();
         let spline = Spline::fit(&noisy, None).unwrap();

@@ -3,9 +3,9 @@
 //! Below the break everything that is offered is answered; at it the curve bends, to a constant or, when the server does
 //! less the more it is asked, to a falling line. Errors are relative, since counts of any rate scatter by their share.
 
-use super::bootstrap::{DRAWS, NORMAL, Random, intervals, summed_up};
-use super::{Estimate, Point, Saturation, distinct};
-use crate::analysis::ceiling::student::two_sided_95;
+use super::bootstrap::{NORMAL, intervals, summed_up};
+use super::{Drawing, Estimate, Point, Saturation, distinct};
+use crate::analysis::student::two_sided_95;
 
 /// Breaks that are tried at first.
 const TRIES: u32 = 120;
@@ -34,7 +34,7 @@ impl Stick {
 }
 
 /// The rate beyond which more requests get no more answers; `points` are sorted by rate.
-pub(super) fn saturation(points: &[Point], seed: u64) -> Saturation {
+pub(super) fn saturation(points: &[Point], drawing: Drawing) -> Saturation {
     if distinct(points) < 3 {
         return Saturation::beyond(points, "at least three rates are needed to see a bend");
     }
@@ -54,9 +54,9 @@ pub(super) fn saturation(points: &[Point], seed: u64) -> Saturation {
         Some([stick.break_rps, stick.slope])
     };
     let drawn = if distinct(points) < points.len() {
-        intervals(points, 3, seed, of)
+        intervals(points, 3, drawing, of)
     } else {
-        around_the_stick(points, &best, with_slope, seed, of)
+        around_the_stick(points, &best, with_slope, drawing, of)
     };
     let ci95 = |index: usize| drawn.map(|intervals| intervals[index]);
     let half = counting_error(points, best.break_rps);
@@ -83,7 +83,7 @@ fn around_the_stick<const K: usize>(
     points: &[Point],
     best: &Stick,
     with_slope: bool,
-    seed: u64,
+    drawing: Drawing,
     of: impl Fn(&[Point]) -> Option<[f64; K]>,
 ) -> Option<[(f64, f64); K]> {
     let is_beyond = |point: &Point| point.offered_rps > best.break_rps;
@@ -95,18 +95,22 @@ fn around_the_stick<const K: usize>(
             .map(share)
             .collect();
         let degrees = shares.len().saturating_sub(fitted).max(1);
-        let factor = (shares.len() as f64 / degrees as f64).sqrt() * two_sided_95(degrees) / NORMAL;
+        let factor =
+            (shares.len() as f64 / degrees as f64).sqrt() * two_sided_95(degrees as f64) / NORMAL;
         shares.iter().map(|share| share * factor).collect::<Vec<f64>>()
     };
     let (below, beyond) = (wider(false, 0), wider(true, 1 + usize::from(with_slope)));
-    let mut random = Random(seed);
+    let mut random = drawing.random();
     let mut drawn_point = |point: &Point| {
         let shares = if is_beyond(point) { &beyond } else { &below };
         let share = if shares.is_empty() { 0.0 } else { shares[random.below(shares.len())] };
         let achieved_rps = (best.at(point) + share * point.offered_rps).max(0.0);
         Point { achieved_rps, ..*point }
     };
-    summed_up((0..DRAWS).map(|_| of(&points.iter().map(&mut drawn_point).collect::<Vec<_>>())))
+    summed_up(
+        drawing,
+        (0..drawing.times).map(|_| of(&points.iter().map(&mut drawn_point).collect::<Vec<_>>())),
+    )
 }
 
 /// Half the interval of a rate that was counted so often as there were answers beyond the break, when they come like those

@@ -1,7 +1,7 @@
 //! Sweeps of queues whose inflection points have closed forms, seed by seed.
 
 use super::power::peak_of_rates;
-use super::{Asked, Findings, Point, Sweep, find, knee, plateau, stick, usl};
+use super::{Asked, Drawing, Findings, Point, Sweep, find, knee, plateau, stick, usl};
 use crate::analysis::known::{Draws, served};
 
 /// The rate of a server that takes a millisecond.
@@ -50,7 +50,7 @@ fn sweep(queue: Queue, (from, to, count): (f64, f64, u32), seconds: f64, seed: u
 }
 
 fn findings(points: &[Point], seed: u64) -> Findings {
-    find(RATES, points, seed)
+    find(RATES, points, Drawing::few(seed))
 }
 
 /// Of `SEEDS` sweeps, those for which `holds`.
@@ -64,7 +64,7 @@ fn saturation_is_the_rate_of_the_server() {
         let (mut near, mut covered) = (0, 0);
         for seed in 0..SEEDS {
             let points = sweep(queue, (200.0, 1300.0, 14), 10.0, seed);
-            let rate = stick::saturation(&points, seed).rps.unwrap();
+            let rate = stick::saturation(&points, Drawing::few(seed)).rps.unwrap();
 
             near += u64::from((rate.value / MU - 1.0).abs() < 0.02);
             let (low, high) = rate.ci95.unwrap();
@@ -84,7 +84,7 @@ fn a_server_that_answers_everything_is_not_saturated() {
     assert!(found.saturation.reason.unwrap().contains("below saturation"));
     assert!(found.kneedle.unwrap_err().contains("does not reach"));
     let cut_short = Asked { cut_short: true, ..RATES };
-    let cut = find(cut_short, &sweep(Queue::Md1, (200.0, 900.0, 10), 5.0, 1), 1);
+    let cut = find(cut_short, &sweep(Queue::Md1, (200.0, 900.0, 10), 5.0, 1), Drawing::few(1));
     assert!(cut.saturation.reason.unwrap().contains("the client"));
 }
 
@@ -98,10 +98,10 @@ fn a_server_that_does_less_under_load_collapses_and_one_that_does_not_does_not()
     };
     for (slope, collapses) in [(-0.5, true), (0.0, false)] {
         let right = held(|seed| {
-            let mut draws = Draws(seed);
+            let mut draws = Draws::new(seed);
             let rates = (1..=16).map(|step| f64::from(step) * 125.0);
             let points: Vec<Point> = rates.map(|rate| point(rate, &mut draws, slope)).collect();
-            let saturation = stick::saturation(&points, seed);
+            let saturation = stick::saturation(&points, Drawing::few(seed));
             let near = (saturation.rps.unwrap().value / MU - 1.0).abs() < 0.03;
             near && saturation.collapses() == collapses
         });
@@ -117,7 +117,7 @@ fn a_collapse_is_seen_with_three_or_four_rates_beyond_saturation() {
         (&[200.0, 400.0, 600.0, 800.0, 1100.0, 1200.0, 1400.0, 1600.0][..], 0.0, false),
     ] {
         let right = held(|seed| {
-            let mut draws = Draws(seed + 77);
+            let mut draws = Draws::new(seed + 77);
             let points = rates.iter().map(|&rate| {
                 let answered: f64 = if rate <= MU { rate } else { MU + slope * (rate - MU) };
                 let noise = 1.0 + draws.normal(0.002);
@@ -126,7 +126,7 @@ fn a_collapse_is_seen_with_three_or_four_rates_beyond_saturation() {
             });
             let points: Vec<Point> =
                 points.map(|point| Point { x: point.offered_rps, ..point }).collect();
-            stick::saturation(&points, seed).collapses() == collapses
+            stick::saturation(&points, Drawing::few(seed)).collapses() == collapses
         });
         assert!(right * 10 >= SEEDS * 9, "{rates:?} {slope}: {right} of {SEEDS}");
     }
@@ -139,7 +139,8 @@ fn the_power_point_is_where_kleinrock_says() {
         for (rates, seconds) in [((100.0, 1300.0, 20), 10.0), ((150.0, 940.0, 12), 20.0)] {
             let near = held(|seed| {
                 let points = sweep(queue, rates, seconds, seed);
-                let saturated = stick::saturation(&points, seed).rps.map(|rate| rate.value);
+                let saturated =
+                    stick::saturation(&points, Drawing::few(seed)).rps.map(|rate| rate.value);
                 let peak = peak_of_rates(&points, saturated, None).unwrap();
                 !peak.at_edge && (peak.x / truth - 1.0).abs() < 0.05
             });
@@ -162,7 +163,7 @@ fn the_p99_of_a_queue_doubles_where_it_should() {
     let truth = MU - (MU - 100.0) / 2.0;
     let near = held(|seed| {
         let points = sweep(Queue::Mm1, (100.0, 950.0, 16), 20.0, seed);
-        let doubled = knee::doubling(&points, seed).unwrap();
+        let doubled = knee::doubling(&points, Drawing::few(seed)).unwrap();
         (doubled.x.value / truth - 1.0).abs() < 0.1
     });
     assert!(near * 10 >= SEEDS * 9, "{near} of {SEEDS}");
@@ -179,7 +180,7 @@ fn the_knee_lies_near_saturation_and_tells_its_range() {
 
 /// A closed loop of `users` against servers that take a millisecond, of which there are `servers`, by asymptotic bounds.
 fn closed(users: f64, servers: f64, seed: u64) -> Point {
-    let mut draws = Draws(seed + 31);
+    let mut draws = Draws::new(seed + 31);
     let achieved_rps = MU * users.min(servers) * (1.0 + (draws.uniform() - 0.5) * 0.03);
     let mean_s = Some(users / achieved_rps);
     Point { x: users, offered_rps: achieved_rps, achieved_rps, answers: 1e4, mean_s, p99_s: mean_s }
@@ -192,7 +193,7 @@ fn a_closed_loop_reaches_its_plateau_and_has_its_power_point_there() {
             .iter()
             .enumerate()
             .map(|(index, &users)| closed(users, 16.0, seed * 100 + u64::try_from(index).unwrap()));
-        find(CLOSED, &points.collect::<Vec<_>>(), seed)
+        find(CLOSED, &points.collect::<Vec<_>>(), Drawing::few(seed))
     };
     let users = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
     for seed in 0..4 {
@@ -219,7 +220,7 @@ fn findings_do_not_depend_on_the_order_in_which_points_were_measured() {
 #[test]
 fn nothing_at_all_has_reasons_instead_of_findings() {
     for sweep in [Sweep::Rate, Sweep::Connections, Sweep::Pipeline] {
-        let found = find(Asked { sweep, ..CLOSED }, &[], 1);
+        let found = find(Asked { sweep, ..CLOSED }, &[], Drawing::few(1));
         assert_eq!((found.saturation.rps, found.saturation.at_least_rps), (None, None));
         assert!(found.saturation.reason.is_some() && found.power_point.is_err());
         assert!(found.kneedle.is_err() && found.doubling.is_err() && found.usl.is_err());
@@ -233,17 +234,17 @@ fn the_schedule_of_an_open_loop_is_no_limit_of_the_server() {
     let points: Vec<Point> =
         users.iter().map(|&users| Point { x: users, ..closed(16.0, 1.0, 5) }).collect();
     for sweep in [Sweep::Connections, Sweep::Pipeline] {
-        let found = find(Asked { sweep, open: true, cut_short: false }, &points, 1);
+        let found = find(Asked { sweep, open: true, cut_short: false }, &points, Drawing::few(1));
         assert_eq!(found.saturation.rps, None);
         assert!(found.saturation.reason.unwrap().contains("the same rate was offered"));
         assert!(found.usl.unwrap_err().contains("closed loop"));
-        assert!(find(Asked { sweep, ..CLOSED }, &points, 1).saturation.rps.is_some());
+        assert!(find(Asked { sweep, ..CLOSED }, &points, Drawing::few(1)).saturation.rps.is_some());
     }
 }
 
 /// Some runs each of a queue in which customers wait for one another, every one with an error of its own.
 fn noisy_queue(rates: &[f64], repeats: u64, seed: u64) -> Vec<Point> {
-    let mut draws = Draws(seed * 13 + 5);
+    let mut draws = Draws::new(seed * 13 + 5);
     let mut points = Vec::new();
     for &rate in rates {
         for _ in 0..repeats {
@@ -289,7 +290,7 @@ fn scaled(
     repeats: u64,
     seed: u64,
 ) -> Vec<Point> {
-    let mut draws = Draws(seed * 17 + 3);
+    let mut draws = Draws::new(seed * 17 + 3);
     let mut points = Vec::new();
     for &users in users {
         let law =
@@ -310,13 +311,13 @@ fn scaled(
 #[test]
 fn the_saturation_of_a_retrograde_server_is_its_best_and_it_collapses() {
     let users = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
-    let found = find(CLOSED, &scaled(&users, (0.05, 0.001), 3, 1), 1);
+    let found = find(CLOSED, &scaled(&users, (0.05, 0.001), 3, 1), Drawing::few(1));
     let saturation = found.saturation;
     // 8,131 are answered over 32 connections, and far fewer over 512.
     assert!((saturation.rps.unwrap().value / 8131.0 - 1.0).abs() < 0.02, "{saturation:?}");
     assert!(saturation.collapses() && saturation.slope.unwrap().value < 0.0, "{saturation:?}");
     // Growth by an eighth for twice the connections is no level.
-    let grows = find(CLOSED, &scaled(&users[..8], (0.05, 0.0), 3, 1), 1).saturation;
+    let grows = find(CLOSED, &scaled(&users[..8], (0.05, 0.0), 3, 1), Drawing::few(1)).saturation;
     assert_eq!(grows.rps, None, "{grows:?}");
 }
 
@@ -327,14 +328,15 @@ fn intervals_of_a_plateau_and_of_the_law_of_scaling_hold_the_truth_with_few_repe
     let (mut best_covered, mut level_covered) = (0, 0);
     for seed in 0..20 {
         let points = scaled(&users, (0.03, 0.0002), 2, seed);
-        let usl = usl::scalability(CLOSED, &points, seed).unwrap();
+        let usl = usl::scalability(CLOSED, &points, Drawing::few(seed)).unwrap();
         let (low, high) = usl.best_users.unwrap().ci95.unwrap();
         best_covered += u32::from((low..=high).contains(&best));
         let mut points = Vec::new();
         for (index, users) in (0..).zip(users) {
             points.extend([0, 500].map(|run| closed(users, 16.0, seed * 1000 + run + index)));
         }
-        let (low, high) = plateau::saturation(&points, seed).rps.unwrap().ci95.unwrap();
+        let (low, high) =
+            plateau::saturation(&points, Drawing::few(seed)).rps.unwrap().ci95.unwrap();
         level_covered += u32::from((low..=high).contains(&(16.0 * MU)));
     }
     assert!(best_covered >= 17 && level_covered >= 17, "{best_covered} {level_covered} of 20");

@@ -4,7 +4,7 @@
 //! users, beyond which more of them get less done. It is a law of closed loops, and is not fitted to anything else.
 
 use super::bootstrap::intervals;
-use super::{Asked, Estimate, Point, Sweep, means};
+use super::{Asked, Drawing, Estimate, Point, Sweep, means};
 
 /// Fewer values can be fitted by anything.
 const FEWEST: usize = 6;
@@ -63,7 +63,7 @@ impl Law {
 pub(super) fn scalability(
     asked: Asked,
     points: &[Point],
-    seed: u64,
+    drawing: Drawing,
 ) -> Result<Scalability, String> {
     if asked.sweep != Sweep::Connections || asked.open {
         return Err("it is a law of connections in a closed loop".to_owned());
@@ -75,7 +75,7 @@ pub(super) fn scalability(
     let Some(law) = fit(&curve) else {
         return Err("no curve of this law comes near".to_owned());
     };
-    let drawn = intervals(points, 4, seed, |drawn| {
+    let drawn = intervals(points, 4, drawing, |drawn| {
         let law = fit(&self::curve(drawn))?;
         Some([law.gain, law.contention, law.coherency, law.best_users()])
     });
@@ -186,6 +186,7 @@ fn solve(matrix: [[f64; 3]; 3], right: [f64; 3]) -> Option<[f64; 3]> {
 #[cfg(test)]
 mod tests {
     use super::{Law, fit, scalability};
+    use crate::analysis::inflection::Drawing;
     use crate::analysis::inflection::{Asked, Point, Sweep};
     use crate::analysis::known::Draws;
 
@@ -193,7 +194,7 @@ mod tests {
     const USERS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
     fn points(law: Law, seed: u64, noise: f64, repeats: usize) -> Vec<Point> {
-        let mut draws = Draws(seed);
+        let mut draws = Draws::new(seed);
         let point = |users: f64, draws: &mut Draws| {
             // The sum of three has about the shape of an error of measurement.
             let error: f64 = (0..3).map(|_| draws.uniform() - 0.5).sum::<f64>() * 2.0;
@@ -234,7 +235,8 @@ mod tests {
         let truth = ((1.0 - 0.03_f64) / 0.0002).sqrt();
         let mut held = [0; 3];
         for seed in 0..20 {
-            let found = scalability(CLOSED, &points(law, seed, 0.02, 5), seed).unwrap();
+            let found =
+                scalability(CLOSED, &points(law, seed, 0.02, 5), Drawing::few(seed)).unwrap();
             let best = found.best_users.unwrap();
             assert!((best.value / truth - 1.0).abs() < 0.1, "{best:?}");
             for (index, (estimate, truth)) in
@@ -257,9 +259,11 @@ mod tests {
             [(Sweep::Rate, true), (Sweep::Pipeline, false), (Sweep::Connections, true)]
         {
             let asked = Asked { sweep, open, ..CLOSED };
-            assert!(scalability(asked, &points, 1).unwrap_err().contains("closed loop"));
+            assert!(
+                scalability(asked, &points, Drawing::few(1)).unwrap_err().contains("closed loop")
+            );
         }
-        assert!(scalability(CLOSED, &points[..5], 1).unwrap_err().contains('6'));
-        assert!(scalability(CLOSED, &points, 1).is_ok());
+        assert!(scalability(CLOSED, &points[..5], Drawing::few(1)).unwrap_err().contains('6'));
+        assert!(scalability(CLOSED, &points, Drawing::few(1)).is_ok());
     }
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::analysis::random::Random;
 use crate::cli::{CompareArgs, OnOverloadArg, RunArgs};
 use crate::command::live::LiveLine;
 use crate::command::repeat::{one_run_each, pause, wait, with_seed};
@@ -297,11 +298,7 @@ fn doubt(run: &Run) -> Option<String> {
 
 /// Of pairs 0 and 1, 2 and 3 and so on, one begins with the new side; which one is drawn from the seed.
 fn begins_with_new(seed: u64, pair: u64) -> bool {
-    // SplitMix64's finish.
-    let mut drawn = seed.wrapping_add((pair / 2 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    drawn = (drawn ^ (drawn >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    drawn = (drawn ^ (drawn >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (drawn >> 63) == pair % 2
+    Random::new(seed.wrapping_add(pair / 2)).number() >> 63 == pair % 2
 }
 
 /// Nothing was measured that could be compared.

@@ -1,5 +1,6 @@
 //! What a sweep is to do: which flag has several values, and in which order they are run.
 
+use crate::analysis::random::Random;
 use crate::cli::{FormatArg, OF_ONE_RUN, OnOverloadArg, OrderArg, RunArgs, SweepArgs};
 use crate::exit::Refusal;
 use crate::schedule::Rate;
@@ -144,14 +145,14 @@ pub(super) struct Step {
 
 /// Every run in its order: all values, and then all again, each time shuffled anew where that is wanted.
 pub(super) fn steps(course: &Course, sentinels: bool) -> Vec<Step> {
-    let mut random = course.seed;
+    let mut random = Random::new(course.seed);
     let mut runs = Vec::with_capacity(course.runs());
     for repeat in 1..=course.repeats {
         let mut order: Vec<usize> = (0..course.values.len()).collect();
         match course.order {
             Order::Up => {}
             Order::Down => order.reverse(),
-            Order::Random => shuffle(&mut order, &mut random),
+            Order::Random => random.shuffle(&mut order),
         }
         runs.extend(order.into_iter().map(|index| Step { index, repeat, sentinel: false }));
     }
@@ -177,18 +178,6 @@ pub(super) const fn order(arg: OrderArg) -> Order {
         OrderArg::Random => Order::Random,
         OrderArg::Up => Order::Up,
         OrderArg::Down => Order::Down,
-    }
-}
-
-/// Fisher and Yates, with SplitMix64.
-#[expect(clippy::cast_possible_truncation, reason = "below a length in memory")]
-fn shuffle(order: &mut [usize], random: &mut u64) {
-    for last in (1..order.len()).rev() {
-        *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (*random ^ (*random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let mixed = mixed ^ (mixed >> 31);
-        order.swap(last, ((u128::from(mixed) * (last as u128 + 1)) >> 64) as usize);
     }
 }
 

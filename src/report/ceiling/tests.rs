@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::analysis::ceiling::{
-    Answer, Ending, Measure, Proposal, Purpose, Rules, Settings, Trial, Verdict,
+    Answer, Ending, Measure, Proposal, Purpose, Settings, Trial, Verdict,
 };
 use crate::analysis::slo;
 use crate::capacity::{Broken, Found, Goals, Row};
-use crate::plan::{OnOverload, Pacing, Plan};
-use crate::report::tests::{PLAIN, normal, plan};
+use crate::plan::Plan;
+use crate::report::tests::{PLAIN, normal, open_plan, plan};
 use crate::report::{Style, document, json_schema};
-use crate::schedule::{Arrivals, Rate};
 use crate::summary::{Gate, Summary};
 use crate::verdict::Code;
 
@@ -24,17 +23,7 @@ const SLO: &str = "p99<50ms, errors<1%";
 static RUN: LazyLock<Summary> = LazyLock::new(normal);
 
 fn plan_of(closed: bool) -> Plan {
-    let mut plan = plan();
-    plan.load.pacing = (!closed).then(|| Pacing {
-        rate: Rate::nearest(100.0),
-        stages_text: None,
-        stages: Vec::new(),
-        bursts: None,
-        arrivals: Arrivals::Uniform,
-        max_in_flight: 64,
-        on_overload: OnOverload::Queue,
-    });
-    plan
+    if closed { plan() } else { open_plan() }
 }
 
 /// A trial of 10 s at `load`, in which `achieved_rps` were answered.
@@ -84,15 +73,9 @@ fn found(ending: Ending, closed: bool) -> Found {
             from: if closed { 1.0 } else { 100.0 },
             most: closed.then_some(4096.0),
             whole: closed,
-            precision: 0.02,
-            budget_s: 600.0,
-            short_s: 3.0,
-            rules: Rules { trial_s: 10.0, sum_s: 30.0, exceed_ratio: 0.5 },
-            verify_s: 30.0,
-            fewest_requests: 0.0,
-            beside_s: 1.7,
             limits,
             seed: 7,
+            ..Settings::usual(10.0, 1.7)
         },
         rows: rows(closed),
         answer: Answer {

@@ -3,23 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::plan::Plan;
-use crate::report::json::{document, end, plan_of};
-use crate::summary::{
-    Doubling, Estimate, Knee, PowerPoint, Scalability, Summary, SweepRun, SweepSummary,
-};
+use crate::report::Document;
+use crate::report::json::{end, plan_of};
+use crate::summary::{Doubling, Estimate, Knee, PowerPoint, Scalability, SweepRun, SweepSummary};
 use crate::time::seconds;
-
-/// The document of one run, kept until that of the sweep is written.
-#[derive(Clone, Debug)]
-pub struct RunDocument(Value);
-
-impl RunDocument {
-    /// Keeps a run, which may be large: its histograms come with it.
-    #[must_use]
-    pub fn of(plan: &Plan, summary: &Summary) -> Self {
-        Self(document(plan, summary))
-    }
-}
 
 /// The JSON Schema (draft 2020-12) of the documents that [`sweep_json`] writes; their runs obey `maxq.run/1`.
 #[must_use]
@@ -33,8 +20,8 @@ pub fn sweep_json_schema() -> &'static str {
 pub fn sweep_json(
     plan: &Plan,
     sweep: &SweepSummary,
-    runs: Vec<RunDocument>,
-    sentinels: Vec<RunDocument>,
+    runs: Vec<Document>,
+    sentinels: Vec<Document>,
 ) -> String {
     let course = &sweep.course;
     let mut points: Vec<(&SweepRun, usize, Value)> = sweep
@@ -42,7 +29,7 @@ pub fn sweep_json(
         .iter()
         .zip(runs)
         .enumerate()
-        .map(|(index, (run, RunDocument(document)))| (run, index + 1, document))
+        .map(|(index, (run, document))| (run, index + 1, document))
         .collect();
     points.sort_by(|a, b| a.0.x.total_cmp(&b.0.x).then(a.0.repeat.cmp(&b.0.repeat)));
     let points: Vec<Value> = points
@@ -53,7 +40,7 @@ pub fn sweep_json(
         .sentinels
         .iter()
         .zip(sentinels)
-        .map(|(run, RunDocument(document))| point(run, None, document))
+        .map(|(run, document)| point(run, None, document))
         .collect();
     let findings = &sweep.findings;
     let mut reasons = Map::new();

@@ -11,7 +11,7 @@ mod plot;
 mod svg;
 mod text;
 
-pub use json::{RunDocument, sweep_json, sweep_json_schema};
+pub use json::{sweep_json, sweep_json_schema};
 pub use lines::{LineFormat, sweep_header, sweep_line};
 pub use svg::sweep_svg;
 pub use text::{sweep_findings, sweep_progress, sweep_text};

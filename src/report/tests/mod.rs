@@ -14,13 +14,15 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::series::Series;
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
-use crate::plan::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts};
+use crate::plan::{
+    EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Route, Timeouts,
+};
 use crate::pressure::Pressure;
 use crate::record::latency::HIGHEST_NS;
 use crate::record::{ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record};
 use crate::report::Style;
 use crate::request::RequestImage;
-use crate::schedule::Timeline;
+use crate::schedule::{Arrivals, Rate, Timeline};
 use crate::summary::{
     Client, End, Engine, Host, InFlight, IntervalRow, Latencies, PhaseSummary, Summary, Window,
 };
@@ -74,6 +76,21 @@ pub(crate) fn plan() -> Plan {
         calibration: None,
         output: Output::default(),
     }
+}
+
+/// The same plan, by a schedule of one hundred requests a second.
+pub(crate) fn open_plan() -> Plan {
+    let mut plan = plan();
+    plan.load.pacing = Some(Pacing {
+        rate: Rate::nearest(100.0),
+        stages_text: None,
+        stages: Vec::new(),
+        bursts: None,
+        arrivals: Arrivals::Uniform,
+        max_in_flight: 64,
+        on_overload: OnOverload::Queue,
+    });
+    plan
 }
 
 /// A run in which everything that was asked for happened, and nothing else.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::report::{
-    LineFormat, RunDocument, json_schema, sweep_findings, sweep_header, sweep_json,
-    sweep_json_schema, sweep_line, sweep_progress, sweep_svg, sweep_text,
+    LineFormat, json_schema, sweep_findings, sweep_header, sweep_json, sweep_json_schema,
+    sweep_line, sweep_progress, sweep_svg, sweep_text,
 };
 use crate::summary::{Course, Order, SweepRun, SweepSummary, Variable};
 
@@ -80,8 +80,9 @@ fn sweeps() -> [(&'static str, SweepSummary); 4] {
 }
 
 fn document(sweep: &SweepSummary) -> Value {
-    let documents =
-        |runs: &[SweepRun]| runs.iter().map(|_| RunDocument::of(&plan(), &normal())).collect();
+    let documents = |runs: &[SweepRun]| {
+        runs.iter().map(|_| crate::report::document(&plan(), &normal())).collect()
+    };
     let text = sweep_json(&plan(), sweep, documents(&sweep.runs), documents(&sweep.sentinels));
     serde_json::from_str(&text).unwrap()
 }
