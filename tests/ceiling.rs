@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -120,9 +121,12 @@ fn checked(text: &str) -> Value {
         .collect();
     assert!(broken.is_empty(), "{broken:#?}");
     let goals = document["goals"].as_array().unwrap().len();
+    let mut seeds = HashSet::new();
     for trial in document["trials"].as_array().unwrap() {
         let run = Report::of(&trial["run"].to_string());
         assert_eq!(trial["goals"].as_array().unwrap().len(), goals);
+        // Trials of one schedule would agree for the wrong reason.
+        assert!(seeds.insert(run.json["plan"]["seed"].as_u64().unwrap()));
         let (open, closed) = (&run.json["plan"]["rate_rps"], &run.json["plan"]["connections"]);
         match document["variable"].as_str() {
             Some("rate") => {

@@ -8,7 +8,7 @@ use crate::summary::Summary;
 use crate::time::seconds;
 
 /// The columns.
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "url",
     "mode",
     "connections",
@@ -26,12 +26,13 @@ const COLUMNS: [&str; 17] = [
     "p99_9_us",
     "max_us",
     "verdict",
+    "valid",
 ];
 
 /// The first line.
 #[must_use]
 pub fn tsv_header() -> String {
-    COLUMNS.join("\t") + "\tvalid\n"
+    COLUMNS.join("\t") + "\n"
 }
 
 /// The line of a run; errors are all requests that got no good response.
@@ -42,7 +43,7 @@ pub fn tsv_row(plan: &Plan, summary: &Summary) -> String {
     let quantile = |at| number(response.quantile(at).map(|value| micros(value.value_ns)));
     let (rates, counts) = (summary.rates(), summary.counts());
     let pacing = plan.load.pacing.as_ref();
-    let cells = [
+    let cells: [String; COLUMNS.len()] = [
         // No URL holds a tab: one that did was refused.
         plan.target.to_string(),
         if pacing.is_some() { "open" } else { "closed" }.to_owned(),
