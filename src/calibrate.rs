@@ -4,6 +4,7 @@
 //! target as any user would. It must not be needed for anything else: a run without a calibration is only without the
 //! rule that compares with it.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::thread;
@@ -52,8 +53,13 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<u8, Refusal> {
         }
     };
     tell("measuring the clock, sleeping threads and the core: 2 s");
-    let machine = thread::scope(|scope| scope.spawn(|| watch_machine(core)).join())
-        .expect("a thread that panics aborts the process");
+    let machine = thread::scope(|scope| {
+        let watching = thread::Builder::new().spawn_scoped(scope, || watch_machine(core))?;
+        Ok(watching.join().expect("a thread that panics aborts the process"))
+    })
+    .map_err(|error: io::Error| {
+        Refusal::environment(format!("a thread cannot be started: {error}; raise ulimit -u or -v"))
+    })?;
     let server = Server::start(&serve::Options {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         threads: 1,

@@ -29,7 +29,7 @@ fn run_all(engine: &str, server: &Server, path: &str, loads: &[&str]) -> Vec<Sum
     };
     let plan = Plan::build(&url, &args(loads[0])).unwrap();
     let interrupts = Interrupts::catch().unwrap();
-    let mut session = Session::open(&plan, run::prepare(&plan).unwrap());
+    let mut session = Session::open(&plan, run::prepare(&plan).unwrap()).unwrap();
     let mut summaries = Vec::new();
     for load in loads {
         let plan = plan.with_load(&args(load)).unwrap();
@@ -155,7 +155,7 @@ fn connections_that_the_server_closed_in_the_pause_are_open_again_when_the_next_
         let args = RunArgs::from_flags(&flags.split(' ').collect::<Vec<_>>()).unwrap();
         let plan = Plan::build(&url, &args).unwrap();
         let interrupts = Interrupts::catch().unwrap();
-        let mut session = Session::open(&plan, run::prepare(&plan).unwrap());
+        let mut session = Session::open(&plan, run::prepare(&plan).unwrap()).unwrap();
         for _ in 0..3 {
             let summary = session.run(&plan, &interrupts, |_| {}).unwrap();
             let connections = &summary.record.connections;

@@ -385,7 +385,7 @@ impl Hunt<'_> {
                 if self.args.closed {
                     run::prepare(&plan)?;
                 }
-                Session::open(&plan, self.engine.clone())
+                Session::open(&plan, self.engine.clone())?
             }
         };
         let session = self.session.insert(session);

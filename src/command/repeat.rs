@@ -98,7 +98,7 @@ pub(super) fn carry_out(plan: Plan, args: &RunArgs, times: u64) -> Result<u8, Re
     let engine = run::prepare(&plan)?;
     let readiness = preflight::await_target(&mut plan, args, &interrupts)?;
     tell(&plan, args, &readiness);
-    let mut session = Session::open(&plan, engine);
+    let mut session = Session::open(&plan, engine)?;
     let mut runs: Vec<Carried> = Vec::new();
     let mut signal = None;
     for index in 0..times {

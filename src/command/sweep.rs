@@ -266,11 +266,13 @@ impl Sweep<'_> {
             }
         };
         let ended = if self.course.variable == Variable::Rate {
-            let engine = &self.engine;
-            let session = self.session.get_or_insert_with(|| Session::open(&plan, engine.clone()));
-            session.run(&plan, self.interrupts, watch)
+            let session = match self.session.take() {
+                Some(session) => session,
+                None => Session::open(&plan, self.engine.clone())?,
+            };
+            self.session.insert(session).run(&plan, self.interrupts, watch)
         } else {
-            Session::open(&plan, self.engine.clone()).run(&plan, self.interrupts, watch)
+            Session::open(&plan, self.engine.clone())?.run(&plan, self.interrupts, watch)
         };
         live.clear();
         let summary = Summary { preflight: self.seen.take(), ..ended? };

@@ -286,9 +286,17 @@ fn addresses(
 fn accepting(addresses: &[SocketAddr], args: &NetworkArgs, sources: &[IpAddr]) -> Vec<SocketAddr> {
     let accepts = |address: SocketAddr| accepts(address, args, sources).is_ok();
     thread::scope(|scope| {
-        let probes: Vec<_> =
-            addresses.iter().map(|&address| scope.spawn(move || accepts(address))).collect();
-        let answers = probes.into_iter().map(|probe| probe.join().unwrap_or(false));
+        let start = |&address| {
+            thread::Builder::new()
+                .spawn_scoped(scope, move || accepts(address))
+                .map_err(|_| address)
+        };
+        let probes: Vec<_> = addresses.iter().map(start).collect();
+        let answers = probes.into_iter().map(|probe| match probe {
+            Ok(thread) => thread.join().unwrap_or(false),
+            // Where no thread can be had, this one takes a turn more.
+            Err(address) => accepts(address),
+        });
         addresses.iter().zip(answers).filter_map(|(&address, yes)| yes.then_some(address)).collect()
     })
 }

@@ -5,6 +5,7 @@ mod merge;
 mod observer;
 mod simulated;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -127,18 +128,24 @@ struct WorkerThread {
 impl Session {
     /// Starts workers for `plan` and for others that differ in their load only, with as many connections, threads and
     /// requests in flight on each, on an engine that [`prepare`] has chosen. They open connections with the first run.
-    #[must_use]
-    pub fn open(plan: &Plan, engine: Engine) -> Self {
+    ///
+    /// # Errors
+    /// A thread that the kernel does not start.
+    pub fn open(plan: &Plan, engine: Engine) -> Result<Self, Refusal> {
         let on_epoll = engine != Engine::Uring;
-        let workers = (0..plan.threads()).map(|index| {
+        let mut session = Self { workers: Vec::new(), engine, told: false };
+        for index in 0..plan.threads() {
             let (orders, worker_orders) = mpsc::channel();
             let (worker_outcomes, outcomes) = mpsc::channel();
             let place = Place::of(plan, index, on_epoll);
             let desk = Desk { orders: worker_orders, outcomes: worker_outcomes };
-            let thread = thread::spawn(move || place.work(&desk));
-            WorkerThread { orders, outcomes, thread }
-        });
-        Self { workers: workers.collect(), engine, told: false }
+            let thread = thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || place.work(&desk))
+                .map_err(|error| no_thread(plan, &error))?;
+            session.workers.push(WorkerThread { orders, outcomes, thread });
+        }
+        Ok(session)
     }
 
     /// Carries out a plan. `watch` is called from this thread while it goes on.
@@ -215,7 +222,15 @@ pub fn run(
     interrupts: &Interrupts,
     watch: impl FnMut(Progress<'_>),
 ) -> Result<Summary, Refusal> {
-    Session::open(plan, engine).run(plan, interrupts, watch)
+    Session::open(plan, engine)?.run(plan, interrupts, watch)
+}
+
+fn no_thread(plan: &Plan, error: &io::Error) -> Refusal {
+    Refusal::environment(format!(
+        "-t {}: a worker's thread cannot be started: {error}; lower -t, or raise the limit of processes (ulimit -u) or of \
+         memory (ulimit -v)",
+        plan.threads()
+    ))
 }
 
 /// Which engine runs.

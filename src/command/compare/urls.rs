@@ -168,7 +168,7 @@ impl<'a> Course<'a> {
             let engine = run::prepare(&plan)?;
             let readiness = preflight::await_target(&mut plan, args, &interrupts)?;
             tell(&plan, args, &readiness);
-            let session = Session::open(&plan, engine);
+            let session = Session::open(&plan, engine)?;
             Ok(Target { plan, session, seen: readiness.seen, name })
         };
         let targets = [ready(first, "base")?, ready(second, "new")?];
