@@ -64,11 +64,16 @@ impl Search {
     /// What is known of the ceiling: the largest load that seems to hold, the smallest that seems not to.
     #[must_use]
     pub fn bracket(&self) -> (Option<f64>, Option<f64>) {
-        let bounds = self.bounds();
-        let hints = self.hints();
-        // What the client cannot offer is no load that the target does not hold.
-        let failed = |high: &f64| self.cap().is_none_or(|cap| !is_same(*high, cap));
-        (bounds.0.or(hints.0), bounds.1.or(hints.1).filter(failed))
+        let (proved_low, proved_high) = self.bounds();
+        // One trial says nothing against what is proved, but between the bounds it may say more.
+        let between = |load: &f64| {
+            proved_low.is_none_or(|low| *load > low) && proved_high.is_none_or(|high| *load < high)
+        };
+        let failed = self.last_words(Verdict::Fail).filter(between);
+        let high = failed.min_by(f64::total_cmp).or(proved_high);
+        let held = self.last_words(Verdict::Pass).filter(between);
+        let held = held.filter(|&load| high.is_none_or(|high| load < high));
+        (held.max_by(f64::total_cmp).or(proved_low), high)
     }
 
     /// What to do next.
@@ -272,9 +277,10 @@ impl Search {
     fn early(&self, ending: Ending) -> Answer {
         let (low, high) = self.bracket();
         let first_missed = high.and_then(|high| self.missed_at(high));
+        let at_least = self.bounds().0.or(low);
         Answer {
             ending,
-            ceiling: low.filter(|_| matches!(ending, Ending::AtMost | Ending::ClientLimited)),
+            ceiling: at_least.filter(|_| matches!(ending, Ending::AtMost | Ending::ClientLimited)),
             interval: None,
             safe: None,
             limiting: first_missed,
@@ -314,21 +320,23 @@ impl Search {
 
     /// The same by the last word of each load, whatever it is worth.
     fn hints(&self) -> (Option<f64>, Option<f64>) {
-        let last_word = |load: f64| {
-            let mut at =
-                self.trials.iter().rev().filter(|trial| is_same(trial.proposal.load, load));
-            at.find(|trial| matches!(trial.verdict, Verdict::Pass | Verdict::Fail))
-        };
-        let loads = |verdict: Verdict| {
-            let at = self.trials.iter().map(|trial| trial.proposal.load);
-            at.filter(move |&load| last_word(load).is_some_and(|trial| trial.verdict == verdict))
-        };
-        let high = loads(Verdict::Fail).min_by(f64::total_cmp);
-        let high = [high, self.cap()].into_iter().flatten().min_by(f64::total_cmp);
-        let low = loads(Verdict::Pass)
+        let high = self.last_words(Verdict::Fail).chain(self.cap()).min_by(f64::total_cmp);
+        let low = self
+            .last_words(Verdict::Pass)
             .filter(|&load| high.is_none_or(|high| load < high))
             .max_by(f64::total_cmp);
         (low, high)
+    }
+
+    /// The loads of which the last trial that judged the target says so.
+    fn last_words(&self, verdict: Verdict) -> impl Iterator<Item = f64> {
+        let last_word = |load: f64| {
+            let mut at =
+                self.trials.iter().rev().filter(move |trial| is_same(trial.proposal.load, load));
+            at.find(|trial| matches!(trial.verdict, Verdict::Pass | Verdict::Fail))
+        };
+        let loads = self.trials.iter().map(|trial| trial.proposal.load);
+        loads.filter(move |&load| last_word(load).is_some_and(|trial| trial.verdict == verdict))
     }
 
     /// The smallest load that the client could not offer.

@@ -182,6 +182,23 @@ fn goals_that_never_fail_end_at_the_highest_load_that_is_allowed() {
 }
 
 #[test]
+fn the_bracket_is_the_tightest_that_was_seen() {
+    let mut search = Search::new(settings(0.01));
+    assert_eq!(search.bracket(), (None, None));
+    let told = |search: &mut Search, load, length_s, verdict| {
+        search.record(trial(load, length_s, verdict), 0.0);
+        search.bracket()
+    };
+    // As long as the sum of durations: proved. The others are not.
+    assert_eq!(told(&mut search, 100.0, 30.0, Verdict::Pass), (Some(100.0), None));
+    assert_eq!(told(&mut search, 200.0, 3.0, Verdict::Pass), (Some(200.0), None));
+    assert_eq!(told(&mut search, 800.0, 3.0, Verdict::Fail), (Some(200.0), Some(800.0)));
+    assert_eq!(told(&mut search, 400.0, 3.0, Verdict::Fail), (Some(200.0), Some(400.0)));
+    // One word does not undo a proof.
+    assert_eq!(told(&mut search, 100.0, 3.0, Verdict::Fail), (Some(200.0), Some(400.0)));
+}
+
+#[test]
 fn what_the_client_cannot_offer_caps_the_answer_and_decides_nothing() {
     let (answer, search, _) =
         search(settings(0.01), |proposal| (proposal.load < 1500.0).then_some(0.0));
