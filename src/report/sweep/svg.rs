@@ -17,16 +17,18 @@ const LEFT: f64 = 90.0;
 const RIGHT: f64 = 740.0;
 
 /// Tops and bottoms of the panels.
-const THROUGHPUT: (f64, f64) = (70.0, 290.0);
+const THROUGHPUT: (f64, f64) = (86.0, 290.0);
 const LATENCY: (f64, f64) = (330.0, 540.0);
 
+/// No variables and no background of the root: half of the programs that draw SVG know neither.
 const STYLE: &str = "<style>\
-    svg{--ink:#222;--faint:#ddd;--a:#0072b2;--b:#009e73;--c:#d55e00;--m:#7a5195;background:#fff}\
-    @media(prefers-color-scheme:dark){svg{--ink:#ddd;--faint:#444;--a:#56b4e9;--b:#2fd6a3;--c:#ff9d5c;--m:#c9a6e6;background:#181818}}\
-    text{font:12px sans-serif;fill:var(--ink)}.t{font-size:15px;font-weight:bold}.e{text-anchor:end}.m{text-anchor:middle}\
-    .f{stroke:var(--faint)}.x{stroke:var(--ink);fill:none}.a{stroke:var(--a)}.b{stroke:var(--b)}.c{stroke:var(--c)}\
-    .l{fill:none;stroke-width:2}circle{fill:currentColor}.a0{color:var(--a)}.b0{color:var(--b)}.c0{color:var(--c)}\
-    .o{fill:none;stroke:currentColor}.k{stroke:var(--m);stroke-dasharray:5 4}.kt{fill:var(--m)}\
+    text{font:12px sans-serif;fill:#222}.t{font-size:15px;font-weight:bold}.e{text-anchor:end}.m{text-anchor:middle}\
+    .p{fill:#fff}.f{stroke:#ddd}.x{stroke:#222;fill:none}.l{fill:none;stroke-width:2}.k{stroke:#7a5195;stroke-dasharray:5 4}\
+    .a{stroke:#0072b2}.b{stroke:#009e73}.c{stroke:#d55e00}.a0{fill:#0072b2}.b0{fill:#009e73}.c0{fill:#d55e00}\
+    .o{fill:#fff}text.kt{fill:#7a5195}\
+    @media(prefers-color-scheme:dark){text{fill:#ddd}.p{fill:#181818}.f{stroke:#444}.x{stroke:#ddd}.k{stroke:#c9a6e6}\
+    .a{stroke:#56b4e9}.b{stroke:#2fd6a3}.c{stroke:#ff9d5c}.a0{fill:#56b4e9}.b0{fill:#2fd6a3}.c0{fill:#ff9d5c}\
+    .o{fill:#181818}text.kt{fill:#c9a6e6}}\
     </style>";
 
 /// The drawing.
@@ -41,6 +43,7 @@ pub fn sweep_svg(plan: &Plan, sweep: &SweepSummary) -> String {
         format!("{} {url}: sweep of {}", escape(plan.method.as_bytes()), sweep.course.name());
     svg.add(format_args!("<title>{}</title>", xml(&title)));
     svg.add(format_args!("{STYLE}"));
+    svg.add(format_args!("<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" class=\"p\"/>"));
     svg.text((LEFT, 28.0), "t", &shortened(&title));
     let rows = curves::rows(sweep);
     if let Some(xs) = Axis::around(rows.iter().map(|row| row.x)) {
@@ -127,9 +130,9 @@ impl Panel<'_> {
         svg.add(format_args!("<polyline points=\"{}\" class=\"l {class}\"/>", path.join(" ")));
         for (x, across, up) in points {
             let hollow = rows.iter().any(|row| row.x.total_cmp(&x).is_eq() && row.is_left_out());
-            let hollow = if hollow { " o" } else { "" };
+            let fill = if hollow { "o".to_owned() } else { format!("{class}0") };
             svg.add(format_args!(
-                "<circle cx=\"{across:.1}\" cy=\"{up:.1}\" r=\"3.5\" class=\"{class}0{hollow}\"/>"
+                "<circle cx=\"{across:.1}\" cy=\"{up:.1}\" r=\"3.5\" class=\"{class} {fill}\"/>"
             ));
         }
     }
@@ -163,7 +166,7 @@ fn latency(svg: &mut Drawing, rows: &[Row<'_>], xs: &Axis) {
     panel.curve(svg, rows, &p50, "b");
     let y = LATENCY.0 - 8.0;
     svg.text((LEFT, y), "", "response time:");
-    for (x, class, name) in [(180.0, "b", "p50"), (230.0, "c", "p99")] {
+    for (x, class, name) in [(192.0, "b", "p50"), (242.0, "c", "p99")] {
         svg.add(format_args!(
             "<circle cx=\"{x}\" cy=\"{:.1}\" r=\"3.5\" class=\"{class}0\"/>",
             y - 4.0
@@ -175,11 +178,12 @@ fn latency(svg: &mut Drawing, rows: &[Row<'_>], xs: &Axis) {
 /// A mark through both panels; its name stands above them, one below the other.
 fn vertical(svg: &mut Drawing, index: usize, mark: &Mark, xs: &Axis) {
     let Some(x) = across(xs, mark.x) else { return };
-    svg.line((x, THROUGHPUT.0 - 24.0), (x, LATENCY.1), "k");
-    let low = if index.is_multiple_of(2) { 0.0 } else { 14.0 };
+    let down = f64::from(u32::try_from(index).unwrap_or(0)) * 14.0;
+    let y = THROUGHPUT.0 - 38.0 + down;
+    svg.line((x, y - 8.0), (x, LATENCY.1), "k");
     let right = x > (LEFT + RIGHT) / 2.0;
     let (at, class) = if right { (x - 4.0, "kt e") } else { (x + 4.0, "kt") };
-    svg.text((at, THROUGHPUT.0 - 14.0 + low), class, &format!("{} {}", mark.name, number(mark.x)));
+    svg.text((at, y), class, &format!("{} {}", mark.name, number(mark.x)));
 }
 
 /// A title that fits.
