@@ -8,6 +8,7 @@ mod histogram;
 mod run;
 mod seek;
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,7 @@ const READABLE: &str =
 /// All runs in the files that `paths` name: a file, or a folder whose `.json` files are read in the order of their names.
 ///
 /// # Errors
-/// Exit code 2, with the name of the file and what is wrong with it.
+/// Exit code 2, with the name of the file and what is wrong with it; so has a run that is there twice.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<Run>, Refusal> {
     let mut runs = Vec::new();
     for path in paths {
@@ -44,7 +45,25 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Run>, Refusal> {
             }
         }
     }
+    if let Some((one, other)) = twice(&runs) {
+        return Err(Refusal::usage(format!(
+            "{}: it is the same run as {}, and one run counts once; leave one of them out",
+            other.source, one.source
+        )));
+    }
     Ok(runs)
+}
+
+/// Two of `runs` that are the same one: copies of a file, or a file that was named twice.
+fn twice(runs: &[Run]) -> Option<(&Run, &Run)> {
+    let mut by_start: HashMap<&str, Vec<&Run>> = HashMap::new();
+    runs.iter().find_map(|run| {
+        let started_at = run.document["started_at"].as_str().unwrap_or_default();
+        let others = by_start.entry(started_at).or_default();
+        let same = others.iter().find(|other| other.document == run.document).copied();
+        others.push(run);
+        same.map(|other| (other, run))
+    })
 }
 
 /// The runs of one document; `name` says where it came from.

@@ -135,7 +135,9 @@ fn a_folder_is_all_its_documents_in_the_order_of_their_names() {
     let none = read(&[folder.path().to_owned()]).unwrap_err();
     assert!(none.message.contains("no .json file"), "{}", none.message);
     for name in ["b.json", "a.json", "notes.txt"] {
-        fs::write(folder.path().join(name), document().to_string()).unwrap();
+        let mut document = document();
+        document["started_at"] = name.into();
+        fs::write(folder.path().join(name), document.to_string()).unwrap();
     }
     let runs = read(&[folder.path().to_owned()]).unwrap();
     let names: Vec<bool> = ["a.json", "b.json"]
@@ -144,4 +146,22 @@ fn a_folder_is_all_its_documents_in_the_order_of_their_names() {
         .map(|(name, run)| run.source.ends_with(name))
         .collect();
     assert_eq!((names, runs.len()), (vec![true, true], 2));
+}
+
+#[test]
+fn a_run_that_is_there_twice_is_refused_however_its_file_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut second = document();
+    second["client"]["cpu_us_per_request"] = 3.0.into();
+    for (name, content) in [("a.json", document()), ("b.json", second), ("copy.json", document())] {
+        fs::write(path(name), content.to_string()).unwrap();
+    }
+    assert_eq!(read(&[path("a.json"), path("b.json")]).unwrap().len(), 2);
+    for paths in [[path("a.json"), path("a.json")], [path("a.json"), path("copy.json")]] {
+        let refusal = read(&paths).unwrap_err();
+        assert_eq!((refusal.code, refusal.message.lines().count()), (2, 1));
+        assert!(refusal.message.contains("the same run"), "{}", refusal.message);
+    }
+    assert!(read(&[folder.path().to_owned()]).unwrap_err().message.contains("copy.json"));
 }
