@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use maxq::cli::RunArgs;
 use maxq::plan::Plan;
@@ -137,7 +137,9 @@ fn await_closing(address: SocketAddr) {
         let fields: Vec<_> = line.split_whitespace().collect();
         fields[2].ends_with(&port) && fields[3] == ESTABLISHED
     };
+    let begun = Instant::now();
     while fs::read_to_string("/proc/net/tcp").unwrap().lines().any(is_open) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the server closes what is silent");
         thread::sleep(Duration::from_millis(5));
     }
     thread::sleep(Duration::from_millis(10));

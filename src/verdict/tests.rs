@@ -6,12 +6,10 @@ use super::{Code, Evidence, Level, Verdict, judge};
 use crate::analysis::series::Slice;
 use crate::calibration::Calibration;
 use crate::failure::{Failure, Phase as FailurePhase};
-use crate::plan::{
-    EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Route, Timeouts,
-};
+use crate::plan::{Plan, Route};
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, Completion, Lag, Outcome, Record};
-use crate::request::RequestImage;
+use crate::report::tests as constructed;
 use crate::schedule::{Arrivals, Rate, Schedule, Timeline};
 use crate::summary::{Client, End, Host, Latencies};
 use crate::target::Target;
@@ -36,68 +34,28 @@ struct Case {
     end: End,
 }
 
+/// Against another host, without a warm-up; open, at a thousand requests a second.
 fn plan(open: bool) -> Plan {
-    let pacing = open.then(|| Pacing {
-        rate: Some(Rate::parse("1000").unwrap()),
-        stages_text: None,
-        stages: Vec::new(),
-        bursts: None,
-        arrivals: Arrivals::Uniform,
-        max_in_flight: 64,
-        on_overload: OnOverload::Queue,
-    });
-    let load = Load {
-        connections: 64,
-        pipeline: 1,
-        duration_ns: Some(10 * SECOND),
-        requests: None,
-        warmup_ns: 0,
-        auto_warmup: false,
-        requests_per_connection: None,
-        pacing,
-    };
-    let shape = load.pacing.as_ref().map(|pacing| crate::schedule::Shape {
-        warmup_ns: 0,
-        stages: crate::schedule::parse_stages("10s@1000").unwrap(),
-        bursts: pacing.bursts,
-        length_ns: 10 * SECOND,
-        requests: None,
-        arrivals: Arrivals::Uniform,
-        seed: 1,
-    });
-    Plan {
-        target: Target::parse("http://192.0.2.1/").unwrap(),
-        route: Route::to("192.0.2.1:80".parse().unwrap()),
-        tunnel: None,
-        ready_by: None,
-        is_proxied: false,
-        same_host: false,
-        security: None,
-        request: RequestImage::new(b"GET / HTTP/1.1\r\n\r\n", 1, false),
-        method: "GET".to_owned(),
-        load,
-        schedule: shape.map(|shape| Arc::new(Schedule::new(shape).unwrap())),
-        timeline: Timeline::plain(0, 10 * SECOND),
-        slice_ns: SECOND / 10,
-        timeouts: Timeouts {
-            request_ns: SECOND,
-            connect_ns: SECOND,
-            drain_ns: SECOND,
-            give_up_ns: SECOND,
-        },
-        expect: Expect::default(),
-        slo: Vec::new(),
-        abort_on: Vec::new(),
-        strict: false,
-        body_check: false,
-        engine: EngineChoice::Auto,
-        idle: Idle::Auto,
-        cores: vec![0],
-        threads_reason: None,
-        seed: 1,
-        calibration: None,
-        output: Output::default(),
+    let mut plan = if open { constructed::open_plan() } else { constructed::plan() };
+    plan.target = Target::parse("http://192.0.2.1/").unwrap();
+    plan.route = Route::to("192.0.2.1:80".parse().unwrap());
+    plan.same_host = false;
+    plan.load.warmup_ns = 0;
+    plan.timeline = Timeline::plain(0, 10 * SECOND);
+    if let Some(pacing) = &mut plan.load.pacing {
+        pacing.rate = Some(Rate::parse("1000").unwrap());
+        let shape = crate::schedule::Shape {
+            warmup_ns: 0,
+            stages: crate::schedule::parse_stages("10s@1000").unwrap(),
+            bursts: None,
+            length_ns: 10 * SECOND,
+            requests: None,
+            arrivals: Arrivals::Uniform,
+            seed: 1,
+        };
+        plan.schedule = Some(Arc::new(Schedule::new(shape).unwrap()));
     }
+    plan
 }
 
 /// Each request takes a little over a millisecond, and is sent `lag` late.
