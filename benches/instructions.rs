@@ -97,7 +97,7 @@ impl Running {
                     self.asked.push((conn, count));
                 }
             }
-            self.worker.submitted(self.now, self.now.plus(20_000));
+            self.worker.submitted(self.now);
             self.now = self.now.plus(50_000);
             for &(conn, count) in &self.asked {
                 answered += count;

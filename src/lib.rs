@@ -65,8 +65,8 @@
 //!   when a ready connection has room for it (*taken*); it is sent within the same turn. Phase and timeout count from
 //!   here.
 //! - **sent**: the request is handed to the kernel. The sends of one submission run one after the other inside the
-//!   kernel, a few microseconds each; their stamps are interpolated between the submission's start and end, and that
-//!   length is shown as *stamp skew*. An open loop submits at most four at a time and stamps them with the start.
+//!   kernel, a few microseconds each, and all of them have the stamp of its start: a stamp may be early, never late. A
+//!   submission therefore holds at most eight sends, four in an open loop, and its length is shown as *stamp skew*.
 //! - **first byte**, **done**: the completion that carried the first and the last byte of the response, stamped when
 //!   completions are reaped. How long the worker did not look is shown as *receive slack*.
 //! - **service time** is done - sent; **time to first byte** is first byte - sent. **Response time** is done - intended,
@@ -76,7 +76,8 @@
 //!   slow, or there are too few), and **client lag**, for which this client was late. When the worker was away itself,
 //!   the backlog that it finds is its own doing, and so is the waiting in it. A worker that comes ten or more
 //!   milliseconds late to look for answers takes that time out of the service times that it would have spoiled, and
-//!   charges it to client lag.
+//!   charges it to client lag; in a closed loop, to the time that it was *away*. A closed loop may be busy for longer than
+//!   that with what there is to do; it was away when its thread neither ran nor slept.
 //! - **backlog**: requests that are due and not sent; two places in the schedule, whatever its size. **Outstanding**: the
 //!   backlog and what is in flight. **Unsent**: due, and never sent, because it was *shed*, had *expired* by its
 //!   timeout, or was *left* when the run ended.

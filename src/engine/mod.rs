@@ -9,6 +9,7 @@ mod closing;
 mod idle;
 mod meter;
 pub mod mirror;
+mod pace;
 mod patience;
 pub mod portable;
 pub mod ring;
@@ -184,6 +185,8 @@ impl Link {
 const LONGEST_SLEEP_NS: u64 = 20_000_000;
 /// Sends that a paced worker hands over at once: all of them are stamped with the time before.
 const PACED_SENDS: u32 = 4;
+/// Sends that a worker without a schedule hands over at once, likewise: a call of the kernel is shared by more of them.
+const SENDS_AT_ONCE: u32 = 8;
 /// How long what is in flight is awaited when the user ends a run, in nanoseconds.
 const STOP_DRAIN_NS: u64 = 1_000_000_000;
 

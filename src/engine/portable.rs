@@ -34,12 +34,15 @@ use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record, Turns};
 use crate::sys;
 use crate::time::{Nanos, monotonic};
-use crate::worker::{Action, Event, Job, Span, Worker};
+use crate::worker::{Action, Event, Job, Late, Span, Worker};
 
 /// Longest sleep before the common start is known.
 const START_SLEEP_NS: u64 = 1_000_000;
 /// A wheel of milliseconds fires up to two of them late: the clock gets up so long before what is due.
 const EARLY_NS: u64 = 2_000_000;
+/// Rounds of the loop in which may be seen what came while this thread was away: the one in which that is found out, and
+/// the next.
+const AWAY_ROUNDS: u8 = 2;
 /// What a read may bring, at first and at most.
 const LEAST_BUFFER_BYTES: usize = 4 * 1024;
 const MOST_BUFFER_BYTES: usize = 64 * 1024;
@@ -66,6 +69,8 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
         sockets: Sockets::new(settings.route, settings.first_connection),
         expected: Cell::new(monotonic()),
         carried_ns: Cell::new(0),
+        active_at: Cell::new(monotonic()),
+        away: Cell::default(),
         measuring: Cell::new(false),
         last_event: Cell::new(Nanos(0)),
         worked_ns: Cell::new(0),
@@ -97,6 +102,8 @@ async fn carry_out_all(engine: Rc<Engine>, mut patience: Patience, mut link: Lin
         monoio::time::sleep(Duration::from_millis(1)).await;
         let now = monotonic();
         engine.expected.set(now);
+        engine.active_at.set(now);
+        engine.away.take();
         engine.worker().renew(without_discarding(next.job), now);
         link = next.link;
     }
@@ -119,6 +126,10 @@ struct Engine {
     expected: Cell<Nanos>,
     /// How late the clock itself came, which whatever is seen in its turn has waited for, in nanoseconds.
     carried_ns: Cell<u64>,
+    /// When this thread was last seen to do something.
+    active_at: Cell<Nanos>,
+    /// How late a worker without a schedule looks, in so many rounds from now on.
+    away: Cell<(u8, Late)>,
     measuring: Cell<bool>,
     last_event: Cell<Nanos>,
     /// Time spent on events so far, in nanoseconds: none of it is spinning.
@@ -187,8 +198,11 @@ async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Re
                 worker.stop(now, if stop == Stop::Soon { STOP_DRAIN_NS } else { 0 });
             }
             engine.measuring.set(now >= worker.measured_from() && !worker.is_draining());
+            engine.begin_round(now);
             engine.look(&mut worker, now);
-            worker.tick(now);
+            if engine.away.get().0 < AWAY_ROUNDS {
+                worker.tick(now);
+            }
             link.publish(&mut worker);
             if worker.is_draining() {
                 meter.stop(&mut engine.tally.borrow_mut(), now);
@@ -196,6 +210,7 @@ async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Re
             worker.next_deadline()
         };
         Engine::carry_out(engine);
+        engine.active_at.set(monotonic());
         if engine.worker().is_finished() {
             break;
         }
@@ -252,15 +267,47 @@ impl Engine {
         *self.nap.borrow_mut() = None;
     }
 
+    /// The clock has its turn: what was late for long enough before is no longer.
+    fn begin_round(&self, now: Nanos) {
+        let (rounds, late) = self.away.get();
+        let left = rounds.saturating_sub(1);
+        self.away.set((left, if left > 0 { late } else { Late::default() }));
+        let late = Late::by(now.since(self.expected.get()));
+        if self.paced && self.measuring.get() && late.counts() {
+            self.tally.borrow_mut().away_ns += late.look_ns;
+        }
+    }
+
+    /// How late a worker without a schedule looks: it was away if the thread did nothing for longer than the clock wanted to
+    /// sleep. What it finds then is seen in this round of the loop, or in the next.
+    fn away(&self, now: Nanos) -> Late {
+        let idle_from = self.active_at.get();
+        let look_ns = now.since(self.expected.get().max(idle_from));
+        self.note_away(Late { look_ns, unseen_ns: now.since(idle_from) });
+        self.active_at.set(now);
+        self.away.get().1
+    }
+
+    fn note_away(&self, late: Late) {
+        if self.paced || !late.counts() {
+            return;
+        }
+        self.away.set((AWAY_ROUNDS, late));
+        if self.measuring.get() {
+            self.tally.borrow_mut().away_ns += late.look_ns;
+        }
+    }
+
     /// Tells the worker that it is looked at now, and how much later than it could have been.
     fn look(&self, worker: &mut Worker, now: Nanos) {
-        let late_ns = now.since(self.expected.get()).max(self.carried_ns.get());
+        let expected_ns = now.since(self.expected.get()).max(self.carried_ns.get());
+        let late = if self.paced { Late::by(expected_ns) } else { self.away(now) };
         let mut tally = self.tally.borrow_mut();
-        tally.receive_slack_ns = tally.receive_slack_ns.max(late_ns);
+        tally.receive_slack_ns = tally.receive_slack_ns.max(expected_ns);
         if self.measuring.get() {
-            tally.late(late_ns, now);
+            tally.late(late.look_ns, now);
         }
-        worker.events_at(now, if self.paced { late_ns } else { 0 });
+        worker.events_at(now, late);
     }
 
     /// Hands an event to the worker, and carries out what it asks for.
@@ -271,10 +318,16 @@ impl Engine {
             let mut worker = engine.worker();
             engine.look(&mut worker, now);
             worker.on_event(now, event);
-            worker.tick(now);
+            // After a while away nobody is given up whose answer may be the next that is told.
+            if engine.away.get().0 == 0 {
+                worker.tick(now);
+            }
         }
         Self::carry_out(engine);
-        let turn_ns = monotonic().since(now);
+        let done = monotonic();
+        let turn_ns = done.since(now);
+        engine.active_at.set(done);
+        engine.note_away(Late::by(turn_ns));
         engine.worked_ns.set(engine.worked_ns.get() + turn_ns);
         engine.turns.borrow_mut().record(turn_ns);
         engine.hurry();
@@ -301,7 +354,7 @@ impl Engine {
         while let Some(action) = worker.next_action() {
             any = true;
             if let Action::Send { conn, .. } | Action::Transmit { conn, .. } = action {
-                if engine.paced && sends == PACED_SENDS {
+                if sends == PACED_SENDS {
                     engine.stamp(&mut worker, before);
                     (before, sends) = (monotonic(), 0);
                 }
@@ -333,9 +386,10 @@ impl Engine {
     }
 
     fn stamp(&self, worker: &mut Worker, before: Nanos) {
-        let skew_ns = worker.submitted(before, monotonic());
-        let mut tally = self.tally.borrow_mut();
-        tally.stamp_skew_ns = tally.stamp_skew_ns.max(skew_ns);
+        if worker.submitted(before) {
+            let mut tally = self.tally.borrow_mut();
+            tally.stamp_skew_ns = tally.stamp_skew_ns.max(monotonic().since(before));
+        }
     }
 
     fn is_current(&self, id: ConnId) -> bool {

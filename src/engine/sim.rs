@@ -12,7 +12,7 @@ use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
 use crate::record::{Interval, Record, RequestRow};
 use crate::time::Nanos;
-use crate::worker::{Action, Event, Job, Span, Worker};
+use crate::worker::{Action, Event, Job, Late, Span, Worker};
 
 /// What the server says it did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -194,7 +194,7 @@ impl Simulation<'_> {
                 acted = true;
                 self.act(action);
             }
-            self.worker.submitted(self.now, self.now);
+            self.worker.submitted(self.now);
             if self.worker.is_finished() {
                 return;
             }
@@ -224,12 +224,19 @@ impl Simulation<'_> {
         }
         // Everything that came while it was stopped is seen late; what comes from here on is not.
         let late_ns = if due < self.now { self.late_ns } else { 0 };
-        self.worker.events_at(self.now, late_ns);
+        self.worker.events_at(self.now, Late::by(late_ns));
         if due > deadline.min(ends) {
             return;
         }
-        if let Some(Reverse((_, _, index, generation, news))) = self.events.pop() {
-            self.happen(ConnId { index, generation }, news);
+        // What has gathered while the client was stopped is all there before anything else is done.
+        let gathered = if late_ns > 0 { self.now } else { Nanos(0) };
+        loop {
+            if let Some(Reverse((_, _, index, generation, news))) = self.events.pop() {
+                self.happen(ConnId { index, generation }, news);
+            }
+            if self.events.peek().is_none_or(|Reverse((at, ..))| *at > gathered) {
+                return;
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! The completion loop: drives one worker on a ring of its own.
 //!
-//! A turn hands over what is due (stamped before and after), then reaps, and only when nothing is ready waits, with the
-//! deadline in the enter call. Submitting and reaping are two calls on purpose: the kernel runs the sends of one
-//! submission one after the other, and only a call that does nothing else can be stamped.
+//! A turn hands over what is due, stamped with the time before, then reaps, and only when nothing is ready waits, with
+//! the deadline in the enter call. Submitting and reaping are two calls on purpose: the kernel runs the sends of one
+//! submission one after the other, and only a call that does nothing else can be stamped. A stamp may be early, so a
+//! submission holds a few sends only; it is never late, or an effect would come before its cause.
 //!
 //! One of the listed places for `unsafe`: submission entries point into the request image, which the worker owns and
 //! outlives the ring's operations, into transmissions (`sends`), into the addresses of `sockets`, and into the buffer
@@ -20,14 +21,17 @@ use io_uring::{CompletionQueue, SubmissionQueue, Submitter, cqueue, opcode};
 use super::bufring::{self, BufferRing};
 use super::idle::Idler;
 use super::meter::Meter;
+use super::pace::Pace;
 use super::ring::{Operation, Slot, build, explain, token, untoken};
 use super::sockets::Sockets;
-use super::{Desk, Link, Order, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported};
+use super::{
+    Desk, Link, Order, PACED_SENDS, SENDS_AT_ONCE, STOP_DRAIN_NS, Settings, Stop, Unsupported,
+};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record, Turns};
 use crate::time::{Nanos, monotonic};
-use crate::worker::{Action, Event, Span, Worker};
+use crate::worker::{Action, Event, Late, Span, Worker};
 
 /// Entries of the submission queue; a turn that has more to say submits several times.
 const SUBMISSIONS: u32 = 1024;
@@ -89,8 +93,10 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
         tally: ClientTally::default(),
         turns: Turns::default(),
         paced: job.open.is_some(),
-        late_ns: 0,
+        late: Late::default(),
+        pace: Pace::start(monotonic()),
         last_look: monotonic(),
+        queued_since: None,
         lost_seen: 0,
     };
     let mut worker = Worker::new(job, monotonic());
@@ -121,10 +127,14 @@ pub(super) struct Engine<'r> {
     pub(super) turns: Turns,
     /// Requests come by a schedule.
     pub(super) paced: bool,
-    /// How much later than it could have the engine looks at the completions that come next.
-    pub(super) late_ns: u64,
+    /// How late the engine looks at the completions that come next.
+    pub(super) late: Late,
+    /// Whether it was busy or away meanwhile.
+    pub(super) pace: Pace,
     /// When the completion queue was last looked at.
     pub(super) last_look: Nanos,
+    /// When the first of the sends was stamped that the kernel has not taken yet.
+    queued_since: Option<Nanos>,
     pub(super) lost_seen: u32,
 }
 
@@ -159,15 +169,13 @@ impl Engine<'_> {
                 // Waiting for the last answers is no part of how busy the worker was.
                 meter.stop(&mut self.tally, now);
             }
-            let turn_ns = now.since(self.last_look);
-            self.turns.record(turn_ns);
-            self.tally.receive_slack_ns = self.tally.receive_slack_ns.max(turn_ns);
-            self.late_ns = self.late_ns.max(turn_ns);
-            if now >= worker.measured_from() && !worker.is_draining() {
-                self.tally.late(self.late_ns, now);
-            }
+            self.look_late(worker, now);
             self.reap(worker, now);
-            self.late_ns = 0;
+            if self.late.counts() {
+                // The kernel hands over only so many completions a call, and nobody is to be given up whose answer is there.
+                self.reap_what_gathered(worker, now);
+            }
+            self.late = Late::default();
             if self.paced {
                 // What was reaped took its time, in which more may have become due.
                 now = monotonic();
@@ -182,19 +190,51 @@ impl Engine<'_> {
         (record, span)
     }
 
+    /// Finds out how late the look at `now` is. A schedule is kept or not, whatever the worker was busy with; without one,
+    /// a worker is late only for the time that it was away.
+    fn look_late(&mut self, worker: &Worker, now: Nanos) {
+        let turn_ns = now.since(self.last_look);
+        self.turns.record(turn_ns);
+        self.tally.receive_slack_ns = self.tally.receive_slack_ns.max(turn_ns);
+        let beyond_ns = if self.paced { turn_ns } else { self.pace.away_ns(turn_ns, now) };
+        self.late = Late {
+            look_ns: self.late.look_ns.max(beyond_ns),
+            unseen_ns: self.late.unseen_ns.max(beyond_ns),
+        };
+        if now >= worker.measured_from() && !worker.is_draining() {
+            self.tally.late(self.late.look_ns, now);
+            self.tally.away_ns += if self.late.counts() { self.late.look_ns } else { 0 };
+        }
+    }
+
+    /// Takes what has gathered while this worker was away, as far as the kernel has it by now.
+    fn reap_what_gathered(&mut self, worker: &mut Worker, now: Nanos) {
+        for _ in 0..self.slots.len() {
+            if !self.fetch() {
+                return;
+            }
+            self.reap(worker, now);
+        }
+    }
+
+    /// Lets the kernel do some of the work that it has put off for this thread; whether there is something to reap then.
+    fn fetch(&mut self) -> bool {
+        // SAFETY: no entry is submitted, and no argument passed.
+        let _ = unsafe { self.submitter.enter::<()>(0, 0, GET_EVENTS, None) };
+        self.completions.sync();
+        !self.completions.is_empty()
+    }
+
     /// Between two runs time passes in which nobody looks: who was closed meanwhile is seen before the next one begins.
     fn catch_up(&mut self, worker: &mut Worker) {
         self.idler.forget();
-        self.late_ns = 0;
+        self.late = Late::default();
         // The last answer of a run may have left its connection without a receive, and the kernel does only so much of the
         // work that has gathered in one call: it is called until nothing comes any more, but not for ever, because a
         // server may go on talking.
         for _ in 0..=self.slots.len() {
             self.submit_actions(worker, monotonic());
-            // SAFETY: no entry is submitted, and no argument passed.
-            let _ = unsafe { self.submitter.enter::<()>(0, 0, GET_EVENTS, None) };
-            self.completions.sync();
-            if self.completions.is_empty() {
+            if !self.fetch() {
                 break;
             }
             self.reap(worker, monotonic());
@@ -207,10 +247,11 @@ impl Engine<'_> {
         while let Some((id, receiving)) = self.rearm.pop() {
             self.receive(id, receiving, worker);
         }
+        let most = if self.paced { PACED_SENDS } else { SENDS_AT_ONCE };
         let mut sends = 0;
         while let Some(action) = worker.next_action() {
-            if self.paced && matches!(action, Action::Send { .. } | Action::Transmit { .. }) {
-                if sends == PACED_SENDS {
+            if matches!(action, Action::Send { .. } | Action::Transmit { .. }) {
+                if sends == most {
                     self.submit(worker);
                     sends = 0;
                 }
@@ -230,7 +271,7 @@ impl Engine<'_> {
         self.submit(worker);
     }
 
-    /// Submits what is queued, and nothing else, between two stamps.
+    /// Submits what is queued, and nothing else, and stamps it with the time before.
     fn submit(&mut self, worker: &mut Worker) {
         self.submissions.sync();
         if self.submissions.is_empty() {
@@ -245,13 +286,19 @@ impl Engine<'_> {
             let entered = unsafe { self.submitter.enter::<()>(queued, 0, 0, None) };
             self.submissions.sync();
             if entered.is_err() {
-                // EAGAIN or EBUSY: the kernel wants its completions to be reaped first. What is queued stays queued, and
-                // gets its stamps when it goes.
+                // EAGAIN or EBUSY: the kernel wants its completions to be reaped first. Some may have left, so all of them have
+                // their stamps now; what is still queued is stamped early by as long as it stays there.
+                if worker.submitted(before) {
+                    self.queued_since.get_or_insert(before);
+                }
                 return;
             }
         }
-        let skew_ns = worker.submitted(before, monotonic());
-        self.tally.stamp_skew_ns = self.tally.stamp_skew_ns.max(skew_ns);
+        let queued_since = self.queued_since.take();
+        if worker.submitted(before) || queued_since.is_some() {
+            let skew_ns = monotonic().since(queued_since.unwrap_or(before));
+            self.tally.stamp_skew_ns = self.tally.stamp_skew_ns.max(skew_ns);
+        }
     }
 
     pub(super) fn push(&mut self, entry: &Entry, worker: &mut Worker) {
@@ -364,7 +411,7 @@ impl Engine<'_> {
     /// Takes every completion that is there.
     fn reap(&mut self, worker: &mut Worker, now: Nanos) {
         self.last_look = now;
-        worker.events_at(now, if self.paced { self.late_ns } else { 0 });
+        worker.events_at(now, self.late);
         self.completions.sync();
         let lost = self.completions.overflow();
         self.tally.completions_lost += u64::from(lost.wrapping_sub(self.lost_seen));

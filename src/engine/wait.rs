@@ -6,7 +6,7 @@ use io_uring::types::{SubmitArgs, Timespec};
 use super::LONGEST_SLEEP_NS;
 use super::uring::Engine;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
-use crate::worker::Worker;
+use crate::worker::{Late, Worker};
 
 /// Longest sleep before the common start is known.
 const START_SLEEP_NS: u64 = 200_000;
@@ -43,7 +43,9 @@ impl Engine<'_> {
             self.sleep(wake_up.since(now));
             now = monotonic();
             self.idler.slept(now.since(lay_down));
-            self.late_ns = now.since(wake_up);
+            self.pace.slept(now.since(lay_down));
+            // Who overslept was away, and cannot tell since when: what it finds may have come at any time.
+            self.late = Late { look_ns: now.since(wake_up), unseen_ns: now.since(lay_down) };
             if self.submissions.taskrun() {
                 // A signal ended the sleep, and what came meanwhile still waits to be fetched.
                 let _ = self.submitter.submit();
@@ -61,7 +63,7 @@ impl Engine<'_> {
                 if self.submissions.taskrun() || self.is_ready() {
                     let found = monotonic();
                     // Between two looks there is next to nothing, unless the core was taken away.
-                    self.late_ns = found.since(now);
+                    self.late = Late::by(found.since(now));
                     let _ = self.submitter.submit();
                     return found;
                 }
@@ -69,7 +71,7 @@ impl Engine<'_> {
             }
             now = monotonic();
         }
-        self.late_ns = now.since(until);
+        self.late = Late::by(now.since(until));
         now
     }
 

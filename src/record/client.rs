@@ -16,7 +16,7 @@ pub struct ClientTally {
     pub delayed_ns: u64,
     /// Time spent spinning without work, in nanoseconds: part of both times above.
     pub spin_ns: u64,
-    /// Longest time that one submission of sends took: how far interpolated send stamps can be off, in nanoseconds.
+    /// Longest time that one submission of sends took: how early a send stamp can be, in nanoseconds.
     pub stamp_skew_ns: u64,
     /// Longest time for which the worker was busy and did not look for completions, in nanoseconds.
     pub receive_slack_ns: u64,
@@ -24,6 +24,8 @@ pub struct ClientTally {
     pub late_ns: u64,
     /// When that was.
     pub late_at: Nanos,
+    /// Time that it was away in all, in pieces long enough to be charged to the client, in nanoseconds.
+    pub away_ns: u64,
     /// Times that the thread was taken from its core by somebody else.
     pub involuntary_switches: u64,
     /// Times that the kernel found no receive buffer.
@@ -53,6 +55,7 @@ impl ClientTally {
         self.stamp_skew_ns = self.stamp_skew_ns.max(other.stamp_skew_ns);
         self.receive_slack_ns = self.receive_slack_ns.max(other.receive_slack_ns);
         self.late(other.late_ns, other.late_at);
+        self.away_ns += other.away_ns;
         self.involuntary_switches += other.involuntary_switches;
         self.buffers_exhausted += other.buffers_exhausted;
         self.completions_overflowed += other.completions_overflowed;

@@ -301,6 +301,7 @@ fn client(summary: &Summary) -> Value {
         "stamp_skew_us": micros(together.stamp_skew_ns),
         "receive_slack_us": micros(together.receive_slack_ns),
         "late_us": micros(together.late_ns),
+        "away_us": micros(together.away_ns),
         "late_at_s": (together.late_ns > 0).then(|| together.late_at.seconds_from(summary.origin)),
         "turn_p99_9_us": summary.record.turns.quantile_ns(0.999).map(micros),
         "clock_read_us": micros(summary.client.clock_read_ns),

@@ -430,7 +430,8 @@ fn client(page: &mut Page, summary: &Summary) {
     }
     let memory = format::bytes(float(client.peak_rss_bytes));
     facts.push(format!("peak memory {memory}"));
-    let late_ns = if summary.latencies.lags.is_some() { together.late_ns } else { 0 };
+    let shows_late = summary.latencies.lags.is_some() || together.away_ns > 0;
+    let late_ns = if shows_late { together.late_ns } else { 0 };
     for (what, length_ns) in [
         ("stamp skew", together.stamp_skew_ns),
         ("receive slack", together.receive_slack_ns),

@@ -363,7 +363,7 @@ impl Watch<'_> {
         watch: &mut impl FnMut(Progress<'_>),
     ) -> End {
         let mut end = End::Finished;
-        let mut lifeline = Lifeline { opened: 0, alive_at: monotonic() };
+        let mut lifeline = Lifeline::new(monotonic());
         loop {
             let started = self.control.start().is_some();
             let done = self.count(|gauges| gauges.done.load(Ordering::Acquire));
@@ -391,9 +391,7 @@ impl Watch<'_> {
                 self.control.stop(Stop::Now);
             }
             let (open, opened) = self.connections();
-            let now = monotonic();
-            lifeline.see(now, open, opened);
-            let dead_ns = now.since(lifeline.alive_at);
+            let dead_ns = lifeline.see(monotonic(), open, opened);
             if dead_ns >= self.plan.timeouts.give_up_ns && end == End::Finished {
                 end = End::GaveUp;
                 self.control.stop(Stop::Now);
@@ -425,17 +423,48 @@ impl Watch<'_> {
     }
 }
 
-/// When a connection was last known to be open, or to have been opened, however briefly.
+/// For how long no connection has been open, nor been opened, however briefly.
 struct Lifeline {
     opened: u64,
-    alive_at: Nanos,
+    seen_at: Nanos,
+    dead_ns: u64,
 }
 
 impl Lifeline {
-    fn see(&mut self, now: Nanos, open: u64, opened: u64) {
+    /// A look that comes later than this was held up, and the target is not given up for that, in nanoseconds.
+    const LONGEST_GAP_NS: u64 = 200_000_000;
+
+    fn new(now: Nanos) -> Self {
+        Self { opened: 0, seen_at: now, dead_ns: 0 }
+    }
+
+    /// So many connections are open now, and so many were opened so far. Returns for how long there was none, in nanoseconds.
+    fn see(&mut self, now: Nanos, open: u64, opened: u64) -> u64 {
+        self.dead_ns += now.since(self.seen_at).min(Self::LONGEST_GAP_NS);
         if open > 0 || opened > self.opened {
-            self.alive_at = now;
+            self.dead_ns = 0;
         }
         self.opened = opened;
+        self.seen_at = now;
+        self.dead_ns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lifeline;
+    use crate::time::Nanos;
+
+    #[test]
+    fn a_target_is_not_given_up_for_the_time_in_which_nobody_looked() {
+        const MS: u64 = 1_000_000;
+        let mut lifeline = Lifeline::new(Nanos(0));
+        assert_eq!(lifeline.see(Nanos(20 * MS), 0, 0), 20 * MS);
+        assert_eq!(lifeline.see(Nanos(40 * MS), 0, 0), 40 * MS);
+        assert_eq!(lifeline.see(Nanos(60 * MS), 0, 1), 0);
+        assert_eq!(lifeline.see(Nanos(80 * MS), 1, 1), 0);
+        assert_eq!(lifeline.see(Nanos(100 * MS), 0, 1), 20 * MS);
+        let stopped = lifeline.see(Nanos(30_000 * MS), 0, 1);
+        assert_eq!(stopped, 20 * MS + Lifeline::LONGEST_GAP_NS);
     }
 }

@@ -33,10 +33,10 @@ impl Connection {
         };
         // What was answered before must not wait with this one.
         self.flush().await?;
-        let now = Instant::now();
         let wait = Duration::from_nanos(decision.at_ns.saturating_sub(monotonic().0));
         if !wait.is_zero() && decision.deed != Deed::Silent {
-            self.shared.clock.until(now + wait).await;
+            // The clock is read again only now, so that an answer is never early.
+            self.shared.clock.until(Instant::now() + wait).await;
         }
         self.act(request, asked, &decision, received).await
     }

@@ -210,7 +210,7 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
 fn client_limited(evidence: &Evidence<'_>, invalid: Option<&Reason>) -> Option<String> {
     let busiest = evidence.busiest();
     match invalid {
-        Some(reason) if evidence.is_open() => Some(reason.text.clone()),
+        Some(reason) if evidence.is_open() || reason.rule == "C1" => Some(reason.text.clone()),
         _ if busiest >= SATURATED_SHARE && !evidence.is_open() => Some(format!(
             "the busiest worker worked {} of the time: the server may do more than this",
             percent(busiest)

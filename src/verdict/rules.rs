@@ -17,6 +17,9 @@ const LONGEST_LAG_WARN_NS: u64 = 10_000_000;
 const LAG_INVALID_NS: u64 = 1_000_000;
 /// A turn of the loop above this is slow.
 const TURN_WARN_NS: u64 = 1_000_000;
+/// A client without a schedule that was away for so long at once, and for a hundredth of the run in all, did not measure
+/// what it says it did. Sharing a core does not do that; being stopped does.
+const STOPPED_NS: u64 = 100_000_000;
 /// Reading the clock above this is slow.
 const CLOCK_WARN_NS: u64 = 200;
 
@@ -24,6 +27,7 @@ const CLOCK_WARN_NS: u64 = 200;
 pub(super) fn all(evidence: &Evidence<'_>) -> Vec<Reason> {
     [
         client_lag,
+        away,
         behind_schedule,
         saturated,
         slow_turns,
@@ -82,6 +86,25 @@ fn client_lag(evidence: &Evidence<'_>) -> Vec<Reason> {
         return found("C1", Level::Warn, text);
     }
     Vec::new()
+}
+
+/// C1 without a schedule: the client was away, and asked for nothing meanwhile.
+fn away(evidence: &Evidence<'_>) -> Vec<Reason> {
+    let together = evidence.client.together();
+    if evidence.is_open() || together.away_ns == 0 {
+        return Vec::new();
+    }
+    let (longest, whole) = (milliseconds(together.late_ns), milliseconds(together.away_ns));
+    let at_s = together.late_at.seconds_from(evidence.origin);
+    let workers = &evidence.client.workers;
+    let wall_ns: u64 = workers.iter().map(|worker| worker.wall_ns).sum();
+    let is_stopped = together.late_ns >= STOPPED_NS && together.away_ns >= wall_ns / 100;
+    let level = if is_stopped { Level::Invalid } else { Level::Warn };
+    let text = format!(
+        "the client itself was away for {longest} at {at_s:.2} s of the run, and for {whole} in all: it sent nothing \
+         meanwhile, and that time is not in the latencies"
+    );
+    found("C1", level, text)
 }
 
 /// A lag that is a fifth of the longest response makes that response the client's own.

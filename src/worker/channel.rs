@@ -221,8 +221,11 @@ impl Worker {
             return;
         }
         if let Some((negotiated, resumed)) = agreement
-            && let State::Securing { from, .. } = self.conns[id.index as usize].state
+            && let State::Securing { since, from } = self.conns[id.index as usize].state
         {
+            if self.opens_too_late(now, since) {
+                return self.expire(now, id.index);
+            }
             let in_window = now >= self.window.origin && now < self.window.stop;
             self.record.handshakes.count(negotiated, resumed, in_window);
             self.record.shook_hands(now.since(from));

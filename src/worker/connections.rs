@@ -1,5 +1,6 @@
 //! What happens to connections: opened, lost, opened again after a while, looked through for what has waited too long.
 
+use super::requests::RESPONSE_TIMEOUT;
 use super::{Action, Event, Stage, Worker};
 use crate::conn::{Receiving, State};
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
@@ -81,6 +82,8 @@ impl Worker {
             Event::Transmitted(_) => self.transmitted(now, index),
             // It is no rare event, and was seen to.
             Event::Received(..) => {}
+            // The run is over: whatever this belongs to, nobody counts it.
+            Event::Discarded(..) if self.stage == Stage::Finished => self.orphaned.push(index),
             Event::Discarded(_, length) => self.discarded(now, index, length),
             Event::Eof(_) => self.end_of_stream(now, index, self.channels.is_none()),
             Event::Failed(_, failure) => self.failed(now, index, failure),
@@ -92,6 +95,9 @@ impl Worker {
             debug_assert!(false, "only a connecting connection opens");
             return;
         };
+        if self.opens_too_late(now, since) {
+            return self.expire(now, index);
+        }
         self.record.connected(now.since(since));
         if self.channels.is_some() {
             self.secure(now, index, since);
@@ -100,6 +106,12 @@ impl Worker {
         self.ready_for_requests(now, index);
         let receive = Action::Receive { conn: self.id(index), receiving: Receiving::Once };
         self.actions.push(receive);
+    }
+
+    /// Whether a connection that began to be opened at `since` took as long as it may, handshake included, before that was
+    /// seen.
+    pub(super) fn opens_too_late(&self, now: Nanos, since: Nanos) -> bool {
+        now.since(since) >= self.job.timeouts.connect_ns
     }
 
     /// A connection can carry requests now, and the first goes out at once: before its answer is asked for, and in the
@@ -266,7 +278,7 @@ impl Worker {
         }
     }
 
-    fn expire(&mut self, now: Nanos, index: u32) {
+    pub(super) fn expire(&mut self, now: Nanos, index: u32) {
         let timeout = |kind| Failure::new(FailurePhase::Timeout, kind);
         match self.conns[index as usize].state {
             State::Closed => {}
@@ -279,7 +291,7 @@ impl Worker {
                 self.handshake_failed(now, index, timeout(Kind::HandshakeTimeout), &[]);
             }
             State::Open => {
-                self.record.errors.count(timeout(Kind::ResponseTimeout), now, &[]);
+                self.record.errors.count(RESPONSE_TIMEOUT, now, &[]);
                 self.lose(now, index, Outcome::Timeout);
             }
         }

@@ -7,7 +7,7 @@
 //! loop {
 //!     worker.tick(now);                                  // releases, expires
 //!     while let Some(action) = worker.next_action() {}   // hand to the kernel
-//!     worker.submitted(before, after);                   // stamps what was sent in between
+//!     worker.submitted(before);                          // stamps what was sent from then on
 //!     worker.events_at(now, late);                       // how much later than it could have looked
 //!     worker.on_event(now, event);                       // for each completion
 //! }
@@ -104,7 +104,30 @@ pub enum Event<'a> {
 
 /// Looking late by less than this may be anybody's doing, and stays in the service time; from here on the verdict says
 /// so, and it is the client's.
-const LATE_FROM_NS: u64 = 10_000_000;
+pub const LATE_FROM_NS: u64 = 10_000_000;
+
+/// How late an engine looks at what it tells the worker.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Late {
+    /// How much later than it wanted to, in nanoseconds: what is sent late for that is the client's doing.
+    pub look_ns: u64,
+    /// For how long what it tells may have been there unseen, in nanoseconds; at least `look_ns`.
+    pub unseen_ns: u64,
+}
+
+impl Late {
+    /// All of it was there for as long as the look came late.
+    #[must_use]
+    pub fn by(look_ns: u64) -> Self {
+        Self { look_ns, unseen_ns: look_ns }
+    }
+
+    /// Late enough to be charged to the client.
+    #[must_use]
+    pub fn counts(self) -> bool {
+        self.look_ns >= LATE_FROM_NS
+    }
+}
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -152,8 +175,6 @@ pub struct Worker {
     unstamped: Vec<Unstamped>,
     /// The send that left [`Worker::next_action`] last, and may not have been handed over yet.
     leaving: Option<Unstamped>,
-    /// Actions handed over since the last stamps.
-    handed_over: u32,
     stage: Stage,
     window: Window,
     /// Which phase an instant is in.
@@ -179,8 +200,8 @@ pub struct Worker {
     interim_before: u64,
     /// The schedule; `None` in a closed loop.
     open_loop: Option<Open>,
-    /// How much later than it could have the engine looked at what is being told, where that is more than a turn of its
-    /// loop may take, in nanoseconds: it is not the server's doing.
+    /// For how long what is being told may have been there unseen, where the engine looked later than a turn of its loop
+    /// may take, in nanoseconds: it is not the server's doing.
     looked_late_ns: u64,
     /// The shortest service time of what was looked at in time.
     shortest_service_ns: u64,
@@ -203,8 +224,6 @@ struct Unstamped {
     index: u32,
     first: u32,
     count: u32,
-    /// Its place among the actions of the submission.
-    position: u32,
 }
 
 impl Worker {
@@ -233,7 +252,6 @@ impl Worker {
             next_action: 0,
             unstamped: Vec::new(),
             leaving: None,
-            handed_over: 0,
             stage: Stage::Opening,
             window: Window::unknown(job.slice_ns),
             clock: job.timeline.cursor(),
@@ -296,21 +314,23 @@ impl Worker {
             self.interval.index = self.interval.index.max(-1);
         }
         self.window.stop = self.window.stop.min(end);
-        self.begin_drain(now, drain_ns);
+        self.begin_drain(now, now.plus(drain_ns));
         self.plan_wake();
     }
 
     /// Tells the time of the events that follow, so that each is counted in its own interval, and by how much they could
-    /// have been seen earlier, had the engine looked when it wanted to.
+    /// have been seen earlier, had the engine looked when it wanted to. What comes after the end of the run or of its drain
+    /// is too late, although no tick has seen that end yet.
     #[inline]
-    pub fn events_at(&mut self, now: Nanos, late_ns: u64) {
-        self.looked_late_ns = if late_ns >= LATE_FROM_NS { late_ns } else { 0 };
+    pub fn events_at(&mut self, now: Nanos, late: Late) {
+        self.looked_late_ns = if late.counts() { late.unseen_ns } else { 0 };
         // Whoever is given the connections that come free now has waited for this worker.
-        self.come_late(late_ns);
+        self.come_late(late.look_ns);
         self.interval.in_flight_ns += now.since(self.counted_until) * self.in_flight;
         self.counted_until = now;
         if now >= self.wake_at {
             self.end_intervals(now);
+            self.end_stages(now);
         }
     }
 
@@ -341,40 +361,31 @@ impl Worker {
         if let Action::Close(conn) = action
             && self.leaves_channel(conn)
         {
-            self.handed_over += 1;
             return Some(Action::Transmit { conn, count: 0, first: 0 });
         }
         self.next_action += 1;
         match action {
             Action::Send { conn, count, first, .. }
             | Action::Transmit { conn, count: count @ 1.., first } => {
-                let position = self.handed_over;
-                self.leaving = Some(Unstamped { index: conn.index, first, count, position });
+                self.leaving = Some(Unstamped { index: conn.index, first, count });
             }
             _ => {}
         }
-        self.handed_over += 1;
         Some(action)
     }
 
-    /// Stamps the sends that were handed to the kernel between the two instants: it took the actions one after the other.
-    /// Returns by how much a stamp can be off, in nanoseconds; 0 when nothing was sent.
+    /// Stamps the sends that were handed to the kernel since the last stamps, none of them before `before`. A stamp may be
+    /// early, by as much as the submission took, and never late: none of them can have left before it began, and where
+    /// in between each of them left nobody can tell. Engines therefore submit a few sends at a time. Returns whether
+    /// there were any.
     #[inline]
-    pub fn submitted(&mut self, before: Nanos, after: Nanos) -> u64 {
-        let taken_ns = after.since(before);
-        let actions = u64::from(std::mem::take(&mut self.handed_over)).max(1);
-        if self.unstamped.is_empty() {
-            return 0;
+    pub fn submitted(&mut self, before: Nanos) -> bool {
+        for &Unstamped { index, first, count } in &self.unstamped {
+            self.flights.stamp(index, first, count, before);
         }
-        // A paced worker submits a few sends at a time, and none of them can have left before it did so. Larger batches
-        // leave one after the other, about as evenly as they lie.
-        let each_ns = if self.open_loop.is_some() { 0 } else { taken_ns / actions };
-        for unstamped in &self.unstamped {
-            let sent = before.plus(each_ns * u64::from(unstamped.position));
-            self.flights.stamp(unstamped.index, unstamped.first, unstamped.count, sent);
-        }
+        let any = !self.unstamped.is_empty();
         self.unstamped.clear();
-        taken_ns
+        any
     }
 
     /// Takes the news of a connection; news of one that is gone is dropped.
@@ -474,6 +485,8 @@ impl Worker {
     }
 }
 
+#[cfg(test)]
+mod limit_tests;
 #[cfg(test)]
 mod open_tests;
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(super) fn paced(stages: &str, warmup_ns: u64) -> Job {
 }
 
 /// The same over so many connections.
-fn paced_over(connections: u32, stages: &str, warmup_ns: u64) -> Job {
+pub(super) fn paced_over(connections: u32, stages: &str, warmup_ns: u64) -> Job {
     let stages = parse_stages(stages).unwrap();
     let shape = Shape {
         warmup_ns,

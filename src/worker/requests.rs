@@ -11,6 +11,10 @@ use crate::time::Nanos;
 /// From this many missing body bytes on, it pays to drop them in the kernel instead of copying them.
 pub(super) const DISCARD_FROM_BYTES: u64 = 32 * 1024;
 
+/// A request was given up at its timeout.
+pub(super) const RESPONSE_TIMEOUT: Failure =
+    Failure::new(FailurePhase::Timeout, Kind::ResponseTimeout);
+
 /// A request that has ended, one way or the other.
 #[derive(Clone, Copy, Debug)]
 struct Ended {
@@ -175,6 +179,11 @@ impl Worker {
     /// The oldest request of a connection was answered; `rest` came after the answer. False when the connection is gone.
     #[inline]
     fn complete(&mut self, now: Nanos, index: u32, response: &Response, rest: &[u8]) -> bool {
+        if self.answer_comes_too_late(now, index) {
+            self.record.errors.count(RESPONSE_TIMEOUT, now, &[]);
+            self.lose(now, index, Outcome::Timeout);
+            return false;
+        }
         let conn = &mut self.conns[index as usize];
         let detail = self.flights.oldest_detail(conn, index);
         let Some(flight) = self.flights.end_oldest(conn, index) else {
@@ -203,6 +212,21 @@ impl Worker {
         }
         self.finish_if_done(now);
         goes_on
+    }
+
+    /// Whether the oldest request of a connection had waited for as long as it may when its answer was there, whoever is
+    /// looked at first in this turn, the answer or the deadline.
+    #[inline]
+    fn answer_comes_too_late(&mut self, now: Nanos, index: u32) -> bool {
+        let Some(flight) = self.flights.oldest(&self.conns[index as usize], index) else {
+            return false;
+        };
+        let limit_ns = self.job.timeouts.request_ns;
+        if self.open_loop.is_some() {
+            return now.since(flight.intended) >= limit_ns;
+        }
+        now.since(flight.sent) >= limit_ns
+            && self.seen_at(now, &flight).since(flight.sent) >= limit_ns
     }
 
     #[inline]
@@ -258,6 +282,14 @@ impl Worker {
         }
         let least_ns = service_ns.saturating_sub(self.looked_late_ns);
         flight.sent.plus(least_ns.max(self.shortest_service_ns.min(service_ns)))
+    }
+
+    /// How much of the age of a request that is given up now is the client's own, for want of a look: it would have been
+    /// given up at its limit.
+    #[inline]
+    fn unseen_ns(&self, now: Nanos, flight: &Flight) -> u64 {
+        let beyond_ns = now.since(flight.sent).saturating_sub(self.job.timeouts.request_ns);
+        self.looked_late_ns.min(beyond_ns)
     }
 
     /// The phase that a request belongs to.
@@ -344,8 +376,7 @@ impl Worker {
         let behind = if outcome == Outcome::Reset { Outcome::Reset } else { Outcome::Truncated };
         while outcome == Outcome::Timeout && self.deadline_of(index) <= now {
             // Those behind that have waited as long are no one's loss but timeouts of their own.
-            let late = Failure::new(FailurePhase::Timeout, Kind::ResponseTimeout);
-            self.record.errors.count(late, now, &[]);
+            self.record.errors.count(RESPONSE_TIMEOUT, now, &[]);
             self.fail_oldest(now, index, Outcome::Timeout);
         }
         let lost = Failure::new(FailurePhase::Receive, Kind::LostInPipeline);
@@ -368,12 +399,13 @@ impl Worker {
         };
         self.in_flight -= 1;
         self.last_end = now;
-        let (age_ns, waited_ns) = (now.since(flight.sent), now.since(flight.intended));
+        let unseen_ns = if outcome == Outcome::Timeout { self.unseen_ns(now, &flight) } else { 0 };
+        let (age_ns, waited_ns) = (now.since(flight.sent) - unseen_ns, now.since(flight.intended));
         let phase = self.phase_of(&flight, &detail);
         let record = self.record.phase_mut(phase);
         record.fail(outcome, age_ns, waited_ns);
         if self.open_loop.is_some() {
-            record.lag(lag_of(&flight, &detail, 0));
+            record.lag(lag_of(&flight, &detail, unseen_ns));
             self.room_changed(now);
             // Something that waits for a place among those in flight may go now.
             self.wake_at = self.wake_at.min(now);

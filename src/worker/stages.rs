@@ -22,14 +22,7 @@ impl Worker {
         if self.stage == Stage::Running {
             self.notice(now);
         }
-        if self.stage == Stage::Running && now >= self.window.stop {
-            self.begin_drain(now, self.job.timeouts.drain_ns);
-        }
-        if let Stage::Draining { until } = self.stage
-            && now >= until
-        {
-            self.finish(now);
-        }
+        self.end_stages(now);
         if self.open_loop.is_some() {
             self.dispatch(now);
             self.finish_if_done(now);
@@ -40,11 +33,24 @@ impl Worker {
         self.plan_wake();
     }
 
-    pub(super) fn begin_drain(&mut self, now: Nanos, drain_ns: u64) {
+    /// Ends the run and its drain when their time has come, whoever looks first.
+    pub(super) fn end_stages(&mut self, now: Nanos) {
+        if self.stage == Stage::Running && now >= self.window.stop {
+            self.notice(now);
+            self.begin_drain(now, self.window.stop.plus(self.job.timeouts.drain_ns));
+        }
+        if let Stage::Draining { until } = self.stage
+            && now >= until
+        {
+            self.finish(now);
+        }
+    }
+
+    pub(super) fn begin_drain(&mut self, now: Nanos, until: Nanos) {
         if self.stage == Stage::Finished {
             return;
         }
-        self.stage = Stage::Draining { until: now.plus(drain_ns) };
+        self.stage = Stage::Draining { until };
         self.finish_if_done(now);
     }
 

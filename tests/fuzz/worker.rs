@@ -12,7 +12,7 @@ use maxq::record::Counts;
 use maxq::request::RequestImage;
 use maxq::schedule::{Arrivals, Schedule, Shape, Timeline, parse_stages};
 use maxq::time::Nanos;
-use maxq::worker::{Action, Event, Job, OpenJob, Worker};
+use maxq::worker::{Action, Event, Job, Late, OpenJob, Worker};
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
@@ -154,7 +154,7 @@ impl Engine {
         while let Some(action) = self.worker.next_action() {
             self.act(action);
         }
-        self.worker.submitted(self.now, self.now);
+        self.worker.submitted(self.now);
         while self.worker.take_interval().is_some() {}
         let _ = self.worker.take_log();
     }
@@ -211,7 +211,7 @@ impl Engine {
             2 => self.now.plus(u64::from(how) * 100_000),
             _ => self.now.max(self.worker.next_deadline().min(self.now.plus(SECOND))),
         };
-        self.worker.events_at(self.now, 0);
+        self.worker.events_at(self.now, Late::default());
         let index = usize::from(what >> 4 & 3) % self.peers.len();
         let Some(id) = self.peers[index].id else { return };
         match what & 15 {
