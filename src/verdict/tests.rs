@@ -285,6 +285,31 @@ fn what_the_machine_did_is_told() {
 }
 
 #[test]
+fn a_client_without_a_schedule_that_was_away_says_so_and_one_that_was_stopped_is_not_believed() {
+    let closed = || case(false, in_time);
+    let verdict = closed().verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::ServerLimited, true), "{verdict:?}");
+    for (longest_ms, in_all_ms, invalid) in
+        [(12, 12, false), (12, 2000, false), (110, 110, true), (988, 988, true)]
+    {
+        let away = ClientTally {
+            late_ns: longest_ms * MS,
+            late_at: Nanos(2 * SECOND),
+            away_ns: in_all_ms * MS,
+            ..closed().client
+        };
+        let case = Case { client: away, ..closed() };
+        let level = if invalid { Level::Invalid } else { Level::Warn };
+        assert_eq!(case.rules(level), ["C1"], "{longest_ms} ms");
+        let verdict = case.verdict();
+        assert_eq!(verdict.valid, !invalid, "{verdict:?}");
+        let text = &verdict.reasons[0].text;
+        assert!(text.contains("1.00 s") && text.contains(&longest_ms.to_string()), "{text}");
+        assert_eq!(verdict.code == Code::ClientLimited, invalid, "{verdict:?}");
+    }
+}
+
+#[test]
 fn a_rate_close_to_the_calibrated_ceiling_is_warned_of() {
     let calibration = |ceiling_rps| Calibration {
         ceiling_rps,

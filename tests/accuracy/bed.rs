@@ -271,6 +271,8 @@ pub(crate) struct Row {
     pub(crate) first_byte: Option<u64>,
     pub(crate) ended: u64,
     pub(crate) pool_ns: u64,
+    /// By how much the client looked at the answer too late.
+    late_ns: u64,
     pub(crate) server_number: Option<u64>,
     pub(crate) server_received: Option<u64>,
     pub(crate) server_sent: Option<u64>,
@@ -288,6 +290,7 @@ impl Row {
             first_byte: number("first_byte_ns"),
             ended: number("ended_ns").unwrap(),
             pool_ns: number("pool_wait_ns").unwrap(),
+            late_ns: number("late_ns").unwrap(),
             server_number: number("server_number"),
             server_received: number("server_received_ns"),
             server_sent: number("server_sent_ns"),
@@ -296,6 +299,16 @@ impl Row {
 
     pub(crate) fn response_ns(&self) -> u64 {
         self.ended - self.intended
+    }
+
+    /// From the send, without what the client came too late to see.
+    pub(crate) fn service_ns(&self) -> u64 {
+        self.sent.map_or(0, |sent| self.ended - sent - self.late_ns)
+    }
+
+    /// From its being received to its being answered.
+    pub(crate) fn at_target_ns(&self) -> u64 {
+        self.server_received.zip(self.server_sent).map_or(0, |(received, sent)| sent - received)
     }
 
     /// What it took beside waiting for a connection and the time that the target gave it.
@@ -392,7 +405,9 @@ impl Measured {
     /// Where all were answered, the report's quantiles are those of the log.
     fn check_quantiles(&self) {
         let measured = self.rows.iter().filter(|row| row.measured).count();
-        let logged: Vec<u64> = self.answered().map(Row::response_ns).collect();
+        let closed = self.report.text("/plan/mode") == "closed";
+        let of = if closed { Row::service_ns } else { Row::response_ns };
+        let logged: Vec<u64> = self.answered().map(of).collect();
         if logged.len() < 1000 || logged.len() < measured {
             return;
         }

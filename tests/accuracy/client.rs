@@ -11,10 +11,10 @@ use super::bed::{Bed, cores, undisturbable, until_no_hiccup};
 use super::support::{Running, not_tested, signal};
 
 /// Something else that wants the client's core; ended when dropped.
-struct Competitor(Child);
+pub(crate) struct Competitor(Child);
 
 impl Competitor {
-    fn start(core: usize) -> Self {
+    pub(crate) fn start(core: usize) -> Self {
         let spin = "while :; do :; done";
         let child = Command::new("taskset")
             .args(["-c", &core.to_string(), "sh", "-c", spin])

@@ -12,6 +12,7 @@
 mod bed;
 mod client;
 mod closed_forms;
+mod closed_loop;
 mod faults;
 mod queues;
 mod rates;
