@@ -26,6 +26,7 @@ use super::closing::{Closing, Role, unless_closed};
 use super::meter::Meter;
 use super::patience::Patience;
 use super::sockets::Sockets;
+use super::spin::Rounds;
 use super::{
     Desk, LONGEST_SLEEP_NS, Link, Order, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported,
 };
@@ -50,6 +51,7 @@ const MOST_BUFFER_BYTES: usize = 64 * 1024;
 /// Why an event loop cannot be had.
 pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Unsupported> {
     let Order { job, link } = first;
+    // Nothing consumes bytes inside the kernel here.
     let job = without_discarding(job);
     let paced = job.open.is_some();
     let connections = job.connections as usize;
@@ -68,7 +70,8 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
         carried_ns: Cell::new(0),
         measuring: Cell::new(false),
         last_event: Cell::new(Nanos(0)),
-        worked_ns: Cell::new(0),
+        deeds: Cell::new(0),
+        rounds: Cell::new(Rounds::default()),
         nap: RefCell::new(None),
     });
     let mut runtime = RuntimeBuilder::<LegacyDriver>::new()
@@ -80,7 +83,6 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
     Ok(())
 }
 
-/// Nothing consumes bytes inside the kernel here.
 fn without_discarding(job: Job) -> Job {
     Job { may_discard: false, ..job }
 }
@@ -121,8 +123,9 @@ struct Engine {
     carried_ns: Cell<u64>,
     measuring: Cell<bool>,
     last_event: Cell<Nanos>,
-    /// Time spent on events so far, in nanoseconds: none of it is spinning.
-    worked_ns: Cell<u64>,
+    /// Events told and times that something was carried out so far: a round with any of it is no spinning.
+    deeds: Cell<u64>,
+    rounds: Cell<Rounds>,
     /// Wakes the clock before its time.
     nap: RefCell<Option<(Nanos, Waker)>>,
 }
@@ -165,18 +168,19 @@ impl Told {
 
 /// The loop of a run: waits, tells the worker the time, and ends when it is finished.
 async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Record, Span) {
-    let mut meter = Meter::start(monotonic());
+    let mut meter = Meter::start(monotonic(), engine.rounds.get().spent());
     let mut started = false;
     let mut stopping = Stop::No;
     loop {
         let now = monotonic();
+        let deeds = engine.deeds.get();
         let deadline = {
             let mut worker = engine.worker();
             if !started {
                 started = link.prepare_start(&mut worker);
                 if started {
                     // What it took to open the connections says nothing about the run.
-                    meter = Meter::start(now);
+                    meter = Meter::start(now, engine.rounds.get().spent());
                     *engine.tally.borrow_mut() = ClientTally::default();
                     *engine.turns.borrow_mut() = Turns::default();
                 }
@@ -191,7 +195,7 @@ async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Re
             worker.tick(now);
             link.publish(&mut worker);
             if worker.is_draining() {
-                meter.stop(&mut engine.tally.borrow_mut(), now);
+                meter.stop(&mut engine.tally.borrow_mut(), now, &engine.rounds.get().spent());
             }
             worker.next_deadline()
         };
@@ -205,12 +209,11 @@ async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Re
         if patience.spins(monotonic(), deadline, (in_flight, engine.last_event.get())) {
             let begun = monotonic();
             engine.carried_ns.set(begun.since(engine.expected.replace(begun)));
-            let worked_ns = engine.worked_ns.get();
             go_round().await;
-            let round_ns = monotonic().since(begun);
-            engine.tally.borrow_mut().spin_ns +=
-                round_ns.saturating_sub(engine.worked_ns.get() - worked_ns);
+            let idle = engine.deeds.get() == deeds;
+            engine.rounds.set(engine.rounds.get().and((begun, monotonic()), idle));
         } else {
+            engine.rounds.set(engine.rounds.get().paused());
             let wake_up = Nanos(deadline.0.saturating_sub(patience.early_ns(now)));
             engine.carried_ns.set(0);
             engine.expected.set(wake_up.max(monotonic()));
@@ -274,9 +277,8 @@ impl Engine {
             worker.tick(now);
         }
         Self::carry_out(engine);
-        let turn_ns = monotonic().since(now);
-        engine.worked_ns.set(engine.worked_ns.get() + turn_ns);
-        engine.turns.borrow_mut().record(turn_ns);
+        engine.deeds.set(engine.deeds.get() + 1);
+        engine.turns.borrow_mut().record(monotonic().since(now));
         engine.hurry();
     }
 
@@ -328,6 +330,7 @@ impl Engine {
             }
         }
         if any {
+            engine.deeds.set(engine.deeds.get() + 1);
             engine.stamp(&mut worker, before);
         }
     }
@@ -473,7 +476,7 @@ impl Engine {
     fn end(&self, mut meter: Meter, link: &Link) -> (Record, Span) {
         let now = monotonic();
         let mut tally = self.tally.take();
-        meter.stop(&mut tally, now);
+        meter.stop(&mut tally, now, &self.rounds.get().spent());
         let mut worker = self.worker();
         link.publish(&mut worker);
         let (mut record, span) = worker.take_record(now);

@@ -22,6 +22,7 @@ use super::idle::Idler;
 use super::meter::Meter;
 use super::ring::{Operation, Slot, build, explain, token, untoken};
 use super::sockets::Sockets;
+use super::spin::Spent;
 use super::{Desk, Link, Order, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
@@ -87,6 +88,7 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
         idler: Idler::new(settings.idle, settings.cores_left, job.open.is_some()),
         sockets: Sockets::new(settings.route, settings.first_connection),
         tally: ClientTally::default(),
+        spent: Spent::default(),
         turns: Turns::default(),
         paced: job.open.is_some(),
         late_ns: 0,
@@ -118,6 +120,7 @@ pub(super) struct Engine<'r> {
     pub(super) idler: Idler,
     pub(super) sockets: Sockets,
     pub(super) tally: ClientTally,
+    pub(super) spent: Spent,
     pub(super) turns: Turns,
     /// Requests come by a schedule.
     pub(super) paced: bool,
@@ -132,7 +135,7 @@ impl Engine<'_> {
     /// From the first connection of a run to its last answer.
     fn drive(&mut self, worker: &mut Worker, link: &Link) -> (Record, Span) {
         let mut now = monotonic();
-        let mut meter = Meter::start(now);
+        let mut meter = Meter::start(now, self.spent);
         let mut started = false;
         let mut stopping = Stop::No;
         while !worker.is_finished() {
@@ -140,7 +143,7 @@ impl Engine<'_> {
                 started = link.prepare_start(worker);
                 if started {
                     // What it took to open the connections says nothing about the run.
-                    meter = Meter::start(now);
+                    meter = Meter::start(now, self.spent);
                     self.tally = ClientTally::default();
                     self.turns = Turns::default();
                 }
@@ -157,7 +160,7 @@ impl Engine<'_> {
             now = monotonic();
             if worker.is_draining() {
                 // Waiting for the last answers is no part of how busy the worker was.
-                meter.stop(&mut self.tally, now);
+                meter.stop(&mut self.tally, now, &self.spent);
             }
             let turn_ns = now.since(self.last_look);
             self.turns.record(turn_ns);
@@ -174,7 +177,7 @@ impl Engine<'_> {
             }
         }
         let now = monotonic();
-        meter.stop(&mut self.tally, now);
+        meter.stop(&mut self.tally, now, &self.spent);
         link.publish(worker);
         let (mut record, span) = worker.take_record(now);
         record.client = self.tally;

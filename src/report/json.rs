@@ -294,6 +294,7 @@ fn client(summary: &Summary) -> Value {
     let shares: Vec<f64> = summary.client.workers.iter().map(work_share).collect();
     json!({
         "cpu_s": seconds(summary.client.cpu_ns),
+        "spin_cpu_s": seconds(together.spin_cpu_ns),
         "cpu_us_per_request": summary.cpu_ns_per_response().map(|ns| ns / 1e3),
         "cpu_share_per_worker": shares,
         "spin_share": spin_share(&together),

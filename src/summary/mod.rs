@@ -73,8 +73,8 @@ pub struct Host {
 pub struct Client {
     /// CPU time of the workers during the run, user and system, in nanoseconds.
     pub cpu_ns: u64,
-    /// Largest resident set, in bytes.
-    pub peak_rss_bytes: u64,
+    /// Largest resident set of this process, in bytes; `None` where the kernel does not tell.
+    pub peak_rss_bytes: Option<u64>,
     /// What one look at the clock takes, in nanoseconds.
     pub clock_read_ns: u64,
     /// One a worker.
@@ -202,7 +202,10 @@ pub fn work_share(worker: &ClientTally) -> f64 {
     if worker.wall_ns == 0 {
         return 0.0;
     }
-    let work_ns = (worker.cpu_ns + worker.delayed_ns).saturating_sub(worker.spin_ns);
+    // A spin that waits for its core is no work either.
+    let away_ns = worker.spin_ns.saturating_sub(worker.spin_cpu_ns);
+    let work_ns = worker.cpu_ns.saturating_sub(worker.spin_cpu_ns)
+        + worker.delayed_ns.saturating_sub(away_ns);
     (seconds(work_ns) / seconds(worker.wall_ns)).clamp(0.0, 1.0)
 }
 
@@ -377,15 +380,14 @@ impl Summary {
         bytes as f64 / seconds(self.window.measured_ns)
     }
 
-    /// CPU time of the workers for each whole response, warm-up included and spinning left out, in nanoseconds; `None`
-    /// without any.
+    /// CPU time of the workers for each whole response, warm-up included, without the CPU time spent spinning, in
+    /// nanoseconds; `None` without any response.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a mean is shown with few digits")]
     pub fn cpu_ns_per_response(&self) -> Option<f64> {
         let responses = self.record.warmup().counts.completed() + self.measured.counts.completed();
-        let spin_ns = self.client.together().spin_ns;
-        (responses > 0)
-            .then(|| self.client.cpu_ns.saturating_sub(spin_ns) as f64 / responses as f64)
+        let work_ns = self.client.cpu_ns.saturating_sub(self.client.together().spin_cpu_ns);
+        (responses > 0).then(|| work_ns as f64 / responses as f64)
     }
 }
 

@@ -114,7 +114,7 @@ pub(crate) fn summary(record: Record) -> Summary {
         intervals: vec![interval(0.0), interval(1.0)],
         client: Client {
             cpu_ns: 9 * SECOND,
-            peak_rss_bytes: 12 << 20,
+            peak_rss_bytes: Some(12 << 20),
             clock_read_ns: 25,
             workers: vec![ClientTally {
                 cpu_ns: 6 * SECOND,
