@@ -38,6 +38,7 @@ pub(super) fn job() -> Job {
         slice_ns: SECOND,
         open: None,
         logs_requests: false,
+        tells_waiting: false,
     }
 }
 
