@@ -54,9 +54,8 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
     // Nothing consumes bytes inside the kernel here.
     let job = without_discarding(job);
     let paced = job.open.is_some();
-    let connections = job.connections as usize;
+    let (connections, length) = (job.connections as usize, job.image.length());
     let copies = Bytes::copy_from_slice(job.image.batch(job.image.most()));
-    let length = job.image.length();
     let engine = Rc::new(Engine {
         worker: RefCell::new(Worker::new(job, monotonic())),
         slots: RefCell::new((0..connections).map(|_| Slot::default()).collect()),
@@ -169,8 +168,7 @@ impl Told {
 /// The loop of a run: waits, tells the worker the time, and ends when it is finished.
 async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Record, Span) {
     let mut meter = Meter::start(monotonic(), engine.rounds.get().spent());
-    let mut started = false;
-    let mut stopping = Stop::No;
+    let (mut started, mut stopping) = (false, Stop::No);
     loop {
         let now = monotonic();
         let deeds = engine.deeds.get();

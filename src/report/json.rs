@@ -17,8 +17,8 @@ use crate::record::{Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
 use crate::report::{format, tls};
 use crate::summary::{
-    Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Seen, Spread, Summary,
-    spin_share, work_share,
+    Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Seen, Spread, Stream,
+    Summary, spin_share, work_share,
 };
 use crate::time::seconds;
 use crate::verdict::Verdict;
@@ -100,6 +100,7 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
         "client": client(summary),
         "pressure": pressure(&summary.pressure),
         "slo": summary.gates.iter().map(gate).collect::<Vec<_>>(),
+        "streams": streams(summary),
     })
 }
 
@@ -287,6 +288,11 @@ fn connections(summary: &Summary) -> Value {
         "unfinished": tally.unfinished,
         "requests_per_connection": fairness,
     })
+}
+
+fn streams(summary: &Summary) -> Vec<Value> {
+    let stream = |stream: &Stream| json!({ "flag": stream.flag, "written": stream.written, "dropped": stream.dropped });
+    summary.streams.iter().map(stream).collect()
 }
 
 fn client(summary: &Summary) -> Value {

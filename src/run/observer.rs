@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 
-use super::{News, OPENING_EVERY, Progress, WATCH_EVERY};
+use super::{LOG_BATCHES, News, OPENING_EVERY, Progress, WATCH_EVERY};
 use crate::analysis::series::{Series, Slice, Waiting};
 use crate::analysis::slo::lookout::Lookout;
 use crate::analysis::slo::windows::Windows;
@@ -92,7 +92,8 @@ impl Observer {
         while let Ok((worker, interval)) = news.intervals.try_recv() {
             self.add(worker, interval);
         }
-        while let Ok(rows) = news.requests.try_recv() {
+        // Workers that log faster than anybody can write must not keep this thread from everything else.
+        for rows in news.requests.try_iter().take(LOG_BATCHES) {
             watch(Progress::Requests(&rows));
         }
     }

@@ -316,6 +316,17 @@ impl Engine {
     }
 }
 
+/// What was written while a run went on: an interval log, say, or a log of requests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stream {
+    /// The flag that asked for it.
+    pub flag: &'static str,
+    /// Requests, or seconds, that were written.
+    pub written: u64,
+    /// Those that were not, because whoever takes them is too slow, or because of an error.
+    pub dropped: u64,
+}
+
 /// Everything that reports are written from.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -323,6 +334,10 @@ pub struct Summary {
     pub started_at: SystemTime,
     /// What one request before the run showed; `None` without one.
     pub preflight: Option<Seen>,
+    /// What was written while it went on; empty until that has ended.
+    pub streams: Vec<Stream>,
+    /// Requests that were to be logged and were dropped before anybody could write them.
+    pub unlogged: u64,
     /// The engine that ran it.
     pub engine: Engine,
     /// How it ended.

@@ -17,8 +17,7 @@ impl Worker {
         if let Some(open) = &mut self.open_loop {
             open.remember_due(end);
         }
-        let each_second =
-            i64::try_from(NANOS_PER_SECOND / self.job.slice_ns).unwrap_or(1).max(1);
+        let each_second = i64::try_from(NANOS_PER_SECOND / self.job.slice_ns).unwrap_or(1).max(1);
         if (self.interval.index + 1).rem_euclid(each_second) == 0 {
             self.interval.waiting = Some(self.waiting(end));
         }

@@ -99,6 +99,8 @@ pub(crate) fn summary(record: Record) -> Summary {
     Summary {
         started_at: UNIX_EPOCH + Duration::from_secs(1_795_410_000),
         preflight: None,
+        streams: Vec::new(),
+        unlogged: 0,
         engine: Engine::Uring,
         end: End::Finished,
         window: Window { warmup_ns: SECOND, measured_ns: 10 * SECOND, drain_ns: 0 },
