@@ -302,7 +302,8 @@ fn a_log_holds_every_request_once() {
 
 #[test]
 fn service_times_can_be_worked_out_from_the_log() {
-    let stopped = Server { client_stops: Some((SECOND, SECOND / 2)), ..server() };
+    let at_ns = SECOND + MILLISECOND / 2;
+    let stopped = Server { client_stops: Some((at_ns, SECOND / 2)), ..server() };
     let job = Job { logs_requests: true, ..paced("3s@500", 0) };
     let outcome = run(job, &stopped);
     let (mut service, mut response, mut late) =

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::report::checked;
+use super::support::report::{Report, checked};
 use super::support::scripted::Scripted;
 use super::support::{Running, maxq_on_engine, run};
 use super::{target, url};
@@ -32,7 +32,8 @@ fn a_log_whose_reader_stalls_holds_nobody_up_and_says_what_it_lacks() {
     assert_eq!(&begun[..8], b"MAXQREQ1");
     let ended = running.end();
     assert!(ended.took < Duration::from_secs(20), "{:?}", ended.took);
-    let report = checked(8, &ended);
+    assert_eq!(ended.code, Some(8), "{}", ended.stderr);
+    let report = Report::of(&ended.stdout);
     assert!(report.count("ok") > 0 && report.count("timeout") == 0);
     let intervals = report.json["intervals"].as_array().unwrap();
     for second in &intervals[..4] {
@@ -114,7 +115,8 @@ fn a_silent_target_ends_a_run_long_before_its_requests_time_out() {
         let mut command = maxq_on_engine();
         command.args(["-t", "1", "-d", "20s", "--warmup", "0", "--timeout", "20s", "--json"]);
         let ended = run(command.args(load).args(["--abort-on", "p99>2s"]).arg(silent.url()));
-        let report = checked(1, &ended);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        let report = Report::of(&ended.stdout);
         assert_eq!(report.text("/end/reason"), "aborted");
         let measured_s = report.float("/window/measured_s");
         assert!((2.0..8.0).contains(&measured_s), "{load:?}: {measured_s} s");
