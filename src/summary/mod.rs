@@ -102,7 +102,8 @@ pub struct IntervalRow {
     pub backlog: u64,
     /// Bytes received.
     pub bytes_received: u64,
-    /// Median latency of whole responses, in nanoseconds, two digits; `None` without any.
+    /// Median response time of what ended in it, in nanoseconds, two digits; `None` without any. What got no response counts
+    /// with its age when it was given up.
     pub p50_ns: Option<u64>,
     /// 99th percentile, likewise.
     pub p99_ns: Option<u64>,
