@@ -66,6 +66,7 @@ impl Running {
             slice_ns: SECOND / 10,
             open: None,
             logs_requests: false,
+            tells_waiting: false,
         };
         let stream = RESPONSE.repeat(pipeline as usize);
         let mut running =

@@ -315,7 +315,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "CLAUSES", help = SLO, help_heading = "Response")]
     pub slo: Option<String>,
     /// End the run early, with exit code 1, when one of these is true of the last 10 s, like 'errors>5%, p99>2s';
-    /// looked at once a second. pN, max, mean, errors, achieved and goodput in %.
+    /// looked at once a second. pN, max, mean, errors, achieved and goodput in %. Requests that are still waiting count with
+    /// their current age.
     #[arg(long, value_name = "CLAUSES", help_heading = "Response")]
     pub abort_on: Option<String>,
     /// Exit with 6 when the measurement is not valid.
@@ -385,7 +386,7 @@ pub struct RunArgs {
     /// Write an HdrHistogram interval log, one histogram a second.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub hlog: Option<PathBuf>,
-    /// Write every request with its times: JSON lines when FILE ends in .jsonl or .ndjson, 88 bytes each otherwise.
+    /// Write every request with its times: JSON lines when FILE ends in .jsonl or .ndjson, 96 bytes each otherwise.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub log_requests: Option<PathBuf>,
 }

@@ -258,6 +258,14 @@ impl Flights {
         self.places.get(index as usize * self.depth as usize + conn.oldest as usize).copied()
     }
 
+    /// All that is in flight on a connection, oldest first.
+    pub fn of(&self, conn: &Conn, index: u32) -> impl Iterator<Item = &Flight> {
+        let start = index as usize * self.depth as usize;
+        let ring = &self.places[start..start + self.depth as usize];
+        let (oldest, in_flight) = (conn.oldest as usize, conn.in_flight as usize);
+        ring.iter().cycle().skip(oldest).take(in_flight)
+    }
+
     #[inline]
     fn ring(&mut self, index: u32) -> &mut [Flight] {
         let start = index as usize * self.depth as usize;

@@ -1,10 +1,23 @@
 //! Where results go: standard output or files that are replaced in one step when they are whole.
+//!
+//! What is written while a run goes on is written by [`Feed`], which nobody waits for.
+
+mod feed;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use crate::exit::Refusal;
+use crate::sys;
+pub use feed::{Fed, Feed};
+
+/// How often a named pipe is looked at for a reader, and how many times.
+const READER_EVERY: Duration = Duration::from_millis(50);
+const READER_LOOKS: u32 = 60;
 
 /// A place for one result, opened before the run so that a path that cannot be written is refused at once.
 #[derive(Debug)]
@@ -47,6 +60,9 @@ impl Destination {
             Ok(Place::Stdout)
         } else {
             resolve(path).and_then(|path| {
+                if is_pipe(&path) {
+                    return open_pipe(&path);
+                }
                 let old = path.exists();
                 let file =
                     OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
@@ -154,8 +170,30 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|known| known.file_type().is_fifo())
+}
+
+/// A named pipe, for which a reader is awaited, but not for ever.
+fn open_pipe(path: &Path) -> io::Result<Place> {
+    for _ in 0..READER_LOOKS {
+        if let Some(file) = sys::open_read_pipe(path)? {
+            return Ok(Place::Stream(file));
+        }
+        thread::sleep(READER_EVERY);
+    }
+    let waited = READER_EVERY * READER_LOOKS;
+    Err(io::Error::other(format!(
+        "it is a pipe, and no process has opened it for reading in {} s; start its reader first",
+        waited.as_secs()
+    )))
+}
+
 fn open_place(path: &Path) -> io::Result<Place> {
     let path = resolve(path)?;
+    if is_pipe(&path) {
+        return open_pipe(&path);
+    }
     match fs::metadata(&path) {
         Ok(known) if known.is_dir() => return Err(io::Error::other("it is a directory")),
         Ok(known) if !known.is_file() => {

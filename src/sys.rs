@@ -4,8 +4,11 @@
 
 #![expect(unsafe_code, reason = "thin wrappers around libc, each with its argument")]
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 /// `CLOCK_MONOTONIC` in nanoseconds.
 #[inline]
@@ -48,15 +51,14 @@ fn clock_ns(clock: libc::clockid_t) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Largest resident set of the process so far, in bytes.
+/// Largest resident set of this program so far, in bytes; `None` where the kernel does not tell. Not what `getrusage`
+/// says: its maximum survives `exec`, and is that of a large parent then.
 #[must_use]
-#[expect(clippy::cast_sign_loss, reason = "the kernel's counters are not negative")]
-pub fn peak_rss_bytes() -> u64 {
-    // SAFETY: rusage is a plain struct of integers, for which zero is a valid value.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: `usage` is a valid rusage for the whole call.
-    unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
-    usage.ru_maxrss as u64 * 1024
+pub fn peak_rss_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = peak.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 /// Raises the soft limit of open descriptors to at least `needed`, as far as the hard limit allows.
@@ -147,6 +149,24 @@ pub fn bind_without_port(socket: i32) {
             length,
         )
     };
+}
+
+/// Opens a named pipe for writing; `None` when no process has it open for reading, which an ordinary `open` would await
+/// for ever.
+///
+/// # Errors
+/// The operating system's.
+pub fn open_read_pipe(path: &Path) -> io::Result<Option<File>> {
+    let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = match opened {
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Ok(None),
+        opened => opened?,
+    };
+    // SAFETY: the descriptor is open for the whole call, and the argument is a set of flags.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, 0) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Some(file))
 }
 
 /// Cores that this machine has switched on, whether or not this process may use them.

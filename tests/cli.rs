@@ -13,6 +13,8 @@ mod outputs;
 mod runs;
 #[path = "cli/signals.rs"]
 mod signals;
+#[path = "cli/streams.rs"]
+mod streams;
 mod support;
 
 use std::fs;

@@ -93,6 +93,7 @@ fn simulated(deed: sim::Deed, requests: u64) -> Vec<u64> {
         slice_ns: 1_000 * MILLISECOND,
         open: None,
         logs_requests: false,
+        tells_waiting: false,
     };
     let server = sim::Server {
         response: b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec(),

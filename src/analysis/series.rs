@@ -5,6 +5,17 @@ use super::packed::PackedBuckets;
 /// More slices than this are merged in pairs.
 const MOST_SLICES: usize = 256;
 
+/// What has no answer yet.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    /// Sum of the ages, in nanoseconds.
+    pub sum_ns: u128,
+    /// The largest.
+    pub max_ns: u64,
+    /// Ages by bucket: each is the least that a response will take.
+    pub ages: PackedBuckets,
+}
+
 /// What happened in one slice of time, and how long the answers took that came in it.
 #[derive(Clone, Debug, Default)]
 pub struct Slice {
@@ -28,15 +39,19 @@ pub struct Slice {
     pub sum_ns: u128,
     /// The largest.
     pub max_ns: u64,
-    /// Latencies by bucket.
+    /// Latencies by bucket: whole responses, and what was given up without one, at its age then.
     pub latency: PackedBuckets,
+    /// Those of `latency` that are ages without a response: lower bounds.
+    pub bounds: PackedBuckets,
+    /// What waits at its end, where somebody wants to know.
+    pub waiting: Waiting,
 }
 
 impl Slice {
     /// Latencies in it.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.latency.iter().map(|(_, count)| count).sum()
+        total(&self.latency)
     }
 
     /// The largest value of the bucket that `quantile` (0.0 to 1.0) falls in; `None` when it is empty.
@@ -59,6 +74,51 @@ impl Slice {
             seen += count;
             (seen >= rank).then_some(highest_ns.min(self.max_ns))
         })
+    }
+
+    /// Latencies in it that are those of whole responses.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.count() - total(&self.bounds)
+    }
+
+    /// The largest value of the bucket that holds the `rank`-th smallest latency of a whole response; `None` when there
+    /// are fewer.
+    #[must_use]
+    pub fn answered_at_rank(&self, rank: u64) -> Option<u64> {
+        let mut bounds = self.bounds.iter().peekable();
+        let mut seen = 0;
+        self.latency.iter().find_map(|(highest_ns, count)| {
+            let bounds = bounds.next_if(|bound| bound.0 == highest_ns).map_or(0, |bound| bound.1);
+            seen += count - bounds;
+            (seen >= rank).then_some(highest_ns.min(self.max_ns))
+        })
+    }
+
+    /// The largest value of the bucket that holds the `rank`-th smallest, ages of what waits included, or the largest of
+    /// all when there are fewer.
+    #[must_use]
+    pub fn bound_at_rank(&self, rank: u64) -> u64 {
+        let most_ns = self.max_ns.max(self.waiting.max_ns);
+        let all = self.latency.and(&self.waiting.ages);
+        let mut seen = 0;
+        let found = all.iter().find_map(|(highest_ns, count)| {
+            seen += count;
+            (seen >= rank).then_some(highest_ns)
+        });
+        found.map_or(most_ns, |highest_ns| highest_ns.min(most_ns))
+    }
+
+    /// Requests that wait at its end, where that is known.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        total(&self.waiting.ages)
+    }
+
+    /// Requests that failed without a whole response, and not by giving up: they have no latency.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.unanswered().saturating_sub(total(&self.bounds))
     }
 
     /// Requests that ended without a whole response.
@@ -89,7 +149,13 @@ impl Slice {
         self.sum_ns += later.sum_ns;
         self.max_ns = self.max_ns.max(later.max_ns);
         self.latency = self.latency.and(&later.latency);
+        self.bounds = self.bounds.and(&later.bounds);
+        self.waiting.clone_from(&later.waiting);
     }
+}
+
+fn total(buckets: &PackedBuckets) -> u64 {
+    buckets.iter().map(|(_, count)| count).sum()
 }
 
 /// Buckets are at most a 64th of their value wide: whether both values may be in one.

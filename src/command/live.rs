@@ -1,6 +1,8 @@
 //! What a terminal shows: colour where it is wanted, and one live line on standard error while a run goes on.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::plan::Plan;
@@ -28,7 +30,8 @@ pub(super) struct LiveLine {
     columns: u16,
     begun: Instant,
     total_s: Option<f64>,
-    visible: bool,
+    /// Where it is shown, once it is.
+    screen: Option<Screen>,
 }
 
 impl LiveLine {
@@ -43,7 +46,7 @@ impl LiveLine {
             columns: sys::terminal_columns(2).unwrap_or(80),
             begun: Instant::now(),
             total_s,
-            visible: false,
+            screen: None,
         }
     }
 
@@ -75,10 +78,9 @@ impl LiveLine {
                 report::progress_line(row, row.end_s, self.total_s, self.columns)
             }
         };
-        self.visible = true;
         self.last_shown = Some(Instant::now());
-        // Nobody can be told that the live line is broken.
-        let _ = write!(io::stderr(), "\r\x1b[K{line}");
+        let screen = self.screen.get_or_insert_with(|| Screen::new(io::stderr()));
+        screen.show(format!("\r\x1b[K{line}"));
     }
 
     /// Nobody reads more than a few lines a second.
@@ -87,9 +89,87 @@ impl LiveLine {
         self.last_shown.is_some_and(|shown| shown.elapsed() < OFTEN_ENOUGH)
     }
 
-    pub(super) fn clear(&self) {
-        if self.visible {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+    pub(super) fn clear(&mut self) {
+        if let Some(screen) = self.screen.take() {
+            screen.clear();
         }
+    }
+}
+
+/// What shows lines, from a thread of its own: a terminal that was stopped by its user must not stop a run.
+struct Screen {
+    lines: SyncSender<String>,
+    ended: Receiver<()>,
+}
+
+impl Screen {
+    /// How long the last line may take.
+    const PATIENCE: Duration = Duration::from_millis(200);
+
+    fn new(mut terminal: impl Write + Send + 'static) -> Self {
+        let (lines, shown) = mpsc::sync_channel::<String>(1);
+        let (end, ended) = mpsc::channel();
+        // Nobody can be told that the live line is broken, or that there is none.
+        let _ = thread::Builder::new().name("live".to_owned()).spawn(move || {
+            for line in shown {
+                let _ = terminal.write_all(line.as_bytes());
+            }
+            let _ = terminal.write_all(b"\r\x1b[K");
+            let _ = end.send(());
+        });
+        Self { lines, ended }
+    }
+
+    /// Shows a line, unless the one before it is still not shown.
+    fn show(&self, line: String) {
+        let _ = self.lines.try_send(line);
+    }
+
+    /// Clears the line, so that something else can be written in its place.
+    fn clear(self) {
+        drop(self.lines);
+        let _ = self.ended.recv_timeout(Self::PATIENCE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Screen;
+    use std::io::{self, Write};
+    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::time::Duration;
+
+    /// A terminal that takes nothing before it is told to.
+    struct Stopped {
+        go_on: Receiver<()>,
+        taken: Sender<String>,
+    }
+
+    impl Write for Stopped {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.go_on.recv();
+            let _ = self.taken.send(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_stopped_terminal_holds_nobody_up() {
+        let (go_on, gone_on) = mpsc::channel();
+        let (taken, seen) = mpsc::channel();
+        let screen = Screen::new(Stopped { go_on: gone_on, taken });
+        (0..1000).for_each(|number| screen.show(number.to_string()));
+        screen.clear();
+        assert!(seen.try_recv().is_err(), "nothing was taken so far");
+        drop(go_on);
+        let shown: Vec<String> =
+            std::iter::from_fn(|| seen.recv_timeout(Duration::from_secs(10)).ok()).collect();
+        // One line was on its way, one could wait, and at the end there is none.
+        assert!((2..=3).contains(&shown.len()), "{shown:?}");
+        assert_eq!(shown.last().map(String::as_str), Some("\r\u{1b}[K"));
     }
 }

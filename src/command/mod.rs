@@ -165,28 +165,45 @@ fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
     let engine = run::prepare(&plan)?;
     let readiness = preflight::await_target(&mut plan, args, &interrupts)?;
     // Nothing can be refused any more.
-    if let Some(timeseries) = &mut places.streams.timeseries {
-        timeseries.begin()?;
-    }
+    places.streams.begin()?;
     let plan = &plan;
     tell(plan, args, &readiness);
     let mut live = LiveLine::new(plan);
-    let streams = &mut places.streams;
+    let Places { report, hgrm, mut streams } = places;
     let summary = run::run(plan, engine, &interrupts, |progress| {
         live.show(progress);
         streams.take(progress);
     });
     live.clear();
-    let summary = Summary { preflight: readiness.seen, ..summary? };
+    let mut summary = match summary {
+        Ok(summary) => Summary { preflight: readiness.seen, ..summary },
+        Err(refusal) => {
+            streams.discard();
+            return Err(refusal);
+        }
+    };
     if summary.record.connections.opened == 0 && !matches!(summary.end, End::Interrupted(_)) {
-        places.streams.discard();
+        streams.discard();
         return Err(unreachable_target(plan, &summary));
     }
-    write_results(plan, &summary, places)?;
+    let (written, mut refusals) = streams.finish(summary.unlogged);
+    summary.verdict.note_dropped(&written);
+    summary.streams = written;
+    refusals.extend(write_results(plan, &summary, report, hgrm).err());
     if let Some(complaint) = complaint(plan, &summary) {
         eprintln!("maxq: {complaint}");
     }
-    Ok(exit_code(plan, &summary))
+    Ok(code_of(exit_code(plan, &summary), &refusals))
+}
+
+/// Says what could not be written. That outranks the exit code of the run, unless a signal has ended it or the target
+/// cannot be used.
+fn code_of(ended: u8, refusals: &[Refusal]) -> u8 {
+    refusals.iter().for_each(|refusal| eprintln!("maxq: {}", refusal.message));
+    match refusals.first() {
+        Some(refusal) if ended <= exit::SIGNAL && ended != exit::TARGET => refusal.code,
+        _ => ended,
+    }
 }
 
 /// Shows the plan, and sends nothing.
@@ -252,8 +269,12 @@ fn complaint(plan: &Plan, summary: &Summary) -> Option<String> {
     }
 }
 
-fn write_results(plan: &Plan, summary: &Summary, places: Places) -> Result<(), Refusal> {
-    let Places { mut report, hgrm, streams } = places;
+fn write_results(
+    plan: &Plan,
+    summary: &Summary,
+    mut report: Destination,
+    hgrm: Option<Destination>,
+) -> Result<(), Refusal> {
     let text = if plan.output.json {
         report::json(plan, summary)
     } else if plan.output.tsv {
@@ -273,7 +294,7 @@ fn write_results(plan: &Plan, summary: &Summary, places: Places) -> Result<(), R
         hgrm.write(report::hgrm(&summary.latencies.response.all))?;
         hgrm.finish()?;
     }
-    streams.finish()
+    Ok(())
 }
 
 fn exit_code(plan: &Plan, summary: &Summary) -> u8 {

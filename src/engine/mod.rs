@@ -17,12 +17,13 @@ mod sends;
 pub mod sim;
 mod sim_server;
 pub mod sockets;
+mod spin;
 pub mod uring;
 mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError};
 
 use crate::plan::{Idle, Route};
 use crate::record::{Interval, Record, RequestRow};
@@ -90,6 +91,8 @@ pub struct Gauges {
     pub opened: AtomicU64,
     /// A due request found no connection, and the plan says to end the run then.
     pub overloaded: AtomicBool,
+    /// Requests that were to be logged and found no place where they could wait to be written.
+    pub unlogged: AtomicU64,
     /// It is done, well or not.
     pub done: AtomicBool,
 }
@@ -105,7 +108,7 @@ pub struct Link {
     pub index: usize,
     /// Where its finished intervals go, with its index.
     pub intervals: Sender<(usize, Interval)>,
-    /// Where the requests that it logs go. It is bounded: a disk that is too slow stops the worker, which is late then.
+    /// Where the requests that it logs go. It is bounded: what does not fit is counted and dropped.
     pub requests: SyncSender<Vec<RequestRow>>,
 }
 
@@ -173,7 +176,10 @@ impl Link {
             let _ = self.intervals.send((self.index, interval));
         }
         if let Some(rows) = worker.take_log() {
-            let _ = self.requests.send(rows);
+            // A log that is written too slowly is no reason to be late.
+            if let Err(TrySendError::Full(rows)) = self.requests.try_send(rows) {
+                self.gauges().unlogged.fetch_add(rows.len() as u64, Ordering::Relaxed);
+            }
         }
         if worker.is_overloaded() {
             self.gauges().overloaded.store(true, Ordering::Relaxed);

@@ -26,6 +26,7 @@ use super::closing::{Closing, Role, unless_closed};
 use super::meter::Meter;
 use super::patience::Patience;
 use super::sockets::Sockets;
+use super::spin::Rounds;
 use super::{
     Desk, LONGEST_SLEEP_NS, Link, Order, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported,
 };
@@ -53,11 +54,11 @@ const MOST_BUFFER_BYTES: usize = 64 * 1024;
 /// Why an event loop cannot be had.
 pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Unsupported> {
     let Order { job, link } = first;
+    // Nothing consumes bytes inside the kernel here.
     let job = without_discarding(job);
     let paced = job.open.is_some();
-    let connections = job.connections as usize;
+    let (connections, length) = (job.connections as usize, job.image.length());
     let copies = Bytes::copy_from_slice(job.image.batch(job.image.most()));
-    let length = job.image.length();
     let engine = Rc::new(Engine {
         worker: RefCell::new(Worker::new(job, monotonic())),
         slots: RefCell::new((0..connections).map(|_| Slot::default()).collect()),
@@ -73,7 +74,8 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
         away: Cell::default(),
         measuring: Cell::new(false),
         last_event: Cell::new(Nanos(0)),
-        worked_ns: Cell::new(0),
+        deeds: Cell::new(0),
+        rounds: Cell::new(Rounds::default()),
         nap: RefCell::new(None),
     });
     let mut runtime = RuntimeBuilder::<LegacyDriver>::new()
@@ -85,7 +87,6 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
     Ok(())
 }
 
-/// Nothing consumes bytes inside the kernel here.
 fn without_discarding(job: Job) -> Job {
     Job { may_discard: false, ..job }
 }
@@ -132,8 +133,9 @@ struct Engine {
     away: Cell<(u8, Late)>,
     measuring: Cell<bool>,
     last_event: Cell<Nanos>,
-    /// Time spent on events so far, in nanoseconds: none of it is spinning.
-    worked_ns: Cell<u64>,
+    /// Events told and times that something was carried out so far: a round with any of it is no spinning.
+    deeds: Cell<u64>,
+    rounds: Cell<Rounds>,
     /// Wakes the clock before its time.
     nap: RefCell<Option<(Nanos, Waker)>>,
 }
@@ -176,18 +178,18 @@ impl Told {
 
 /// The loop of a run: waits, tells the worker the time, and ends when it is finished.
 async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Record, Span) {
-    let mut meter = Meter::start(monotonic());
-    let mut started = false;
-    let mut stopping = Stop::No;
+    let mut meter = Meter::start(monotonic(), engine.rounds.get().spent());
+    let (mut started, mut stopping) = (false, Stop::No);
     loop {
         let now = monotonic();
+        let deeds = engine.deeds.get();
         let deadline = {
             let mut worker = engine.worker();
             if !started {
                 started = link.prepare_start(&mut worker);
                 if started {
                     // What it took to open the connections says nothing about the run.
-                    meter = Meter::start(now);
+                    meter = Meter::start(now, engine.rounds.get().spent());
                     *engine.tally.borrow_mut() = ClientTally::default();
                     *engine.turns.borrow_mut() = Turns::default();
                 }
@@ -205,7 +207,7 @@ async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Re
             }
             link.publish(&mut worker);
             if worker.is_draining() {
-                meter.stop(&mut engine.tally.borrow_mut(), now);
+                meter.stop(&mut engine.tally.borrow_mut(), now, &engine.rounds.get().spent());
             }
             worker.next_deadline()
         };
@@ -220,12 +222,11 @@ async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Re
         if patience.spins(monotonic(), deadline, (in_flight, engine.last_event.get())) {
             let begun = monotonic();
             engine.carried_ns.set(begun.since(engine.expected.replace(begun)));
-            let worked_ns = engine.worked_ns.get();
             go_round().await;
-            let round_ns = monotonic().since(begun);
-            engine.tally.borrow_mut().spin_ns +=
-                round_ns.saturating_sub(engine.worked_ns.get() - worked_ns);
+            let idle = engine.deeds.get() == deeds;
+            engine.rounds.set(engine.rounds.get().and((begun, monotonic()), idle));
         } else {
+            engine.rounds.set(engine.rounds.get().paused());
             let wake_up = Nanos(deadline.0.saturating_sub(patience.early_ns(now)));
             engine.carried_ns.set(0);
             engine.expected.set(wake_up.max(monotonic()));
@@ -328,7 +329,7 @@ impl Engine {
         let turn_ns = done.since(now);
         engine.active_at.set(done);
         engine.note_away(Late::by(turn_ns));
-        engine.worked_ns.set(engine.worked_ns.get() + turn_ns);
+        engine.deeds.set(engine.deeds.get() + 1);
         engine.turns.borrow_mut().record(turn_ns);
         engine.hurry();
     }
@@ -381,6 +382,7 @@ impl Engine {
             }
         }
         if any {
+            engine.deeds.set(engine.deeds.get() + 1);
             engine.stamp(&mut worker, before);
         }
     }
@@ -527,7 +529,7 @@ impl Engine {
     fn end(&self, mut meter: Meter, link: &Link) -> (Record, Span) {
         let now = monotonic();
         let mut tally = self.tally.take();
-        meter.stop(&mut tally, now);
+        meter.stop(&mut tally, now, &self.rounds.get().spent());
         let mut worker = self.worker();
         link.publish(&mut worker);
         let (mut record, span) = worker.take_record(now);

@@ -24,6 +24,7 @@ use super::meter::Meter;
 use super::pace::Pace;
 use super::ring::{Operation, Slot, build, explain, token, untoken};
 use super::sockets::Sockets;
+use super::spin::Spent;
 use super::{
     Desk, Link, Order, PACED_SENDS, SENDS_AT_ONCE, STOP_DRAIN_NS, Settings, Stop, Unsupported,
 };
@@ -91,6 +92,7 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
         idler: Idler::new(settings.idle, settings.cores_left, job.open.is_some()),
         sockets: Sockets::new(settings.route, settings.first_connection),
         tally: ClientTally::default(),
+        spent: Spent::default(),
         turns: Turns::default(),
         paced: job.open.is_some(),
         late: Late::default(),
@@ -124,6 +126,7 @@ pub(super) struct Engine<'r> {
     pub(super) idler: Idler,
     pub(super) sockets: Sockets,
     pub(super) tally: ClientTally,
+    pub(super) spent: Spent,
     pub(super) turns: Turns,
     /// Requests come by a schedule.
     pub(super) paced: bool,
@@ -142,7 +145,7 @@ impl Engine<'_> {
     /// From the first connection of a run to its last answer.
     fn drive(&mut self, worker: &mut Worker, link: &Link) -> (Record, Span) {
         let mut now = monotonic();
-        let mut meter = Meter::start(now);
+        let mut meter = Meter::start(now, self.spent);
         let mut started = false;
         let mut stopping = Stop::No;
         while !worker.is_finished() {
@@ -150,7 +153,7 @@ impl Engine<'_> {
                 started = link.prepare_start(worker);
                 if started {
                     // What it took to open the connections says nothing about the run.
-                    meter = Meter::start(now);
+                    meter = Meter::start(now, self.spent);
                     self.tally = ClientTally::default();
                     self.turns = Turns::default();
                 }
@@ -167,7 +170,7 @@ impl Engine<'_> {
             now = monotonic();
             if worker.is_draining() {
                 // Waiting for the last answers is no part of how busy the worker was.
-                meter.stop(&mut self.tally, now);
+                meter.stop(&mut self.tally, now, &self.spent);
             }
             self.look_late(worker, now);
             self.reap(worker, now);
@@ -182,7 +185,7 @@ impl Engine<'_> {
             }
         }
         let now = monotonic();
-        meter.stop(&mut self.tally, now);
+        meter.stop(&mut self.tally, now, &self.spent);
         link.publish(worker);
         let (mut record, span) = worker.take_record(now);
         record.client = self.tally;

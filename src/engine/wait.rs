@@ -4,7 +4,9 @@
 use io_uring::types::{SubmitArgs, Timespec};
 
 use super::LONGEST_SLEEP_NS;
+use super::spin::Spin;
 use super::uring::Engine;
+use crate::sys;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
 use crate::worker::{Late, Worker};
 
@@ -35,7 +37,6 @@ impl Engine<'_> {
         let mut now = begun;
         if wait.spin_ns > 0 {
             now = self.spin(begun, deadline.min(begun.plus(wait.spin_ns)));
-            self.tally.spin_ns += now.since(begun);
         }
         let wake_up = Nanos(deadline.0.saturating_sub(wait.early_ns));
         if !self.is_ready() && now < wake_up {
@@ -58,20 +59,25 @@ impl Engine<'_> {
     fn spin(&mut self, begun: Nanos, until: Nanos) -> Nanos {
         const LOOKS_A_CLOCK_READ: u32 = 16;
         let mut now = begun;
+        let mut spin = Spin::begin(begun);
         while now < until {
             for _ in 0..LOOKS_A_CLOCK_READ {
                 if self.submissions.taskrun() || self.is_ready() {
                     let found = monotonic();
                     // Between two looks there is next to nothing, unless the core was taken away.
                     self.late = Late::by(found.since(now));
+                    spin.end(found);
+                    self.spent.add(&spin);
                     let _ = self.submitter.submit();
                     return found;
                 }
                 std::hint::spin_loop();
             }
             now = monotonic();
+            spin.step(now, sys::thread_cpu_ns);
         }
         self.late = Late::by(now.since(until));
+        self.spent.add(&spin);
         now
     }
 

@@ -41,12 +41,18 @@ impl<const BITS: u32> Buckets<BITS> {
     /// Counts one latency.
     #[inline]
     pub fn record(&mut self, latency_ns: u64) {
+        self.record_many(latency_ns, 1);
+    }
+
+    /// Counts a latency that several requests have had.
+    #[inline]
+    pub fn record_many(&mut self, latency_ns: u64, times: u64) {
         self.min_ns = self.min_ns.min(latency_ns);
         self.max_ns = self.max_ns.max(latency_ns);
-        self.sum_ns += u128::from(latency_ns);
+        self.sum_ns += u128::from(latency_ns) * u128::from(times);
         match self.counts.get_mut(Self::bucket_of(latency_ns)) {
-            Some(count) => *count += 1,
-            None => self.clamped += 1,
+            Some(count) => *count += times,
+            None => self.clamped += times,
         }
     }
 

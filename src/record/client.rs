@@ -14,8 +14,10 @@ pub struct ClientTally {
     pub wall_ns: u64,
     /// Time in which the thread was ready to run and had to wait for its core, in nanoseconds.
     pub delayed_ns: u64,
-    /// Time spent spinning without work, in nanoseconds: part of both times above.
+    /// Wall time spent spinning without work, in nanoseconds; the thread may have been off its core for some of it.
     pub spin_ns: u64,
+    /// CPU time spent spinning without work, in nanoseconds: part of `cpu_ns`.
+    pub spin_cpu_ns: u64,
     /// Longest time that one submission of sends took: how early a send stamp can be, in nanoseconds.
     pub stamp_skew_ns: u64,
     /// Longest time for which the worker was busy and did not look for completions, in nanoseconds.
@@ -52,6 +54,7 @@ impl ClientTally {
         self.wall_ns += other.wall_ns;
         self.delayed_ns += other.delayed_ns;
         self.spin_ns += other.spin_ns;
+        self.spin_cpu_ns += other.spin_cpu_ns;
         self.stamp_skew_ns = self.stamp_skew_ns.max(other.stamp_skew_ns);
         self.receive_slack_ns = self.receive_slack_ns.max(other.receive_slack_ns);
         self.late(other.late_ns, other.late_at);

@@ -28,8 +28,13 @@ pub struct Interval {
     pub backlog: u64,
     /// Body and head bytes received.
     pub bytes_received: u64,
-    /// Latencies of whole responses, two digits: response times in an open loop, service times in a closed one.
+    /// Response times by when they ended, two digits: whole responses, timeouts when they were given up, and what was
+    /// never sent or unanswered at the end of the run at its age then. In a closed loop they count from the send.
     pub latency: IntervalBuckets,
+    /// Those of `latency` that are lower bounds, since no response came; `None` without any.
+    pub bounds: Option<IntervalBuckets>,
+    /// Ages at its end of what is in flight or due; `None` unless it ends a second and somebody wants to know.
+    pub waiting: Option<IntervalBuckets>,
 }
 
 impl Interval {
@@ -48,7 +53,15 @@ impl Interval {
             backlog: 0,
             bytes_received: 0,
             latency: IntervalBuckets::new(),
+            bounds: None,
+            waiting: None,
         }
+    }
+
+    /// Counts a request that got no response in `age_ns`, and would have taken longer.
+    pub fn give_up(&mut self, age_ns: u64) {
+        self.latency.record(age_ns);
+        self.bounds.get_or_insert_default().record(age_ns);
     }
 
     /// Adds the same interval of another worker.
@@ -56,6 +69,9 @@ impl Interval {
         debug_assert_eq!(self.index, other.index, "only the same slice is added");
         self.in_flight += other.in_flight;
         self.backlog += other.backlog;
+        if let Some(waiting) = &other.waiting {
+            self.waiting.get_or_insert_default().add(waiting);
+        }
         self.accumulate(other);
     }
 
@@ -63,6 +79,7 @@ impl Interval {
     pub fn extend(&mut self, later: &Self) {
         self.in_flight = later.in_flight;
         self.backlog = later.backlog;
+        self.waiting.clone_from(&later.waiting);
         self.accumulate(later);
     }
 
@@ -75,5 +92,8 @@ impl Interval {
         self.in_flight_ns += other.in_flight_ns;
         self.bytes_received += other.bytes_received;
         self.latency.add(&other.latency);
+        if let Some(bounds) = &other.bounds {
+            self.bounds.get_or_insert_default().add(bounds);
+        }
     }
 }

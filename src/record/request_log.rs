@@ -82,6 +82,8 @@ pub struct RequestRow {
     pub ended: Nanos,
     /// How long no connection was free for it, in nanoseconds.
     pub pool_ns: u64,
+    /// By how much the client looked at the response too late, which is no part of its service time, in nanoseconds.
+    pub late_ns: u64,
     /// What the target says.
     pub server: ServerStamps,
 }

@@ -2,7 +2,8 @@
 //!
 //! Times in the log are seconds since its start, which is the start of the second in which the warm-up began; values
 //! are nanoseconds, and the column of largest values is in milliseconds, as the log's own readers expect. Seconds of the
-//! warm-up carry a tag. It holds the response times of whole responses by when they ended, as `--timeseries` does.
+//! warm-up carry a tag. It holds the response times of the report by when they ended, as `--timeseries`
+//! does: timeouts when they were given up, and what was never answered or sent at the end of the run, at their ages.
 
 use std::time::SystemTime;
 

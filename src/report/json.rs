@@ -17,8 +17,8 @@ use crate::record::{Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
 use crate::report::{format, tls};
 use crate::summary::{
-    Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Seen, Spread, Summary,
-    spin_share, work_share,
+    Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Seen, Spread, Stream,
+    Summary, spin_share, work_share,
 };
 use crate::time::seconds;
 use crate::verdict::Verdict;
@@ -100,6 +100,7 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
         "client": client(summary),
         "pressure": pressure(&summary.pressure),
         "slo": summary.gates.iter().map(gate).collect::<Vec<_>>(),
+        "streams": streams(summary),
     })
 }
 
@@ -289,11 +290,17 @@ fn connections(summary: &Summary) -> Value {
     })
 }
 
+fn streams(summary: &Summary) -> Vec<Value> {
+    let stream = |stream: &Stream| json!({ "flag": stream.flag, "written": stream.written, "dropped": stream.dropped });
+    summary.streams.iter().map(stream).collect()
+}
+
 fn client(summary: &Summary) -> Value {
     let together = summary.client.together();
     let shares: Vec<f64> = summary.client.workers.iter().map(work_share).collect();
     json!({
         "cpu_s": seconds(summary.client.cpu_ns),
+        "spin_cpu_s": seconds(together.spin_cpu_ns),
         "cpu_us_per_request": summary.cpu_ns_per_response().map(|ns| ns / 1e3),
         "cpu_share_per_worker": shares,
         "spin_share": spin_share(&together),

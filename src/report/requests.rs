@@ -2,10 +2,13 @@
 //!
 //! Times are nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine share, so that a target's own stamps can
 //! be compared with them. JSON lines are for scripts. The binary form has a header of 16 bytes (`MAXQREQ1`, the length of
-//! a row and a zero as 32-bit numbers), then rows of 88 bytes, all little-endian: nine 64-bit numbers (number, intended,
+//! a row and a zero as 32-bit numbers), then rows of 96 bytes, all little-endian: nine 64-bit numbers (number, intended,
 //! sent, first byte, ended, pool wait, the target's number, received, sent; 2^64-1 where there is none), the connection
 //! (32 bits), status and phase (16 bits each), the outcome (8 bits: the place of its name among ok, unexpected,
-//! http_error, protocol_error, truncated, reset, timeout, in_flight_at_end, unsent), seven zeros.
+//! http_error, protocol_error, truncated, reset, timeout, in_flight_at_end, unsent), seven zeros, the late look (64
+//! bits). New fields come at the end of a row: a reader takes the length of a row from the header.
+//!
+//! The service time of a response is ended - sent - late look; its response time is ended - intended.
 
 use std::path::Path;
 
@@ -14,7 +17,7 @@ use serde_json::json;
 use crate::record::{Fate, RequestRow};
 use crate::time::Nanos;
 
-const ROW_BYTES: u32 = 88;
+const ROW_BYTES: u32 = 96;
 
 /// How requests are written down.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,6 +84,7 @@ fn line(bytes: &mut Vec<u8>, row: &RequestRow, phases: &[String]) {
         ("first_byte_ns", at(row.first_byte)),
         ("ended_ns", Some(row.ended.0)),
         ("pool_wait_ns", Some(row.pool_ns)),
+        ("late_look_ns", Some(row.late_ns)),
         ("server_number", row.server.number),
         ("server_received_ns", at(row.server.received)),
         ("server_sent_ns", at(row.server.sent)),
@@ -131,6 +135,7 @@ fn binary(bytes: &mut Vec<u8>, row: &RequestRow) {
     bytes.extend_from_slice(&row.phase.0.to_le_bytes());
     bytes.push(u8::try_from(outcome).unwrap_or(u8::MAX));
     bytes.extend_from_slice(&[0; 7]);
+    bytes.extend_from_slice(&row.late_ns.to_le_bytes());
 }
 
 #[cfg(test)]
@@ -154,6 +159,7 @@ mod tests {
             first_byte: None,
             ended: Nanos(9_000),
             pool_ns: 8_000,
+            late_ns: 450,
             server: ServerStamps { number: Some(3), ..ServerStamps::default() },
         }
     }
@@ -171,8 +177,8 @@ mod tests {
         assert_eq!(bytes.len(), 2 * ROW_BYTES as usize);
         let number = |at: usize| u64::from_le_bytes(bytes[at * 8..at * 8 + 8].try_into().unwrap());
         assert_eq!(
-            [number(0), number(1), number(2), number(4), number(6)],
-            [7, 1000, u64::MAX, 9000, 3]
+            [number(0), number(1), number(2), number(4), number(6), number(11)],
+            [7, 1000, u64::MAX, 9000, 3, 450]
         );
         assert_eq!((bytes[76], bytes[78], bytes[80]), (0, 1, 8));
         assert_eq!(request_header(RequestFormat::Binary).len(), 16);
@@ -186,6 +192,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["phase"], "measured");
         assert_eq!((&value["number"], &value["ended_ns"]), (&json!(7), &json!(9_000)));
+        assert_eq!(value["late_look_ns"], 450);
         assert_eq!(value["outcome"], "unsent");
         assert!(value["sent_ns"].is_null() && value["connection"].is_null());
         assert!(text.ends_with('\n') && text.lines().count() == 1);

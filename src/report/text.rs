@@ -428,8 +428,9 @@ fn client(page: &mut Page, summary: &Summary) {
         let share = percent(spin_share(&together));
         facts.push(format!("spinning {share} of the time"));
     }
-    let memory = format::bytes(float(client.peak_rss_bytes));
-    facts.push(format!("peak memory {memory}"));
+    if let Some(peak_bytes) = client.peak_rss_bytes {
+        facts.push(format!("peak memory {}", format::bytes(float(peak_bytes))));
+    }
     let shows_late = summary.latencies.lags.is_some() || together.away_ns > 0;
     let late_ns = if shows_late { together.late_ns } else { 0 };
     for (what, length_ns) in [

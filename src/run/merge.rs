@@ -34,12 +34,14 @@ pub(super) struct Finished {
     pub(super) observer: Observer,
     pub(super) pressure: Pressure,
     pub(super) clock_read_ns: u64,
+    pub(super) unlogged: u64,
 }
 
 /// One record out of several, checked: a request that was lost or counted twice is a bug, and no report is worth
 /// printing then.
 pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
-    let Finished { engine, workers, end, started_at, observer, pressure, clock_read_ns } = finished;
+    let Finished { engine, workers, end, started_at, observer, .. } = finished;
+    let Finished { pressure, clock_read_ns, unlogged, .. } = finished;
     let (mut record, clients, spans) = together(plan, workers);
     record.conserved().expect("every request that was taken ends in exactly one outcome");
     let counted = plan.load.requests.is_some() && plan.load.pacing.is_none();
@@ -88,6 +90,8 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         in_flight: InFlight::of(slices, evidence.slice_ns, &measured, window.measured_ns),
         started_at,
         preflight: None,
+        streams: Vec::new(),
+        unlogged,
         engine,
         end,
         window,

@@ -196,8 +196,17 @@ impl Session {
         let pressure = before.until(&Sample::take());
         let engine = self.engine.clone();
         let clock_read_ns = clock_read_ns();
-        let finished =
-            Finished { engine, workers, end, started_at, observer, pressure, clock_read_ns };
+        let unlogged = gauges.iter().map(|gauges| gauges.unlogged.load(Ordering::Relaxed)).sum();
+        let finished = Finished {
+            engine,
+            workers,
+            end,
+            started_at,
+            observer,
+            pressure,
+            clock_read_ns,
+            unlogged,
+        };
         Ok(merge::merge(plan, finished))
     }
 }

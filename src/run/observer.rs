@@ -9,13 +9,14 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 
-use super::{News, OPENING_EVERY, Progress, WATCH_EVERY};
-use crate::analysis::series::{Series, Slice};
+use super::{LOG_BATCHES, News, OPENING_EVERY, Progress, WATCH_EVERY};
+use crate::analysis::series::{Series, Slice, Waiting};
 use crate::analysis::slo::lookout::Lookout;
 use crate::analysis::slo::windows::Windows;
 use crate::engine::Gauges;
 use crate::plan::Plan;
 use crate::record::Interval;
+use crate::record::buckets::IntervalBuckets;
 use crate::summary::IntervalRow;
 use crate::time::NANOS_PER_SECOND;
 
@@ -91,7 +92,8 @@ impl Observer {
         while let Ok((worker, interval)) = news.intervals.try_recv() {
             self.add(worker, interval);
         }
-        while let Ok(rows) = news.requests.try_recv() {
+        // Workers that log faster than anybody can write must not keep this thread from everything else.
+        for rows in news.requests.try_iter().take(LOG_BATCHES) {
             watch(Progress::Requests(&rows));
         }
     }
@@ -135,7 +137,10 @@ impl Observer {
         let Some(second) = &self.second else { return };
         let is_measured = second.index >= 0 && second.index + 1 < self.until_second;
         if is_measured && self.reason_to_abort.is_none() {
-            self.reason_to_abort = self.lookout.see(|| slice_of(second));
+            self.reason_to_abort = self.lookout.see(|| Slice {
+                waiting: second.waiting.as_ref().map(waiting_of).unwrap_or_default(),
+                ..slice_of(second)
+            });
         }
     }
 
@@ -162,5 +167,16 @@ fn slice_of(interval: &Interval) -> Slice {
         sum_ns: interval.latency.sum_ns(),
         max_ns: interval.latency.max_ns().unwrap_or(0),
         latency: interval.latency.occupied().collect(),
+        bounds: interval.bounds.iter().flat_map(IntervalBuckets::occupied).collect(),
+        // Nobody but the lookout wants to know, and these are kept.
+        waiting: Waiting::default(),
+    }
+}
+
+fn waiting_of(ages: &IntervalBuckets) -> Waiting {
+    Waiting {
+        sum_ns: ages.sum_ns(),
+        max_ns: ages.max_ns().unwrap_or(0),
+        ages: ages.occupied().collect(),
     }
 }

@@ -59,6 +59,7 @@ impl<'s> SimulatedSession<'s> {
                 observer,
                 pressure: Pressure::default(),
                 clock_read_ns: 0,
+                unlogged: 0,
             },
         )
     }

@@ -73,8 +73,8 @@ pub struct Host {
 pub struct Client {
     /// CPU time of the workers during the run, user and system, in nanoseconds.
     pub cpu_ns: u64,
-    /// Largest resident set, in bytes.
-    pub peak_rss_bytes: u64,
+    /// Largest resident set of this process, in bytes; `None` where the kernel does not tell.
+    pub peak_rss_bytes: Option<u64>,
     /// What one look at the clock takes, in nanoseconds.
     pub clock_read_ns: u64,
     /// One a worker.
@@ -102,7 +102,8 @@ pub struct IntervalRow {
     pub backlog: u64,
     /// Bytes received.
     pub bytes_received: u64,
-    /// Median latency of whole responses, in nanoseconds, two digits; `None` without any.
+    /// Median response time of what ended in it, in nanoseconds, two digits; `None` without any. What got no response counts
+    /// with its age when it was given up.
     pub p50_ns: Option<u64>,
     /// 99th percentile, likewise.
     pub p99_ns: Option<u64>,
@@ -202,7 +203,10 @@ pub fn work_share(worker: &ClientTally) -> f64 {
     if worker.wall_ns == 0 {
         return 0.0;
     }
-    let work_ns = (worker.cpu_ns + worker.delayed_ns).saturating_sub(worker.spin_ns);
+    // A spin that waits for its core is no work either.
+    let away_ns = worker.spin_ns.saturating_sub(worker.spin_cpu_ns);
+    let work_ns = worker.cpu_ns.saturating_sub(worker.spin_cpu_ns)
+        + worker.delayed_ns.saturating_sub(away_ns);
     (seconds(work_ns) / seconds(worker.wall_ns)).clamp(0.0, 1.0)
 }
 
@@ -313,6 +317,17 @@ impl Engine {
     }
 }
 
+/// What was written while a run went on: an interval log, say, or a log of requests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Stream {
+    /// The flag that asked for it.
+    pub flag: &'static str,
+    /// Requests, or seconds, that were written.
+    pub written: u64,
+    /// Those that were not, because whoever takes them is too slow, or because of an error.
+    pub dropped: u64,
+}
+
 /// Everything that reports are written from.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -320,6 +335,10 @@ pub struct Summary {
     pub started_at: SystemTime,
     /// What one request before the run showed; `None` without one.
     pub preflight: Option<Seen>,
+    /// What was written while it went on; empty until that has ended.
+    pub streams: Vec<Stream>,
+    /// Requests that were to be logged and were dropped before anybody could write them.
+    pub unlogged: u64,
     /// The engine that ran it.
     pub engine: Engine,
     /// How it ended.
@@ -377,15 +396,14 @@ impl Summary {
         bytes as f64 / seconds(self.window.measured_ns)
     }
 
-    /// CPU time of the workers for each whole response, warm-up included and spinning left out, in nanoseconds; `None`
-    /// without any.
+    /// CPU time of the workers for each whole response, warm-up included, without the CPU time spent spinning, in
+    /// nanoseconds; `None` without any response.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a mean is shown with few digits")]
     pub fn cpu_ns_per_response(&self) -> Option<f64> {
         let responses = self.record.warmup().counts.completed() + self.measured.counts.completed();
-        let spin_ns = self.client.together().spin_ns;
-        (responses > 0)
-            .then(|| self.client.cpu_ns.saturating_sub(spin_ns) as f64 / responses as f64)
+        let work_ns = self.client.cpu_ns.saturating_sub(self.client.together().spin_cpu_ns);
+        (responses > 0).then(|| work_ns as f64 / responses as f64)
     }
 }
 

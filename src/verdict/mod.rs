@@ -10,7 +10,7 @@ use crate::calibration::Calibration;
 use crate::plan::{Plan, pacing};
 use crate::pressure::Pressure;
 use crate::record::{PhaseRecord, Record};
-use crate::summary::{Client, End, Host, Latencies, Rates, fewest_samples, work_share};
+use crate::summary::{Client, End, Host, Latencies, Rates, Stream, fewest_samples, work_share};
 use crate::time::{Nanos, seconds};
 
 /// The answer, in the order in which the first that holds is taken.
@@ -205,6 +205,23 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     };
     let valid = harmless && reasons.iter().all(|reason| reason.level != Level::Invalid);
     Verdict { code, valid, sentence, reasons }
+}
+
+impl Verdict {
+    /// O1: something that was written while the run went on is not whole. The measurement is as good as it was.
+    pub fn note_dropped(&mut self, streams: &[Stream]) {
+        let holed = streams.iter().filter(|stream| stream.dropped > 0);
+        self.reasons.extend(holed.map(|stream| Reason {
+            rule: "O1",
+            level: Level::Warn,
+            text: format!(
+                "{} of {} entries of {} were not written: it is not whole",
+                stream.dropped,
+                stream.dropped + stream.written,
+                stream.flag
+            ),
+        }));
+    }
 }
 
 fn client_limited(evidence: &Evidence<'_>, invalid: Option<&Reason>) -> Option<String> {

@@ -119,7 +119,7 @@ impl Case {
         let latencies = Latencies::of(&measured, &self.slices);
         let client = Client {
             cpu_ns: self.client.cpu_ns,
-            peak_rss_bytes: 0,
+            peak_rss_bytes: None,
             clock_read_ns: self.clock_read_ns,
             workers: vec![self.client],
         };
@@ -190,9 +190,13 @@ fn a_saturated_worker_is_a_fault_only_of_an_open_loop() {
     let closed = Case { client: busy, ..case(false, in_time) }.verdict();
     assert_eq!((closed.code, closed.valid), (Code::ClientLimited, true));
     // Spinning is no work.
-    let spinning = ClientTally { spin_ns: 9 * SECOND, ..busy };
+    let spinning = ClientTally { spin_ns: 9 * SECOND, spin_cpu_ns: 9 * SECOND, ..busy };
     let verdict = Case { client: spinning, ..self::open() }.verdict();
     assert_eq!(verdict.code, Code::Valid, "{verdict:?}");
+    assert_eq!(Case { client: spinning, ..self::open() }.rules(Level::Warn), [""; 0]);
+    // A spin that lost its core takes no work away from the rest of the time.
+    let apart = ClientTally { spin_ns: 9 * SECOND, spin_cpu_ns: SECOND / 10, ..busy };
+    assert_eq!(Case { client: apart, ..self::open() }.rules(Level::Warn), ["C3"]);
 }
 
 #[test]

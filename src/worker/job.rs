@@ -48,6 +48,8 @@ pub struct Job {
     pub open: Option<OpenJob>,
     /// Every request is remembered until [`super::Worker::take_log`].
     pub logs_requests: bool,
+    /// Once a second it tells how long what is unanswered has waited so far.
+    pub tells_waiting: bool,
 }
 
 /// What one worker is to do in an open loop.
@@ -102,6 +104,7 @@ impl Job {
                 on_overload: pacing.on_overload,
             }),
             logs_requests: plan.output.log_requests.is_some(),
+            tells_waiting: plan.abort_on.iter().any(|clause| clause.metric.is_response_time()),
         }
     }
 }

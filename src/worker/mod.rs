@@ -15,7 +15,8 @@
 //!
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
 //! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
-//! their bytes and HTTP, `job` the share of the plan, `renewal` what stays from one run to the next.
+//! their bytes and HTTP, `job` the share of the plan, `renewal` what stays from one run to the next, `waiting` how
+//! long what is unanswered has waited so far.
 
 mod channel;
 mod connections;
@@ -24,6 +25,7 @@ mod open;
 mod renewal;
 mod requests;
 mod stages;
+mod waiting;
 
 use std::collections::VecDeque;
 

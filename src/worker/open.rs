@@ -54,6 +54,8 @@ pub(super) struct Open {
     waiting: u64,
     /// How late the worker has come since there was last no backlog, in nanoseconds.
     blame_ns: u64,
+    /// How many were due by the end of each interval, as long as some of them wait; only where somebody wants to know.
+    due_by: VecDeque<(Nanos, u64)>,
     /// Nothing more is sent: the user or the policy has ended the run.
     closed: bool,
     overloaded: bool,
@@ -81,6 +83,7 @@ impl Open {
             empty_until: Nanos::NEVER,
             waiting: 0,
             blame_ns: 0,
+            due_by: VecDeque::new(),
             closed: false,
             overloaded: false,
             look_at: Nanos::NEVER,
@@ -109,6 +112,25 @@ impl Open {
         match bursts.filter(|_| slot.burst) {
             Some(bursts) => bursts,
             None => clock.phase_at(slot.at_ns),
+        }
+    }
+
+    /// Remembers how many are due at the end of an interval.
+    pub(super) fn remember_due(&mut self, end: Nanos) {
+        while self.due_by.front().is_some_and(|&(_, due)| due <= self.next.taken()) {
+            self.due_by.pop_front();
+        }
+        if self.backlog() > 0 {
+            self.due_by.push_back((end, self.due.taken()));
+        }
+    }
+
+    /// The least that requests of the backlog have waited at `now`, and how many of them, interval by interval.
+    pub(super) fn backlog_ages(&self, now: Nanos, mut tell: impl FnMut(u64, u64)) {
+        let mut counted = self.next.taken();
+        for &(end, due) in &self.due_by {
+            tell(now.since(end), due.saturating_sub(counted));
+            counted = counted.max(due);
         }
     }
 
@@ -408,6 +430,7 @@ impl Worker {
         };
         let record = self.record.phase_mut(phase);
         record.drop_unsent(until.since(intended));
+        self.interval.give_up(until.since(intended));
         match reason {
             Reason::Shed => record.unsent.shed += 1,
             Reason::Expired => record.unsent.expired += 1,
@@ -427,6 +450,7 @@ impl Worker {
                 first_byte: None,
                 ended: now,
                 pool_ns: now.since(intended),
+                late_ns: 0,
                 server: ServerStamps::default(),
             });
         }

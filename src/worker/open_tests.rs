@@ -301,6 +301,31 @@ fn a_log_holds_every_request_once() {
 }
 
 #[test]
+fn service_times_can_be_worked_out_from_the_log() {
+    let at_ns = SECOND + MILLISECOND / 2;
+    let stopped = Server { client_stops: Some((at_ns, SECOND / 2)), ..server() };
+    let job = Job { logs_requests: true, ..paced("3s@500", 0) };
+    let outcome = run(job, &stopped);
+    let (mut service, mut response, mut late) =
+        (LatencyHistogram::new(), LatencyHistogram::new(), 0);
+    for row in &outcome.log {
+        let sent = row.sent.unwrap();
+        service.record(row.ended.since(sent) - row.late_ns);
+        response.record(row.ended.since(row.intended));
+        late += u64::from(row.late_ns > 0);
+    }
+    assert!((1..=4).contains(&late), "{late} answers were seen late");
+    let measured = outcome.record.measured();
+    for (found, expected) in [(&service, measured.service()), (&response, measured.response())] {
+        assert_eq!((found.count(), found.min_ns()), (expected.count(), expected.min_ns()));
+        assert_eq!(found.mean_ns(), expected.mean_ns());
+        for quantile in [0.5, 0.9, 0.99, 0.999, 1.0] {
+            assert_eq!(found.quantile_ns(quantile), expected.quantile_ns(quantile), "{quantile}");
+        }
+    }
+}
+
+#[test]
 fn what_looks_like_a_stamp_in_a_body_is_none() {
     let body = "x\r\nX-Seq: 7\r\nX-Recv-ns: 8\r\n".repeat(8);
     let head = format!("HTTP/1.1 200 OK\r\nX-Send-ns: 5\r\nContent-Length: {}\r\n\r\n", body.len());

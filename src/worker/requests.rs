@@ -259,6 +259,7 @@ impl Worker {
             let server = std::mem::take(&mut self.server_stamps[index as usize]);
             self.log.push(RequestRow {
                 status,
+                late_ns: now.since(seen),
                 first_byte: Some(first_byte.unwrap_or(now)),
                 server,
                 ..row
@@ -311,6 +312,7 @@ impl Worker {
             first_byte: None,
             ended: now,
             pool_ns: detail.pool_ns,
+            late_ns: 0,
             server: ServerStamps::default(),
         }
     }
@@ -411,10 +413,13 @@ impl Worker {
             self.wake_at = self.wake_at.min(now);
         }
         self.interval.errors += 1;
+        if outcome == Outcome::Timeout {
+            self.interval.give_up(if self.open_loop.is_some() { waited_ns } else { age_ns });
+        }
         if self.job.logs_requests {
             let row = Self::row(now, Ended { index, flight, detail }, Fate::Ended(outcome));
             let server = std::mem::take(&mut self.server_stamps[index as usize]);
-            self.log.push(RequestRow { server, ..row });
+            self.log.push(RequestRow { late_ns: unseen_ns, server, ..row });
         }
         true
     }
@@ -433,6 +438,7 @@ impl Worker {
                 let record = self.record.phase_mut(phase);
                 record.abandon(now.since(flight.intended));
                 record.lag(lag_of(&flight, &detail, 0));
+                self.interval.give_up(now.since(flight.intended));
                 self.last_end = now;
                 if self.job.logs_requests {
                     let row = Self::row(now, Ended { index, flight, detail }, Fate::InFlightAtEnd);

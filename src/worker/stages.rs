@@ -101,6 +101,7 @@ impl Worker {
             }
             self.interval.in_flight = self.in_flight;
             self.interval.backlog = self.backlog();
+            self.note_waiting(self.window.end_of_interval(self.interval.index));
             let next = self.interval.index + 1;
             self.finished_intervals
                 .push_back(std::mem::replace(&mut self.interval, Interval::new(next)));

@@ -6,6 +6,7 @@ use super::Job;
 use crate::engine::sim::{self, Deed, Outcome, Server};
 use crate::failure::Kind;
 use crate::plan::{Expect, Timeouts};
+use crate::record::buckets::IntervalBuckets;
 use crate::request::RequestImage;
 use crate::schedule::Timeline;
 
@@ -38,6 +39,7 @@ pub(super) fn job() -> Job {
         slice_ns: SECOND,
         open: None,
         logs_requests: false,
+        tells_waiting: false,
     }
 }
 
@@ -87,7 +89,26 @@ pub(super) fn run(job: Job, server: &Server) -> Outcome {
     assert_eq!(sum(|counts| counts.sent), outcome.server.requests);
     let in_intervals: u64 = outcome.intervals.iter().map(|interval| interval.completed).sum();
     assert_eq!(in_intervals, sum(|counts| counts.completed()), "intervals add up to the whole");
+    latencies_of_intervals_are_those_of_the_whole(&outcome);
     outcome
+}
+
+fn latencies_of_intervals_are_those_of_the_whole(outcome: &Outcome) {
+    let mut whole = outcome.record.warmup().response();
+    whole.add(&outcome.record.measured().response());
+    let mut seen = IntervalBuckets::new();
+    let mut bounds = 0;
+    for interval in &outcome.intervals {
+        seen.add(&interval.latency);
+        bounds += interval.bounds.as_ref().map_or(0, IntervalBuckets::count);
+    }
+    assert_eq!((seen.count(), seen.max_ns()), (whole.count(), whole.max_ns()));
+    #[expect(clippy::cast_precision_loss, reason = "a mean of a test")]
+    let mean_ns = (seen.count() > 0).then(|| seen.sum_ns() as f64 / seen.count() as f64);
+    assert_eq!(mean_ns, whole.mean_ns());
+    let counts = [outcome.record.warmup().counts, outcome.record.measured().counts];
+    let unanswered = counts.map(|counts| counts.timeout + counts.unsent + counts.in_flight_at_end);
+    assert_eq!(bounds, unanswered.iter().sum::<u64>(), "each of them is a lower bound");
 }
 
 fn kinds(outcome: &Outcome) -> Vec<(Kind, u64)> {

@@ -125,6 +125,7 @@ fn job(shape: u8, size: u8, [pace, timing]: [u8; 2]) -> Job {
             on_overload,
         }),
         logs_requests: shape & 16 == 16,
+        tells_waiting: shape & 1 == 1,
     }
 }
 

@@ -37,7 +37,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// Whether it is a latency of whole responses, of which slices have buckets.
+    /// Whether it is a response time, of which slices have buckets.
     #[must_use]
     pub const fn is_response_time(self) -> bool {
         matches!(self, Self::Quantile(_) | Self::Max | Self::Mean)

@@ -3,7 +3,8 @@
 use super::lookout::Lookout;
 use super::windows::{Finding, Windows, find};
 use super::{Clause, Comparison, Metric, Scope, Unit, parse, parse_conditions};
-use crate::analysis::series::Slice;
+use crate::analysis::packed::PackedBuckets;
+use crate::analysis::series::{Slice, Waiting};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -246,6 +247,70 @@ fn what_got_no_answer_is_slower_than_any() {
     assert!(!one("goodput>=99%", 2).holds);
     assert_eq!(find(&clause("p99<1s"), &Slice::default(), SECOND), None);
     assert_eq!(find(&clause("errors<1%"), &Slice::default(), SECOND), None);
+}
+
+/// The same with `given_up` requests at an age without an answer, which are lower bounds.
+fn giving_up(slice: Slice, age_ns: u64, given_up: u64) -> Slice {
+    let bounds: PackedBuckets = [(age_ns, given_up)].into_iter().collect();
+    Slice {
+        scheduled: slice.scheduled + given_up,
+        errors: slice.errors + given_up,
+        sum_ns: slice.sum_ns + u128::from(age_ns) * u128::from(given_up),
+        max_ns: slice.max_ns.max(age_ns),
+        latency: slice.latency.and(&bounds),
+        bounds,
+        ..slice
+    }
+}
+
+#[test]
+fn what_was_given_up_took_its_age_at_least() {
+    let find = |text: &str, slice: &Slice| find(&clause(text), slice, SECOND).unwrap();
+    let timeouts = giving_up(slice(98, MS, 0), 500 * MS, 2);
+    let p98 = find("p98<5ms", &timeouts);
+    assert_eq!((p98.value, p98.known, p98.holds), (1e6, true, true));
+    for text in ["p99<5ms", "p99<1s", "max<1s"] {
+        let tail = find(text, &timeouts);
+        assert_eq!((tail.value, tail.known, tail.holds), (500e6, false, false), "{text}");
+    }
+    assert!((find("mean>1ms", &timeouts).value - 10.98e6).abs() < 1.0);
+    assert!(find("p99>400ms", &timeouts).holds && !find("p99>600ms", &timeouts).holds);
+    // What was given up young may have taken any time: a limit is not kept because of it, and not broken either.
+    let shed = giving_up(slice(50, 10 * MS, 0), MS, 50);
+    assert!(!find("p90<20ms", &shed).holds && !find("p90>20ms", &shed).holds);
+    assert!(find("p50<20ms", &shed).holds && !find("p50>5ms", &shed).holds);
+    // A failure has no age, and is slower than any.
+    let failed = giving_up(slice(96, MS, 2), 500 * MS, 2);
+    assert_eq!(find("p98>400ms", &failed).value, 500e6);
+    assert_eq!(failed.failed(), 2);
+}
+
+#[test]
+fn silence_is_a_reason_to_end_a_run_before_anything_is_given_up() {
+    let watch = |text: &str| Lookout::new(parse_conditions(text).unwrap());
+    let silent = |waiting: u64, age_ns: u64| Slice {
+        outstanding: waiting,
+        waiting: Waiting {
+            sum_ns: u128::from(age_ns) * u128::from(waiting),
+            max_ns: age_ns,
+            ages: [(age_ns, waiting)].into_iter().collect(),
+        },
+        ..Slice::default()
+    };
+    for condition in ["p99>2s", "p50>2s", "max>2s", "mean>2s"] {
+        let mut many = watch(condition);
+        assert_eq!(many.see(|| silent(64, SECOND)), None, "{condition}");
+        assert_eq!(many.see(|| silent(64, 2 * SECOND)), None, "{condition}");
+        assert_eq!(many.see(|| silent(64, 3 * SECOND)), Some((0, 3e9)), "{condition}");
+    }
+    // Fewer requests say nothing in a second, but if none of them ends in two.
+    let mut few = watch("p99>100ms");
+    assert_eq!(few.see(|| silent(4, SECOND)), None);
+    assert_eq!(few.see(|| silent(4, 2 * SECOND)), Some((0, 2e9)));
+    // What is in flight for a moment between answers is not slow.
+    let mut busy = watch("p50>1ms");
+    let young = Slice { waiting: silent(64, MS / 10).waiting, ..slice(100, MS, 0) };
+    assert_eq!(busy.see(|| young), None);
 }
 
 #[test]

@@ -19,12 +19,15 @@ pub struct Finding {
 
 /// What `clause` finds in `length_ns` of time; `None` where nothing can be said, since nothing has ended or come due.
 ///
-/// Latencies are those of the answers that came in it. A request that ended in it without an answer counts as slower than
-/// any.
+/// Latencies are those of the responses that came in it, and the ages of what was given up in it or waits at its end: the
+/// least that those would have taken. A limit that must not be exceeded is held against the worst that they may have
+/// taken, one that must be exceeded against the least. A request that failed in it otherwise is slower than any.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts and times are far below 2^53")]
 pub fn find(clause: &Clause, piece: &Slice, length_ns: u64) -> Option<Finding> {
-    let (count, unanswered) = (piece.count(), piece.unanswered());
+    let bounds = piece.unanswered() + piece.waiting();
+    let count = piece.count() + piece.waiting();
+    let all = count + piece.failed();
     let ended = piece.ok + piece.errors;
     let share = |part: u64, whole: u64| (whole > 0).then(|| (part as f64 / whole as f64, true));
     let throughput = |answers: u64| match clause.unit {
@@ -32,14 +35,19 @@ pub fn find(clause: &Clause, piece: &Slice, length_ns: u64) -> Option<Finding> {
         Unit::Share | Unit::Nanoseconds => share(answers, piece.scheduled),
     };
     let (value, known) = match clause.metric {
-        Metric::Quantile(_) | Metric::Max | Metric::Mean if count + unanswered == 0 => None,
+        Metric::Quantile(_) | Metric::Max | Metric::Mean if all == 0 => None,
         Metric::Quantile(quantile) => {
-            let rank = rank_of(quantile, count + unanswered);
-            let value_ns = piece.value_at_rank(rank).unwrap_or(piece.max_ns);
-            Some((value_ns as f64, rank <= count))
+            let rank = rank_of(quantile, all);
+            let least_ns = piece.bound_at_rank(rank);
+            let most_ns = piece.answered_at_rank(rank);
+            let value_ns = most_ns.filter(|_| clause.is_upper_bound()).unwrap_or(least_ns);
+            Some((value_ns as f64, most_ns == Some(value_ns)))
         }
-        Metric::Max => Some((piece.max_ns as f64, unanswered == 0)),
-        Metric::Mean => Some((piece.sum_ns as f64 / count.max(1) as f64, unanswered == 0)),
+        Metric::Max => Some((piece.max_ns.max(piece.waiting.max_ns) as f64, bounds == 0)),
+        Metric::Mean => {
+            let sum_ns = piece.sum_ns + piece.waiting.sum_ns;
+            Some((sum_ns as f64 / count.max(1) as f64, bounds == 0))
+        }
         Metric::Errors => share(piece.errors, ended),
         Metric::Achieved => throughput(piece.completed),
         Metric::Goodput => throughput(piece.ok),

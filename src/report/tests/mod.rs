@@ -99,6 +99,8 @@ pub(crate) fn summary(record: Record) -> Summary {
     Summary {
         started_at: UNIX_EPOCH + Duration::from_secs(1_795_410_000),
         preflight: None,
+        streams: Vec::new(),
+        unlogged: 0,
         engine: Engine::Uring,
         end: End::Finished,
         window: Window { warmup_ns: SECOND, measured_ns: 10 * SECOND, drain_ns: 0 },
@@ -114,7 +116,7 @@ pub(crate) fn summary(record: Record) -> Summary {
         intervals: vec![interval(0.0), interval(1.0)],
         client: Client {
             cpu_ns: 9 * SECOND,
-            peak_rss_bytes: 12 << 20,
+            peak_rss_bytes: Some(12 << 20),
             clock_read_ns: 25,
             workers: vec![ClientTally {
                 cpu_ns: 6 * SECOND,

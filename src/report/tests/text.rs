@@ -327,6 +327,7 @@ fn the_client_line_tells_many_workers_by_their_range_and_what_ran_out() {
     let mut summary = normal();
     let workers = &mut summary.client.workers;
     workers[0].spin_ns = 2 * SECOND;
+    workers[0].spin_cpu_ns = 2 * SECOND;
     workers[0].buffers_exhausted = 1;
     workers[0].completions_overflowed = 2;
     for _ in 0..9 {
