@@ -26,6 +26,10 @@ pub struct Interval {
     pub in_flight_ns: u64,
     /// Requests due and not sent at its end.
     pub backlog: u64,
+    /// Connections that were lost and could not be opened again by its end.
+    pub missing: u64,
+    /// Its end was noticed late by more than its length: the worker was away, and cannot tell what happened when.
+    pub unwatched: bool,
     /// Body and head bytes received.
     pub bytes_received: u64,
     /// Latencies of whole responses, two digits: response times in an open loop, service times in a closed one.
@@ -46,6 +50,8 @@ impl Interval {
             in_flight: 0,
             in_flight_ns: 0,
             backlog: 0,
+            missing: 0,
+            unwatched: false,
             bytes_received: 0,
             latency: IntervalBuckets::new(),
         }
@@ -56,6 +62,7 @@ impl Interval {
         debug_assert_eq!(self.index, other.index, "only the same slice is added");
         self.in_flight += other.in_flight;
         self.backlog += other.backlog;
+        self.missing += other.missing;
         self.accumulate(other);
     }
 
@@ -63,6 +70,7 @@ impl Interval {
     pub fn extend(&mut self, later: &Self) {
         self.in_flight = later.in_flight;
         self.backlog = later.backlog;
+        self.missing = later.missing;
         self.accumulate(later);
     }
 
@@ -73,6 +81,7 @@ impl Interval {
         self.ok += other.ok;
         self.errors += other.errors;
         self.in_flight_ns += other.in_flight_ns;
+        self.unwatched |= other.unwatched;
         self.bytes_received += other.bytes_received;
         self.latency.add(&other.latency);
     }

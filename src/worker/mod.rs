@@ -15,12 +15,14 @@
 //!
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
 //! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
-//! their bytes and HTTP, `job` the share of the plan, `renewal` what stays from one run to the next.
+//! their bytes and HTTP, `presence` whether the target is there, `job` the share of the plan, `renewal` what stays from one
+//! run to the next.
 
 mod channel;
 mod connections;
 mod job;
 mod open;
+mod presence;
 mod renewal;
 mod requests;
 mod stages;
@@ -38,6 +40,7 @@ use channel::Channels;
 use job::Batch;
 pub use job::{Job, OpenJob};
 use open::Open;
+use presence::Presence;
 
 /// What the engine is asked to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -171,6 +174,7 @@ pub struct Worker {
     /// Connections opened so far, again and again.
     opened: u64,
     in_flight: u64,
+    presence: Presence,
     /// Until when what was in flight is counted in intervals.
     counted_until: Nanos,
     /// Connections on which an answer was awaited when the run ended.
@@ -244,6 +248,7 @@ impl Worker {
             opening: 0,
             counted_until: now,
             orphaned: Vec::new(),
+            presence: Presence::new(),
             interim_before: 0,
             open: 0,
             opened: 0,
@@ -476,6 +481,8 @@ impl Worker {
 
 #[cfg(test)]
 mod open_tests;
+#[cfg(test)]
+mod presence_tests;
 #[cfg(test)]
 mod renewal_tests;
 #[cfg(test)]
