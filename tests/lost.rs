@@ -133,7 +133,10 @@ fn a_server_that_is_restarted_was_gone_for_a_while() {
         let (from_s, to_s) = times(&text);
         let gone_s = to_s.map(|to_s| to_s - from_s);
         assert!(gone_s.is_some_and(|gone_s| (0.8..3.0).contains(&gone_s)), "{load:?} {text}");
-        assert_eq!(gates(&report), [false, false], "{load:?} {:#}", report.json["slo"]);
+        // In an open loop, what was due meanwhile is sent afterwards: it is late, and need not be an error.
+        let hold = gates(&report);
+        let is_open = load.contains(&"-R");
+        assert!(!hold[0] && (is_open || !hold[1]), "{load:?} {:#}", report.json["slo"]);
         assert_eq!(report.number("/connections/lost"), 0, "{load:?}");
         assert!(report.number("/connections/reconnects") >= CONNECTIONS, "{load:?}");
     }

@@ -26,7 +26,7 @@ pub struct Interval {
     pub in_flight_ns: u64,
     /// Requests due and not sent at its end.
     pub backlog: u64,
-    /// Connections that were lost and could not be opened again by its end.
+    /// Connections that were lost and could not be opened again by its end; 0 in an open loop, whose requests tell.
     pub missing: u64,
     /// Its end was noticed late by more than its length: the worker was away, and cannot tell what happened when.
     pub unwatched: bool,

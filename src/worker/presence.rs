@@ -22,7 +22,7 @@ pub(super) struct Presence {
     /// An attempt has failed since.
     dark_failed: bool,
     /// Connections that were lost, and whose next attempt has failed.
-    pub(super) missing: u64,
+    missing: u64,
     /// Connections that wait although their last attempt succeeded: see [`Worker::hasten`].
     pub(super) resting: u32,
 }
@@ -49,6 +49,11 @@ impl Worker {
             self.presence.dark_since = self.window.start;
             self.presence.dark_failed = true;
         }
+    }
+
+    /// Connections that would carry a request now, had they not been lost. An open loop counts its requests itself.
+    pub(super) fn missing(&self) -> u64 {
+        if self.open_loop.is_some() { 0 } else { self.presence.missing }
     }
 
     /// An open connection is gone.

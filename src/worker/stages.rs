@@ -78,7 +78,7 @@ impl Worker {
         self.give_up_backlog(now);
         self.abandon_all(now);
         self.end_intervals(now);
-        self.interval.missing = self.presence.missing;
+        self.interval.missing = self.missing();
         self.interval.in_flight = 0;
         self.interval.backlog = 0;
         let next = self.interval.index.saturating_add(1);
@@ -97,7 +97,7 @@ impl Worker {
             if self.stage == Stage::Running {
                 self.notice(Nanos(end.0 - 1));
             }
-            self.interval.missing = self.presence.missing;
+            self.interval.missing = self.missing();
             self.interval.unwatched = now.since(end) >= self.window.interval_ns;
             self.interval.in_flight = self.in_flight;
             self.interval.backlog = self.backlog();

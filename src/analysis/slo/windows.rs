@@ -20,16 +20,17 @@ pub struct Finding {
 /// What `clause` finds in `length_ns` of time; `None` where nothing can be said, since nothing has ended or come due.
 ///
 /// Latencies are those of the answers that came in it. A request that ended in it without an answer counts as slower than
-/// any.
+/// any, and so does a connection that is missing at its end: it stands for a request that waits.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts and times are far below 2^53")]
 pub fn find(clause: &Clause, piece: &Slice, length_ns: u64) -> Option<Finding> {
-    let (count, unanswered) = (piece.count(), piece.unanswered());
-    let ended = piece.ok + piece.errors;
+    let missing = piece.missing;
+    let (count, unanswered) = (piece.count(), piece.unanswered() + missing);
+    let ended = piece.ok + piece.errors + missing;
     let share = |part: u64, whole: u64| (whole > 0).then(|| (part as f64 / whole as f64, true));
     let throughput = |answers: u64| match clause.unit {
         Unit::PerSecond => Some((answers as f64 * 1e9 / length_ns as f64, true)),
-        Unit::Share | Unit::Nanoseconds => share(answers, piece.scheduled),
+        Unit::Share | Unit::Nanoseconds => share(answers, piece.scheduled + missing),
     };
     let (value, known) = match clause.metric {
         Metric::Quantile(_) | Metric::Max | Metric::Mean if count + unanswered == 0 => None,
@@ -40,7 +41,7 @@ pub fn find(clause: &Clause, piece: &Slice, length_ns: u64) -> Option<Finding> {
         }
         Metric::Max => Some((piece.max_ns as f64, unanswered == 0)),
         Metric::Mean => Some((piece.sum_ns as f64 / count.max(1) as f64, unanswered == 0)),
-        Metric::Errors => share(piece.errors, ended),
+        Metric::Errors => share(piece.errors + missing, ended),
         Metric::Achieved => throughput(piece.completed),
         Metric::Goodput => throughput(piece.ok),
         // The grammar has no clauses of these on pieces of time.
@@ -114,7 +115,7 @@ impl Windows {
         let from_ns = self.seen * self.slice_ns;
         self.seen += 1;
         if from_ns < self.start_ns {
-            self.waiting = slice.outstanding;
+            self.waiting = slice.outstanding + slice.missing;
             return;
         }
         if self.findings.len() == self.most {
@@ -131,7 +132,7 @@ impl Windows {
         let piece = std::mem::take(&mut self.piece);
         let is_silent = piece.ok + piece.errors == 0 && self.waiting > 0;
         self.silent_ns = if is_silent { self.silent_ns + self.length_ns } else { 0 };
-        self.waiting = piece.outstanding;
+        self.waiting = piece.outstanding + piece.missing;
         let finding = if is_silent && self.clause.metric.is_response_time() {
             Some(self.silence())
         } else {
