@@ -87,6 +87,12 @@ pub struct Conn {
     pub receiving: Receiving,
     /// A send is under way that must end before the next one.
     pub sending: bool,
+    /// When it was last open; `NEVER` while it is, or when it never was.
+    pub lost_at: Nanos,
+    /// It was open, and an attempt to open it again has failed since.
+    pub missing: bool,
+    /// It waits although its last attempt succeeded: it was closed before it was given a request.
+    pub resting: bool,
     /// Whether its first attempt to open has ended.
     pub settled: bool,
     /// Whether it was ever open.
@@ -98,7 +104,7 @@ pub struct Conn {
     oldest: u32,
     /// Flights in the ring.
     in_flight: u32,
-    /// Attempts in a row that came to nothing.
+    /// Attempts in a row that failed, or opened a connection that closed before it was given a request.
     pub fruitless: u32,
     /// Requests taken since it was opened.
     pub taken: u64,
@@ -118,6 +124,9 @@ impl Conn {
             first_byte: None,
             receiving: Receiving::Once,
             sending: false,
+            lost_at: Nanos::NEVER,
+            missing: false,
+            resting: false,
             settled: false,
             was_open: false,
             offered: false,

@@ -101,6 +101,7 @@ fn simulated(deed: sim::Deed, requests: u64) -> Vec<u64> {
         queue: None,
         deeds: vec![(deed, 1)],
         refused_percent: 0,
+        idle_ns: None,
         piece_bytes: 1 << 20,
         mirror: None,
         seed: 7,

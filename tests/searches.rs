@@ -21,6 +21,7 @@ fn server(exponential: bool, seed: u64) -> Server {
         queue: Some(Queue { mean_ns: 1_000_000, exponential }),
         deeds: vec![(Deed::Answer, 1)],
         refused_percent: 0,
+        idle_ns: None,
         piece_bytes: 1 << 20,
         mirror: None,
         seed,

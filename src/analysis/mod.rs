@@ -10,6 +10,7 @@ pub mod packed;
 pub mod random;
 pub mod recovery;
 pub mod series;
+pub mod silence;
 pub mod slo;
 pub mod student;
 pub mod trend;

@@ -35,6 +35,10 @@ pub struct Slice {
     pub in_flight_ns: u64,
     /// Those of them that were not sent.
     pub backlog: u64,
+    /// Connections that were lost and could not be opened again by its end.
+    pub missing: u64,
+    /// The client was away, and cannot tell what happened in it.
+    pub unwatched: bool,
     /// Sum of the latencies, in nanoseconds.
     pub sum_ns: u128,
     /// The largest.
@@ -146,6 +150,8 @@ impl Slice {
         self.in_flight_ns += later.in_flight_ns;
         self.outstanding = later.outstanding;
         self.backlog = later.backlog;
+        self.missing = later.missing;
+        self.unwatched |= later.unwatched;
         self.sum_ns += later.sum_ns;
         self.max_ns = self.max_ns.max(later.max_ns);
         self.latency = self.latency.and(&later.latency);

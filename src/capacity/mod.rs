@@ -165,7 +165,8 @@ impl Goals {
             Verdict::ClientLimited
         } else if !kept {
             Verdict::Fail
-        } else if too_few {
+        } else if too_few || summary.verdict.has_lost_connections() {
+            // Goals that were kept by a target that went away were not put to the test.
             Verdict::Inconclusive
         } else {
             Verdict::Pass

@@ -121,6 +121,8 @@ struct Peer {
     busy_until: Nanos,
     /// Nothing more will be said.
     silent: bool,
+    /// A request has come.
+    asked: bool,
     /// Its side of TLS, and the plain bytes that are no whole request yet.
     mirror: Option<Mirror>,
     plain_bytes: usize,
@@ -139,6 +141,7 @@ type Planned = Reverse<(Nanos, u64, u32, u32, News)>;
 enum News {
     Opened,
     Refused,
+    Bored,
     Sent(u64),
     Transmitted,
     Bytes(Vec<u8>),
@@ -298,6 +301,7 @@ impl Simulation<'_> {
     /// One request has reached the server.
     fn serve(&mut self, id: ConnId) {
         self.counts.requests += 1;
+        self.peers[id.index as usize].asked = true;
         let deed = self.draw_deed();
         let peer = &self.peers[id.index as usize];
         if peer.silent {
@@ -403,7 +407,15 @@ impl Simulation<'_> {
             News::Opened => {
                 peer.open = true;
                 self.counts.opened += 1;
+                if let Some(idle_ns) = self.server.idle_ns {
+                    self.plan(id, self.now.plus(idle_ns), News::Bored);
+                }
                 self.worker.on_event(self.now, Event::Connected(id));
+            }
+            News::Bored if peer.asked => {}
+            News::Bored => {
+                peer.ended = true;
+                self.flush(id);
             }
             News::Refused => {
                 let failure = Failure::from_errno(Phase::Connect, libc::ECONNREFUSED);

@@ -36,6 +36,8 @@ pub struct Server {
     pub deeds: Vec<(Deed, u32)>,
     /// Of a hundred attempts to connect, so many are refused.
     pub refused_percent: u64,
+    /// It closes a connection on which no request has come for so long since it was opened, in nanoseconds.
+    pub idle_ns: Option<u64>,
     /// Answers are cut into pieces of at most this many bytes, each 1 us after the one before.
     pub piece_bytes: usize,
     /// It speaks TLS, with this certificate.

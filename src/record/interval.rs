@@ -26,6 +26,10 @@ pub struct Interval {
     pub in_flight_ns: u64,
     /// Requests due and not sent at its end.
     pub backlog: u64,
+    /// Connections that were lost and could not be opened again by its end; 0 in an open loop, whose requests tell.
+    pub missing: u64,
+    /// Its end was noticed late by more than its length: the worker was away, and cannot tell what happened when.
+    pub unwatched: bool,
     /// Body and head bytes received.
     pub bytes_received: u64,
     /// Response times by when they ended, two digits: whole responses, timeouts when they were given up, and what was
@@ -51,6 +55,8 @@ impl Interval {
             in_flight: 0,
             in_flight_ns: 0,
             backlog: 0,
+            missing: 0,
+            unwatched: false,
             bytes_received: 0,
             latency: IntervalBuckets::new(),
             bounds: None,
@@ -69,6 +75,7 @@ impl Interval {
         debug_assert_eq!(self.index, other.index, "only the same slice is added");
         self.in_flight += other.in_flight;
         self.backlog += other.backlog;
+        self.missing += other.missing;
         if let Some(waiting) = &other.waiting {
             self.waiting.get_or_insert_default().add(waiting);
         }
@@ -79,6 +86,7 @@ impl Interval {
     pub fn extend(&mut self, later: &Self) {
         self.in_flight = later.in_flight;
         self.backlog = later.backlog;
+        self.missing = later.missing;
         self.waiting.clone_from(&later.waiting);
         self.accumulate(later);
     }
@@ -90,6 +98,7 @@ impl Interval {
         self.ok += other.ok;
         self.errors += other.errors;
         self.in_flight_ns += other.in_flight_ns;
+        self.unwatched |= other.unwatched;
         self.bytes_received += other.bytes_received;
         self.latency.add(&other.latency);
         if let Some(bounds) = &other.bounds {

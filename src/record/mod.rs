@@ -3,6 +3,7 @@
 //! A [`Record`] belongs to its worker until the join; nothing here is shared, locked or atomic. It must not know where
 //! the numbers come from or how they are shown.
 
+pub mod absence;
 pub mod buckets;
 pub mod client;
 pub mod errors;
@@ -13,6 +14,7 @@ pub mod phase;
 pub mod request_log;
 pub mod tally;
 
+pub use absence::Absence;
 pub use client::{ClientTally, Turns};
 pub use errors::{ErrorRow, ErrorTable};
 pub use handshakes::{Handshakes, Negotiated};
@@ -70,6 +72,8 @@ pub struct Record {
     pub interim_responses: u64,
     /// See [`ConnectionTally`].
     pub connections: ConnectionTally,
+    /// See [`Absence`].
+    pub absence: Absence,
     /// Times to open a connection.
     pub connect: Option<LatencyHistogram>,
     /// Times of TLS handshakes, each from the opened connection to the last message of the server.
@@ -92,6 +96,7 @@ impl Record {
             errors: ErrorTable::default(),
             interim_responses: 0,
             connections: ConnectionTally::default(),
+            absence: Absence::default(),
             connect: None,
             handshake: None,
             handshakes: Handshakes::default(),
@@ -145,6 +150,7 @@ impl Record {
         self.errors.add(&other.errors);
         self.interim_responses += other.interim_responses;
         self.connections.add(&other.connections);
+        self.absence.add(&other.absence);
         if let Some(connect) = &other.connect {
             self.connect.get_or_insert_default().add(connect);
         }

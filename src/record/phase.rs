@@ -204,6 +204,13 @@ impl PhaseRecord {
         self.censored.record(age_ns);
     }
 
+    /// Counts what a lost connection stands for: a request that was awaited in vain for `age_ns`.
+    pub fn await_in_vain(&mut self, age_ns: u64) {
+        self.counts.scheduled += 1;
+        self.counts.sent += 1;
+        self.abandon(age_ns);
+    }
+
     /// Counts a request that was never sent, `age_ns` after it was intended.
     pub fn drop_unsent(&mut self, age_ns: u64) {
         self.counts.unsent += 1;

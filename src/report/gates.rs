@@ -47,6 +47,7 @@ fn found(gate: &Gate) -> String {
         }
         None => {}
         Some(Doubt::Unanswered) => text += " or more: requests are without an answer",
+        Some(Doubt::Gone) => text += ", and the target was not there for longer than that allows",
         Some(Doubt::NoInterval) => {
             text += ", without a confidence interval: too few responses, or too short";
         }

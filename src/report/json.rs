@@ -286,6 +286,7 @@ fn connections(summary: &Summary) -> Value {
         "failed": tally.failed,
         "reconnects": tally.reconnects,
         "unfinished": tally.unfinished,
+        "lost": summary.presence.lost.len(),
         "requests_per_connection": fairness,
     })
 }

@@ -4,11 +4,11 @@
 
 use crate::plan::Plan;
 use crate::report::json::micros;
-use crate::summary::Summary;
+use crate::summary::{End, Summary};
 use crate::time::seconds;
 
 /// The columns.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 19] = [
     "url",
     "mode",
     "connections",
@@ -27,6 +27,7 @@ const COLUMNS: [&str; 18] = [
     "max_us",
     "verdict",
     "valid",
+    "partial",
 ];
 
 /// The first line.
@@ -35,7 +36,8 @@ pub fn tsv_header() -> String {
     COLUMNS.join("\t") + "\n"
 }
 
-/// The line of a run; errors are all requests that got no good response.
+/// The line of a run; errors are all requests that got no good response, and it is partial when it was cut short or its
+/// target was not there all the time.
 #[must_use]
 pub fn tsv_row(plan: &Plan, summary: &Summary) -> String {
     let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
@@ -63,6 +65,7 @@ pub fn tsv_row(plan: &Plan, summary: &Summary) -> String {
         number(response.all.max_ns().map(micros)),
         summary.verdict.code.name().to_owned(),
         summary.verdict.valid.to_string(),
+        (summary.end != End::Finished || summary.verdict.has_lost_target()).to_string(),
     ];
     cells.join("\t") + "\n"
 }

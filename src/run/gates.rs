@@ -15,6 +15,28 @@ pub(super) struct Part<'a> {
     pub(super) record: &'a PhaseRecord,
     pub(super) latencies: &'a Latencies,
     pub(super) length_ns: u64,
+    /// For which share of it the target was not there, where requests do not tell.
+    pub(super) gone_share: f64,
+}
+
+impl Part<'_> {
+    /// What `clause` finds, and whether the target was away for longer than the clause allows: whoever had come then would
+    /// have got no answer.
+    fn find(&self, clause: &Clause) -> Option<(f64, Option<Doubt>)> {
+        let (value, doubt) = value_of(clause, self)?;
+        let allowed = match clause.metric {
+            Metric::Quantile(quantile)
+            | Metric::Service(quantile)
+            | Metric::FirstByte(quantile) => 1.0 - quantile,
+            Metric::Max | Metric::Mean => 0.0,
+            Metric::Errors => clause.limit,
+            Metric::Achieved | Metric::Goodput if clause.unit == Unit::Share => 1.0 - clause.limit,
+            // A lateness of the client, and what is counted by itself, are what they are.
+            _ => 1.0,
+        };
+        let gone = (self.gone_share > allowed.max(0.0)).then_some(Doubt::Gone);
+        Some((value, doubt.or(gone)))
+    }
 }
 
 /// What gates are held against.
@@ -30,7 +52,7 @@ impl Findings<'_> {
     /// What one gate finds.
     pub(super) fn judge(&self, clause: &Clause) -> Gate {
         match &clause.scope {
-            Scope::Window => gate(clause, value_of(clause, &self.whole), None),
+            Scope::Window => gate(clause, self.whole.find(clause), None),
             Scope::Phase(name) => self.in_phases(clause, name),
             Scope::Span { .. } | Scope::Each(_) => self.in_windows(clause),
         }
@@ -41,9 +63,9 @@ impl Findings<'_> {
         let named: Vec<&PhaseSummary> =
             self.phases.iter().filter(|phase| phase.name == name).collect();
         let judged = named.iter().map(|phase| {
-            let PhaseSummary { record, latencies, length_ns, .. } = phase;
-            let part = Part { record, latencies, length_ns: *length_ns };
-            gate(clause, value_of(clause, &part), (named.len() > 1).then_some(phase.start_s))
+            let PhaseSummary { record, latencies, length_ns, gone_share, .. } = phase;
+            let part = Part { record, latencies, length_ns: *length_ns, gone_share: *gone_share };
+            gate(clause, part.find(clause), (named.len() > 1).then_some(phase.start_s))
         });
         judged
             .reduce(|worst, next| if is_worse(clause, &next, &worst) { next } else { worst })
@@ -72,6 +94,7 @@ fn gate(clause: &Clause, found: Option<(f64, Option<Doubt>)>, at_s: Option<f64>)
     let holds = found.is_some_and(|(value, doubt)| match doubt {
         None => clause.holds(value),
         Some(Doubt::Unanswered) => clause.is_proven_by(value, false),
+        Some(Doubt::Gone) => !clause.metric.is_throughput() && clause.is_proven_by(value, false),
         Some(Doubt::NoInterval) => false,
     });
     let (value, doubt) = found.map_or((None, None), |(value, doubt)| (Some(value), doubt));
@@ -94,7 +117,7 @@ fn is_worse(clause: &Clause, one: &Gate, other: &Gate) -> bool {
 
 /// What `clause` looks at in `part`, and why it may not be trusted; `None` when there is nothing to look at.
 fn value_of(clause: &Clause, part: &Part<'_>) -> Option<(f64, Option<Doubt>)> {
-    let Part { record, latencies, length_ns } = part;
+    let Part { record, latencies, length_ns, .. } = part;
     let counts = &record.counts;
     let certain = |value: f64| (value, None);
     // What was not seen to its end may have taken any time: a bound below the limit proves nothing.

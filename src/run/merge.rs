@@ -8,6 +8,7 @@ use super::gates::{Findings, Part};
 use super::observer::Observer;
 use crate::analysis::recovery::recovery;
 use crate::analysis::series::Slice;
+use crate::analysis::slo::windows::Windows;
 use crate::analysis::warmup::{Steady, mser5};
 use crate::host;
 use crate::plan::{Plan, pacing};
@@ -15,7 +16,8 @@ use crate::pressure::Pressure;
 use crate::record::{ClientTally, PhaseRecord, Record};
 use crate::schedule::{PhaseIndex, PhaseSpan};
 use crate::summary::{
-    Client, Disturbance, End, Engine, Gate, InFlight, Latencies, PhaseSummary, Summary, Window,
+    Client, Disturbance, End, Engine, Gate, InFlight, Latencies, Measured, PhaseSummary, Presence,
+    Summary, Window,
 };
 use crate::sys;
 use crate::time::{Nanos, seconds};
@@ -67,11 +69,16 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let phases = summarise(plan, &record, &phases, &window, &observer);
     let client = client_of(clients, clock_read_ns);
     let host = host::describe();
+    let times = Measured { origin, from_ns: cut_ns, length_ns: window.measured_ns };
+    let silences = observer.silences.clone().finish();
+    let asked = record.connections.asked;
+    let presence = Presence::of(&record.absence, &silences, &latencies, times, asked);
     let evidence = Evidence {
         plan,
         record: &record,
         measured: &measured,
         latencies: &latencies,
+        presence: &presence,
         client: &client,
         pressure: &pressure,
         host: &host,
@@ -84,8 +91,9 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         measured_ns: window.measured_ns,
     };
     let verdict = verdict::judge(&evidence);
-    let whole = Part { record: &measured, latencies: &latencies, length_ns: window.measured_ns };
-    let gates = gates(plan, whole, &phases, &observer, cut_ns);
+    let seen =
+        Seen { measured: &measured, latencies: &latencies, phases: &phases, presence: &presence };
+    let gates = gates(plan, &seen, times, &observer.windows);
     Summary {
         in_flight: InFlight::of(slices, evidence.slice_ns, &measured, window.measured_ns),
         started_at,
@@ -103,6 +111,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         series: observer.series,
         intervals: observer.rows,
         gates,
+        presence,
         client,
         pressure,
         host,
@@ -184,6 +193,7 @@ fn summarise(
             record: record.clone(),
             latencies,
             disturbances: Vec::new(),
+            gone_share: 0.0,
         });
     }
     find_disturbances(plan, &mut summaries, observer);
@@ -243,17 +253,46 @@ fn find_disturbances(plan: &Plan, phases: &mut [PhaseSummary], observer: &Observ
     }
 }
 
-/// Which gates hold; `cut_ns` of the measured window turned out to be warm-up.
-fn gates(
-    plan: &Plan,
-    whole: Part<'_>,
-    phases: &[PhaseSummary],
-    observer: &Observer,
-    cut_ns: u64,
-) -> Vec<Gate> {
-    let between_ns = (cut_ns, cut_ns + whole.length_ns);
-    let findings = Findings { whole, phases, windows: &observer.windows, between_ns };
-    plan.slo.iter().map(|clause| findings.judge(clause)).collect()
+/// What gates are held against.
+struct Seen<'a> {
+    measured: &'a PhaseRecord,
+    latencies: &'a Latencies,
+    phases: &'a [PhaseSummary],
+    presence: &'a Presence,
+}
+
+/// Which gates hold.
+fn gates(plan: &Plan, seen: &Seen<'_>, times: Measured, windows: &[Windows]) -> Vec<Gate> {
+    let Seen { measured, latencies, phases, presence } = *seen;
+    let between_ns = (times.from_ns, times.from_ns + times.length_ns);
+    let judge = |whole: Part<'_>, phases: &[PhaseSummary]| {
+        let findings = Findings { whole, phases, windows, between_ns };
+        plan.slo.iter().map(|clause| findings.judge(clause)).collect()
+    };
+    let length_ns = times.length_ns;
+    // An open loop goes on asking while the target is away: its requests say all there is to say.
+    if plan.load.pacing.is_some() || presence.gone_share <= 0.0 {
+        let whole = Part { record: measured, latencies, length_ns, gone_share: 0.0 };
+        return judge(whole, phases);
+    }
+    let ages = presence.lost.iter().map(|&lost_ns| between_ns.1.saturating_sub(lost_ns));
+    let ages: Vec<u64> = ages.collect();
+    let waiting = |record: &PhaseRecord| {
+        let mut record = record.clone();
+        ages.iter().for_each(|&age_ns| record.await_in_vain(age_ns));
+        record
+    };
+    let record = waiting(measured);
+    // What is known of how values depend on one another is known of those that were answered.
+    let latencies = latencies.with_unanswered(&record);
+    let mut phases = phases.to_vec();
+    if let Some(last) = phases.last_mut() {
+        last.record = waiting(&last.record);
+        last.latencies = last.latencies.with_unanswered(&last.record);
+        last.gone_share = presence.gone_share;
+    }
+    let gone_share = presence.gone_share;
+    judge(Part { record: &record, latencies: &latencies, length_ns, gone_share }, &phases)
 }
 
 /// How long the parts of the run really lasted.

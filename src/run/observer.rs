@@ -11,6 +11,7 @@ use std::thread;
 
 use super::{LOG_BATCHES, News, OPENING_EVERY, Progress, WATCH_EVERY};
 use crate::analysis::series::{Series, Slice, Waiting};
+use crate::analysis::silence::Silences;
 use crate::analysis::slo::lookout::Lookout;
 use crate::analysis::slo::windows::Windows;
 use crate::engine::Gauges;
@@ -31,6 +32,8 @@ pub(super) struct Observer {
     second: Option<Interval>,
     pub(super) rows: Vec<IntervalRow>,
     pub(super) series: Series,
+    /// When no good answer came.
+    pub(super) silences: Silences,
     /// What gates on pieces of time find.
     pub(super) windows: Vec<Windows>,
     lookout: Lookout,
@@ -51,6 +54,7 @@ impl Observer {
             second: None,
             rows: Vec::new(),
             series: Series::new(slice_ns),
+            silences: Silences::new(slice_ns),
             windows: plan.slo.iter().filter_map(|gate| Windows::of(gate, slice_ns)).collect(),
             lookout: Lookout::new(plan.abort_on.clone()),
             until_second: i64::try_from(until_ns.div_ceil(NANOS_PER_SECOND)).unwrap_or(i64::MAX),
@@ -117,6 +121,7 @@ impl Observer {
             if slice.index >= 0 {
                 let slice = slice_of(&slice);
                 self.windows.iter_mut().for_each(|windows| windows.push(&slice));
+                self.silences.push(&slice);
                 self.series.push(slice);
             }
             let second = slice.index.div_euclid(self.slices_per_second);
@@ -164,6 +169,8 @@ fn slice_of(interval: &Interval) -> Slice {
         in_flight_ns: interval.in_flight_ns,
         outstanding: interval.in_flight + interval.backlog,
         backlog: interval.backlog,
+        missing: interval.missing,
+        unwatched: interval.unwatched,
         sum_ns: interval.latency.sum_ns(),
         max_ns: interval.latency.max_ns().unwrap_or(0),
         latency: interval.latency.occupied().collect(),

@@ -57,6 +57,15 @@ impl Latencies {
     }
 }
 
+impl Latencies {
+    /// The same with the unanswered requests of `phase`, which holds more of them.
+    #[must_use]
+    pub fn with_unanswered(&self, phase: &PhaseRecord) -> Self {
+        let response = Distribution { all: phase.response(), ..self.response.clone() };
+        Self { response, censored: phase.censored.count(), ..self.clone() }
+    }
+}
+
 /// Latencies in a histogram, and what is known of their dependence on one another.
 #[derive(Clone, Debug)]
 pub struct Distribution {

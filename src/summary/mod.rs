@@ -2,6 +2,7 @@
 
 mod distribution;
 mod in_flight;
+mod presence;
 mod seen;
 mod sweep;
 
@@ -16,6 +17,7 @@ use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 use crate::verdict::Verdict;
 pub use distribution::{Distribution, Lags, Latencies, Quantile, fewest_samples};
 pub use in_flight::InFlight;
+pub use presence::{Measured, Presence, Quiet, Stretch};
 pub use seen::Seen;
 pub use sweep::{
     Course, Doubling, Drift, Estimate, Knee, Order, PowerPoint, Saturation, Scalability, Shown,
@@ -250,6 +252,8 @@ pub struct PhaseSummary {
     pub disturbances: Vec<Disturbance>,
     /// Requests that took longer than the first latency gate allows, or never got an answer; `None` without a gate.
     pub over_limit: Option<u64>,
+    /// The share of it for which the target was not there, where requests do not tell.
+    pub gone_share: f64,
 }
 
 /// A spike or a burst, and what it did.
@@ -284,6 +288,8 @@ pub struct Gate {
 pub enum Doubt {
     /// It is a lower bound: requests have no answer, and may have taken any time.
     Unanswered,
+    /// The target was gone for longer than the limit allows, and what would have been asked of it meanwhile is not known.
+    Gone,
     /// It has no confidence interval: there are too few responses, or too few slices to tell how they depend on one another.
     NoInterval,
 }
@@ -361,6 +367,8 @@ pub struct Summary {
     pub in_flight: Option<InFlight>,
     /// Which gates held.
     pub gates: Vec<Gate>,
+    /// Whether the target was there all the time.
+    pub presence: Presence,
     /// What else the machine did to the client.
     pub pressure: Pressure,
     /// One a second, warm-up and drain included.

@@ -54,7 +54,7 @@ pub struct SweepRun {
     pub code: Code,
     /// Whether its numbers mean what they seem to.
     pub valid: bool,
-    /// The client was at fault or at its limit: the run says nothing of the server, unless it was only `late`.
+    /// The client was at fault or at its limit, or the target was lost: the run says nothing of the server, unless it was only `late`.
     pub client_limited: bool,
     /// It was only late itself: its latencies are its own, and what was answered was answered all the same.
     pub late: bool,
@@ -69,7 +69,12 @@ impl SweepRun {
         let rates = summary.rates();
         let counts = summary.counts();
         let response = &summary.latencies.response;
-        let mut invalid = summary.verdict.reasons.iter().filter(|r| r.level == Level::Invalid);
+        // A target that answers nothing in time is what a sweep may find; one that is gone is not.
+        let mut invalid = summary
+            .verdict
+            .reasons
+            .iter()
+            .filter(|reason| reason.level == Level::Invalid && reason.rule != "T3");
         let at_fault = invalid.clone().count() > 0;
         let late = at_fault && summary.latencies.lags.is_some() && invalid.all(|r| r.rule == "C1");
         let gates = &summary.gates;

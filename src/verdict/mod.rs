@@ -1,8 +1,9 @@
 //! Is this measurement valid, and who was the bottleneck? Pure over what is known of a finished run.
 //!
-//! `rules` looks at one thing each and says what it found; this file draws the conclusion.
+//! `rules` and `target` look at one thing each and say what they found; this file draws the conclusion.
 
 mod rules;
+mod target;
 
 use crate::analysis::series::Slice;
 use crate::analysis::trend::growth;
@@ -10,7 +11,9 @@ use crate::calibration::Calibration;
 use crate::plan::{Plan, pacing};
 use crate::pressure::Pressure;
 use crate::record::{PhaseRecord, Record};
-use crate::summary::{Client, End, Host, Latencies, Rates, Stream, fewest_samples, work_share};
+use crate::summary::{
+    Client, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,
+};
 use crate::time::{Nanos, seconds};
 
 /// The answer, in the order in which the first that holds is taken.
@@ -106,6 +109,8 @@ pub struct Evidence<'a> {
     pub measured: &'a PhaseRecord,
     /// Their latencies.
     pub latencies: &'a Latencies,
+    /// Whether the target was there.
+    pub presence: &'a Presence,
     /// What the client used.
     pub client: &'a Client,
     /// What the machine did meanwhile.
@@ -160,6 +165,28 @@ impl Evidence<'_> {
 /// From this share of its time on, a worker counts as saturated.
 const SATURATED_SHARE: f64 = 0.95;
 
+/// Rules about a target that was not there.
+const TARGET_RULES: [&str; 3] = ["T1", "T2", "T3"];
+
+impl Verdict {
+    /// The target was lost, or gave no good answer for a while.
+    #[must_use]
+    pub fn has_lost_target(&self) -> bool {
+        self.is_invalid_by(&TARGET_RULES)
+    }
+
+    /// Connections to the target were lost, and could not be had again in time.
+    #[must_use]
+    pub fn has_lost_connections(&self) -> bool {
+        self.is_invalid_by(&["T1", "T2"])
+    }
+
+    fn is_invalid_by(&self, rules: &[&str]) -> bool {
+        let mut invalid = self.reasons.iter().filter(|reason| reason.level == Level::Invalid);
+        invalid.any(|reason| rules.contains(&reason.rule))
+    }
+}
+
 /// Judges a run.
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
@@ -183,12 +210,16 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
                 "what waited for an answer grew by {slope:.0} a second at {rate:.0} requests a second: latencies depend on how long the run is"
             ),
         )
+    } else if let Some(reason) = invalid(&["T1", "T2"]) {
+        (Code::ConnectionLimited, reason.text.clone())
     } else if let Some(reason) = has("C7") {
         (Code::ConnectionLimited, reason.text.clone())
     } else if evidence.record.connections.opened < evidence.record.connections.asked {
         let connections = &evidence.record.connections;
         let (opened, asked) = (connections.opened, connections.asked);
         (Code::ConnectionLimited, format!("only {opened} of {asked} connections could be opened"))
+    } else if let Some(reason) = invalid(&["T3"]).filter(|_| evidence.measured.counts.ok > 0) {
+        (Code::NotSteady, reason.text.clone())
     } else if let Some(reason) = has("W1") {
         (Code::NotSteady, reason.text.clone())
     } else if let Some(sentence) = too_few(evidence) {
@@ -196,6 +227,10 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     } else {
         fine(evidence)
     };
+    // Whatever else holds: that the target was not there is what people must know first, unless the client was at fault.
+    let gone =
+        invalid(&TARGET_RULES).filter(|_| invalid(&["C1", "C2", "C3", "C5", "C8"]).is_none());
+    let sentence = gone.map_or(sentence, |reason| reason.text.clone());
     // A saturated worker is no fault in a closed loop: it is what the load was limited by.
     let harmless = match code {
         Code::Valid | Code::ServerLimited => true,

@@ -1,7 +1,7 @@
 //! The rules: each looks at one sign and says what it found, with its numbers.
 //!
 //! `C` rules are about the client and its machine, `W` about the run itself, `S` about the server and the network, `E`
-//! about errors. Thresholds were set against clients that were starved on purpose: a CPU quota, a competitor on the same
+//! about errors; `T`, about a target that was not there, are in `target`. Thresholds were set against clients that were starved on purpose: a CPU quota, a competitor on the same
 //! core, a stopped process; see `tests/accuracy`.
 
 use super::{Evidence, Level, Reason, SATURATED_SHARE, percent};
@@ -41,6 +41,7 @@ pub(super) fn all(evidence: &Evidence<'_>) -> Vec<Reason> {
         not_steady,
         network,
         bad_responses,
+        super::target::all,
     ]
     .into_iter()
     .flat_map(|rule| rule(evidence))

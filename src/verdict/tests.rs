@@ -11,7 +11,7 @@ use crate::pressure::Pressure;
 use crate::record::{ClientTally, Completion, Lag, Outcome, Record};
 use crate::report::tests as constructed;
 use crate::schedule::{Arrivals, Rate, Schedule, Timeline};
-use crate::summary::{Client, End, Host, Latencies};
+use crate::summary::{Client, End, Host, Latencies, Presence, Quiet, Stretch};
 use crate::target::Target;
 use crate::time::Nanos;
 
@@ -32,6 +32,7 @@ struct Case {
     calibration: Option<Calibration>,
     steady: bool,
     end: End,
+    presence: Presence,
 }
 
 /// Against another host, without a warm-up; open, at a thousand requests a second.
@@ -102,6 +103,7 @@ fn case(open: bool, lag: impl Fn(u64) -> Lag) -> Case {
         calibration: None,
         steady: true,
         end: End::Finished,
+        presence: Presence::default(),
     }
 }
 
@@ -128,6 +130,7 @@ impl Case {
             record: &self.record,
             measured: &measured,
             latencies: &latencies,
+            presence: &self.presence,
             client: &client,
             pressure: &self.pressure,
             host: &self.host,
@@ -363,4 +366,82 @@ fn an_abort_is_the_connections_and_never_valid() {
     let verdict = Case { end: End::Overloaded, ..open() }.verdict();
     assert_eq!((verdict.code, verdict.valid), (Code::ConnectionLimited, false));
     assert!(verdict.sentence.contains("64"), "{}", verdict.sentence);
+}
+
+fn away(from_s: u64, to_s: u64, to_the_end: bool) -> Stretch {
+    Stretch { from_ns: from_s * SECOND, to_ns: to_s * SECOND, to_the_end }
+}
+
+#[test]
+fn a_run_whose_target_was_gone_is_never_valid_and_says_when_and_what_its_rates_are() {
+    for open in [false, true] {
+        let dark = vec![away(2, 3, false), away(8, 10, true)];
+        let presence = Presence { dark, lost: vec![8 * SECOND; 64], ..Presence::default() };
+        let case = Case { presence, ..case(open, in_time) };
+        let verdict = case.verdict();
+        assert_eq!((verdict.code, verdict.valid), (Code::ConnectionLimited, false), "{verdict:?}");
+        assert_eq!(case.rules(Level::Invalid), ["T1"], "it is told once");
+        let times = "no connection could be had from 2.0 s to 3.0 s, and from 8.0 s to the end";
+        assert!(verdict.sentence.starts_with(times), "{}", verdict.sentence);
+        // Ten thousand answers in the seven seconds that are left.
+        assert!(verdict.sentence.contains("1429 answers a second"), "{}", verdict.sentence);
+        assert!(verdict.has_lost_target() && verdict.has_lost_connections());
+    }
+}
+
+#[test]
+fn a_few_lost_connections_are_warned_of_and_many_are_invalid() {
+    let lost = |missing_share: f64, end: End| {
+        let presence = Presence { lost: vec![SECOND], missing_share, ..Presence::default() };
+        Case { presence, end, ..case(false, in_time) }
+    };
+    assert_eq!(lost(0.001, End::Finished).rules(Level::Warn), ["T2"]);
+    assert!(lost(0.001, End::Finished).verdict().valid);
+    let much = lost(0.02, End::Finished);
+    assert_eq!((much.rules(Level::Invalid), much.verdict().valid), (vec!["T2"], false));
+    assert!(
+        much.verdict().sentence.contains("1 of 64 connections were lost"),
+        "{:?}",
+        much.verdict()
+    );
+    // Whoever gave up for want of it did not carry out the plan.
+    assert!(!lost(0.001, End::GaveUp).verdict().valid);
+}
+
+#[test]
+fn a_time_without_a_good_answer_is_invalid_unless_an_open_loop_saw_its_length() {
+    let quiet = |open: bool, was_late: bool| {
+        let quiet = vec![Quiet { stretch: away(3, 5, false), errors: 0, was_late }];
+        Case { presence: Presence { quiet, ..Presence::default() }, ..case(open, in_time) }
+    };
+    for (open, was_late) in [(false, false), (false, true), (true, false)] {
+        let case = quiet(open, was_late);
+        let verdict = case.verdict();
+        assert_eq!((verdict.code, verdict.valid), (Code::NotSteady, false), "{verdict:?}");
+        assert_eq!(case.rules(Level::Invalid), ["T3"]);
+        let times = "no good answer came from 3.0 s to 5.0 s; rates are over the whole window";
+        assert!(verdict.sentence.starts_with(times), "{}", verdict.sentence);
+        assert!(verdict.has_lost_target() && !verdict.has_lost_connections());
+    }
+    let seen = quiet(true, true);
+    assert_eq!((seen.verdict().valid, seen.rules(Level::Warn)), (true, vec!["T3"]));
+}
+
+#[test]
+fn a_target_that_answers_only_errors_is_no_measurement_of_it() {
+    let mut case = case(false, in_time);
+    let counts = &mut case.record.phases[1].counts;
+    (counts.http_error, counts.ok) = (counts.ok, 0);
+    let verdict = case.verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::ServerLimited, false), "{verdict:?}");
+    assert!(verdict.sentence.contains("none of 10000 requests"), "{}", verdict.sentence);
+}
+
+#[test]
+fn a_client_at_fault_is_named_before_a_target_that_was_gone() {
+    let late = |_| Lag { send_ns: 3 * MS, pool_ns: 0, client_ns: 3 * MS };
+    let presence = Presence { dark: vec![away(8, 10, true)], ..Presence::default() };
+    let verdict = Case { presence, ..case(true, late) }.verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::ClientLimited, false));
+    assert!(verdict.sentence.contains("the client was late"), "{}", verdict.sentence);
 }

@@ -41,7 +41,9 @@ impl Worker {
     }
 
     fn connect(&mut self, now: Nanos, index: u32) {
-        self.conns[index as usize].state = State::Connecting { since: now };
+        let conn = &mut self.conns[index as usize];
+        conn.state = State::Connecting { since: now };
+        self.presence.resting -= u32::from(std::mem::take(&mut conn.resting));
         self.sweep_by(now.plus(self.job.timeouts.connect_ns));
         self.actions.push(Action::Connect(self.id(index)));
     }
@@ -118,8 +120,14 @@ impl Worker {
     /// same submission.
     pub(super) fn ready_for_requests(&mut self, now: Nanos, index: u32) {
         let conn = &mut self.conns[index as usize];
+        let since = match conn.state {
+            State::Connecting { since } | State::Securing { since, .. } => since,
+            _ => now,
+        };
         conn.state = State::Open;
         self.open += 1;
+        self.note_gain(now, index, since);
+        let conn = &mut self.conns[index as usize];
         if conn.was_open {
             self.record.connections.reconnects += 1;
         }
@@ -190,6 +198,7 @@ impl Worker {
     ) {
         self.record.errors.count(failure, now, sample);
         self.record.connections.failed += 1;
+        self.note_failed_attempt(index);
         self.close(now, index);
         self.settle(now, index);
     }
@@ -199,19 +208,44 @@ impl Worker {
         let id = self.id(index);
         self.withdraw(now, index);
         let conn = &mut self.conns[index as usize];
-        if conn.state == State::Open {
-            self.open -= 1;
-        }
-        let fruitful = conn.answered > 0;
+        let was_open = conn.state == State::Open;
+        self.open -= u32::from(was_open);
+        // A connection that was given a request did its work, however that request ended: its successor may work at once.
+        let had_work = conn.taken > 0;
         conn.renew();
         conn.state = State::Closed;
+        if had_work {
+            conn.fruitless = 0;
+        }
         self.actions.push(Action::Close(id));
+        if was_open {
+            self.note_loss(now, index);
+        }
         if !self.wants_connections() {
             self.finish_if_done(now);
-        } else if fruitful {
+        } else if had_work {
             self.connect(now, index);
         } else {
             self.back_off(now, index);
+            // Whoever opened it may be asked at any time; whoever refused it may not.
+            self.conns[index as usize].resting = was_open;
+            self.presence.resting += u32::from(was_open);
+        }
+    }
+
+    /// Requests are due and no connection is free: those that rest are opened at once, one for each request. Each of them
+    /// is given one as soon as it is open, so that nobody runs in circles.
+    #[cold]
+    pub(super) fn hasten(&mut self, now: Nanos) {
+        let mut wanted = self.backlog();
+        for index in 0..self.job.connections {
+            if wanted == 0 || self.presence.resting == 0 {
+                return;
+            }
+            if self.conns[index as usize].resting {
+                self.connect(now, index);
+                wanted -= 1;
+            }
         }
     }
 
@@ -283,7 +317,11 @@ impl Worker {
         match self.conns[index as usize].state {
             State::Closed => {}
             State::Waiting { .. } if self.wants_connections() => self.connect(now, index),
-            State::Waiting { .. } => self.conns[index as usize].state = State::Closed,
+            State::Waiting { .. } => {
+                let conn = &mut self.conns[index as usize];
+                conn.state = State::Closed;
+                self.presence.resting -= u32::from(std::mem::take(&mut conn.resting));
+            }
             State::Connecting { .. } => {
                 self.connect_failed(now, index, timeout(Kind::ConnectTimeout), &[]);
             }

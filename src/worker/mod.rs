@@ -15,13 +15,14 @@
 //!
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
 //! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
-//! their bytes and HTTP, `job` the share of the plan, `renewal` what stays from one run to the next, `waiting` how
-//! long what is unanswered has waited so far.
+//! their bytes and HTTP, `presence` whether the target is there, `waiting` how long what is unanswered has waited so far,
+//! `job` the share of the plan, `renewal` what stays from one run to the next.
 
 mod channel;
 mod connections;
 mod job;
 mod open;
+mod presence;
 mod renewal;
 mod requests;
 mod stages;
@@ -40,6 +41,7 @@ use channel::Channels;
 use job::Batch;
 pub use job::{Job, OpenJob};
 use open::Open;
+use presence::Presence;
 
 /// What the engine is asked to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -194,6 +196,7 @@ pub struct Worker {
     /// Connections opened so far, again and again.
     opened: u64,
     in_flight: u64,
+    presence: Presence,
     /// Until when what was in flight is counted in intervals.
     counted_until: Nanos,
     /// Connections on which an answer was awaited when the run ended.
@@ -264,6 +267,7 @@ impl Worker {
             opening: 0,
             counted_until: now,
             orphaned: Vec::new(),
+            presence: Presence::new(),
             interim_before: 0,
             open: 0,
             opened: 0,
@@ -491,6 +495,8 @@ impl Worker {
 mod limit_tests;
 #[cfg(test)]
 mod open_tests;
+#[cfg(test)]
+mod presence_tests;
 #[cfg(test)]
 mod renewal_tests;
 #[cfg(test)]

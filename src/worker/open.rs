@@ -232,6 +232,9 @@ impl Worker {
             {
                 self.take_due(now, index);
             }
+            if self.presence.resting > 0 && self.backlog() > 0 {
+                self.hasten(now);
+            }
             self.apply_policy(now);
             let waiting = self.backlog();
             if let Some(open) = &mut self.open_loop {

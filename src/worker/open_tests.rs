@@ -136,15 +136,15 @@ fn a_spike_fills_and_empties_its_backlog_as_the_closed_form_says() {
 
 #[test]
 fn what_waits_longer_than_a_request_may_take_is_given_up_unsent() {
-    let mut job = paced_over(1, "2s@100", 0);
+    let mut job = paced_over(1, "2s@1000", 0);
     job.timeouts.request_ns = 100 * MILLISECOND;
-    let outcome = run(job, &only(Deed::Ignore));
+    // Most attempts to open the connection again are refused, and followed by ever longer pauses.
+    let outcome = run(job, &Server { refused_percent: 60, ..only(Deed::Ignore) });
     let measured = outcome.record.measured();
-    assert_eq!(measured.counts.scheduled, 200);
+    assert_eq!(measured.counts.scheduled, 2000);
     assert_eq!(measured.counts.timeout, measured.counts.sent);
     assert_eq!(measured.unsent.expired, measured.counts.unsent);
-    // The connection is opened again after ever longer pauses.
-    assert!(measured.counts.sent >= 8, "{:?}", measured.counts);
+    assert!(measured.counts.sent > 0 && measured.counts.unsent > 100, "{:?}", measured.counts);
     assert!(measured.censored.min_ns() >= Some(100 * MILLISECOND));
     assert!(measured.response().min_ns() >= Some(100 * MILLISECOND));
 }

@@ -4,6 +4,7 @@
 //! that answer could come at any time. So is one that has said something since.
 
 use super::open::Open;
+use super::presence::Presence;
 use super::{Action, Job, Span, Stage, Worker};
 use crate::conn::State;
 use crate::record::{Interval, Record};
@@ -49,6 +50,7 @@ impl Worker {
         self.counted_until = now;
         self.quota = job.requests.unwrap_or(u64::MAX);
         self.open_loop = Open::of(&job);
+        self.presence = Presence::new();
         self.looked_late_ns = 0;
         self.shortest_service_ns = u64::MAX;
         self.numbered = 0;
@@ -91,6 +93,9 @@ impl Worker {
             let is_open = conn.state == State::Open;
             conn.responses = 0;
             conn.offered = false;
+            conn.lost_at = Nanos::NEVER;
+            conn.missing = false;
+            conn.resting = false;
             conn.settled = is_open;
             conn.was_open = is_open;
             self.record.connections.kept += u64::from(is_open);

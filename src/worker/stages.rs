@@ -14,6 +14,7 @@ impl Worker {
         if self.stage == Stage::Ready && now >= self.window.start {
             self.stage = Stage::Running;
             self.sweep_at = self.sweep_at.min(now);
+            self.begin_watch();
             for index in 0..self.job.connections {
                 self.refill(now, index);
             }
@@ -50,6 +51,7 @@ impl Worker {
         if self.stage == Stage::Finished {
             return;
         }
+        self.end_watch(now);
         self.stage = Stage::Draining { until };
         self.finish_if_done(now);
     }
@@ -78,9 +80,11 @@ impl Worker {
         if self.stage == Stage::Finished {
             return;
         }
+        self.end_watch(now);
         self.give_up_backlog(now);
         self.abandon_all(now);
         self.end_intervals(now);
+        self.interval.missing = self.missing();
         self.interval.in_flight = 0;
         self.interval.backlog = 0;
         let next = self.interval.index.saturating_add(1);
@@ -95,10 +99,12 @@ impl Worker {
             return;
         }
         while now >= self.window.end_of_interval(self.interval.index) {
+            let end = self.window.end_of_interval(self.interval.index);
             if self.stage == Stage::Running {
-                let end = self.window.end_of_interval(self.interval.index);
                 self.notice(Nanos(end.0 - 1));
             }
+            self.interval.missing = self.missing();
+            self.interval.unwatched = now.since(end) >= self.window.interval_ns;
             self.interval.in_flight = self.in_flight;
             self.interval.backlog = self.backlog();
             self.note_waiting(self.window.end_of_interval(self.interval.index));

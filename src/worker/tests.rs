@@ -68,6 +68,7 @@ pub(super) fn server() -> Server {
         queue: None,
         deeds: vec![(Deed::Answer, 1)],
         refused_percent: 0,
+        idle_ns: None,
         piece_bytes: 1 << 20,
         mirror: None,
         seed: 7,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -62,6 +62,7 @@ const LOCATIONS: &str = r#"
 
 /// A running nginx; killed when dropped.
 pub(crate) struct Nginx {
+    program: PathBuf,
     process: Child,
     folder: TempDir,
     address: SocketAddr,
@@ -92,7 +93,7 @@ impl Nginx {
         prepare(folder.path());
         let (front, back) = (free_address(), free_address());
         let process = spawn(&program, folder.path(), front, back, more);
-        let mut nginx = Self { process, folder, address: front };
+        let mut nginx = Self { program, process, folder, address: front };
         wait_until("nginx", || {
             assert!(
                 nginx.process.try_wait().unwrap_or(None).is_none(),
@@ -144,6 +145,22 @@ impl Nginx {
         wait_until("the end of nginx", || self.process.try_wait().unwrap_or(None).is_some());
     }
 
+    /// Dies at once, as by a crash.
+    pub(crate) fn die(&mut self) {
+        self.process.kill().expect("it can be killed");
+        self.process.wait().expect("it can be waited for");
+    }
+
+    /// Starts again where it was after [`Nginx::die`].
+    pub(crate) fn revive(&mut self) {
+        self.process = launch(&self.program, self.folder.path());
+    }
+
+    /// Sends it a signal by its short name, like `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.process.id(), name);
+    }
+
     /// What one of its files holds.
     pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
@@ -165,15 +182,18 @@ fn spawn(program: &Path, prefix: &Path, front: SocketAddr, back: SocketAddr, mor
         .replace("{prefix}", &prefix.display().to_string())
         .replace("{front}", &front.port().to_string())
         .replace("{back}", &back.port().to_string());
-    let path = prefix.join("nginx.conf");
-    fs::write(&path, configuration).expect("a file can be written");
+    fs::write(prefix.join("nginx.conf"), configuration).expect("a file can be written");
+    launch(program, prefix)
+}
+
+fn launch(program: &Path, prefix: &Path) -> Child {
     Command::new(program)
         .arg("-p")
         .arg(prefix)
         .arg("-e")
         .arg(prefix.join("error.log"))
         .arg("-c")
-        .arg(path)
+        .arg(prefix.join("nginx.conf"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

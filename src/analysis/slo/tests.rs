@@ -364,3 +364,25 @@ fn a_condition_is_true_of_the_last_seconds_and_of_enough_requests_only() {
     }
     assert_eq!(slow.see(|| slice(100, MS, 0)), None);
 }
+
+#[test]
+fn a_missing_connection_stands_for_a_request_that_waits_in_its_piece_of_time() {
+    // A second with answers, then one with nothing but eight connections that cannot be had.
+    let gone = Slice { missing: 8, ..Slice::default() };
+    for (text, value) in [
+        ("p99[each 100ms]<50ms", 1e8),
+        ("max[each 100ms]<50ms", 1e8),
+        ("errors[each 100ms]<1%", 1.0),
+        ("goodput[each 100ms]>=99%", 0.0),
+    ] {
+        let clause = parse(text).unwrap().remove(0);
+        let mut windows = Windows::of(&clause, 100 * 1_000_000).unwrap();
+        windows.push(&slice(100, 1_000_000, 0));
+        assert!(windows.worst(0, u64::MAX).unwrap().1.holds, "{text}");
+        windows.push(&Slice { missing: 8, ..slice(100, 1_000_000, 0) });
+        windows.push(&gone);
+        let (start_ns, worst) = windows.worst(200_000_000, 300_000_000).unwrap();
+        assert_eq!((start_ns, worst.holds), (200_000_000, false), "{text}");
+        assert!((worst.value - value).abs() < 1e-9, "{text}: {}", worst.value);
+    }
+}

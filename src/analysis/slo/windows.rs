@@ -21,18 +21,20 @@ pub struct Finding {
 ///
 /// Latencies are those of the responses that came in it, and the ages of what was given up in it or waits at its end: the
 /// least that those would have taken. A limit that must not be exceeded is held against the worst that they may have
-/// taken, one that must be exceeded against the least. A request that failed in it otherwise is slower than any.
+/// taken, one that must be exceeded against the least. A request that failed in it otherwise is slower than any, and so is
+/// a connection that is missing at its end: it stands for a request that waits.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts and times are far below 2^53")]
 pub fn find(clause: &Clause, piece: &Slice, length_ns: u64) -> Option<Finding> {
-    let bounds = piece.unanswered() + piece.waiting();
+    let missing = piece.missing;
+    let bounds = piece.unanswered() + piece.waiting() + missing;
     let count = piece.count() + piece.waiting();
-    let all = count + piece.failed();
-    let ended = piece.ok + piece.errors;
+    let all = count + piece.failed() + missing;
+    let ended = piece.ok + piece.errors + missing;
     let share = |part: u64, whole: u64| (whole > 0).then(|| (part as f64 / whole as f64, true));
     let throughput = |answers: u64| match clause.unit {
         Unit::PerSecond => Some((answers as f64 * 1e9 / length_ns as f64, true)),
-        Unit::Share | Unit::Nanoseconds => share(answers, piece.scheduled),
+        Unit::Share | Unit::Nanoseconds => share(answers, piece.scheduled + missing),
     };
     let (value, known) = match clause.metric {
         Metric::Quantile(_) | Metric::Max | Metric::Mean if all == 0 => None,
@@ -48,7 +50,7 @@ pub fn find(clause: &Clause, piece: &Slice, length_ns: u64) -> Option<Finding> {
             let sum_ns = piece.sum_ns + piece.waiting.sum_ns;
             Some((sum_ns as f64 / count.max(1) as f64, bounds == 0))
         }
-        Metric::Errors => share(piece.errors, ended),
+        Metric::Errors => share(piece.errors + missing, ended),
         Metric::Achieved => throughput(piece.completed),
         Metric::Goodput => throughput(piece.ok),
         // The grammar has no clauses of these on pieces of time.
@@ -122,7 +124,7 @@ impl Windows {
         let from_ns = self.seen * self.slice_ns;
         self.seen += 1;
         if from_ns < self.start_ns {
-            self.waiting = slice.outstanding;
+            self.waiting = slice.outstanding + slice.missing;
             return;
         }
         if self.findings.len() == self.most {
@@ -139,7 +141,7 @@ impl Windows {
         let piece = std::mem::take(&mut self.piece);
         let is_silent = piece.ok + piece.errors == 0 && self.waiting > 0;
         self.silent_ns = if is_silent { self.silent_ns + self.length_ns } else { 0 };
-        self.waiting = piece.outstanding;
+        self.waiting = piece.outstanding + piece.missing;
         let finding = if is_silent && self.clause.metric.is_response_time() {
             Some(self.silence())
         } else {

@@ -145,11 +145,11 @@ fn table(page: &mut Page, sweep: &SweepSummary) {
     }
     if rows.iter().any(Row::is_left_out) {
         page.note(
-            "! the client was at fault or at its limit: its latencies are in no finding below",
+            "! the client was at fault or at its limit, or lost the target: its latencies are in no finding below",
         );
     }
     if rows.iter().any(|row| row.left_out() > 0 && !row.is_left_out()) {
-        page.note("~ the client was at fault in some of its runs, which are not in this table");
+        page.note("~ the client was at fault in some of its runs, or lost the target: they are not in this table");
     }
 }
 
@@ -218,7 +218,7 @@ fn findings(page: &mut Page, sweep: &SweepSummary) {
     let left_out = sweep.left_out();
     if left_out > 0 {
         let runs = counted(u64::try_from(left_out).unwrap_or(u64::MAX), "run");
-        page.fact("Left out", &format!("{runs} in which the client was at fault or at its limit; a quieter machine or more threads (-t) help"));
+        page.fact("Left out", &format!("{runs} in which the client was at fault or at its limit, or lost the target; for the former, a quieter machine or more threads (-t) help"));
     }
     let late = sweep.late();
     if late > 0 {

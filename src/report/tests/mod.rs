@@ -24,7 +24,8 @@ use crate::report::Style;
 use crate::request::RequestImage;
 use crate::schedule::{Arrivals, Rate, Timeline};
 use crate::summary::{
-    Client, End, Engine, Host, InFlight, IntervalRow, Latencies, PhaseSummary, Summary, Window,
+    Client, End, Engine, Host, InFlight, IntervalRow, Latencies, PhaseSummary, Presence, Summary,
+    Window,
 };
 use crate::target::Target;
 use crate::time::Nanos;
@@ -111,6 +112,7 @@ pub(crate) fn summary(record: Record) -> Summary {
         series: Series::new(SECOND / 10),
         in_flight: Some(InFlight { mean: 16.0, by_law: Some(16.2) }),
         gates: Vec::new(),
+        presence: Presence::default(),
         pressure: Pressure::default(),
         record,
         intervals: vec![interval(0.0), interval(1.0)],
@@ -159,6 +161,7 @@ fn phases(record: &Record) -> Vec<PhaseSummary> {
             latencies: Latencies::of(record, &[]),
             disturbances: Vec::new(),
             over_limit: None,
+            gone_share: 0.0,
         };
     spans.iter().zip(&record.phases).map(phase).collect()
 }

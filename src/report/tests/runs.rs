@@ -43,7 +43,7 @@ fn a_row_has_a_cell_a_column_and_the_numbers_of_the_json() {
     let header = tsv_header();
     let names: Vec<&str> = header.trim_end().split('\t').collect();
     let stable = "url mode connections pipeline rate_rps duration_s offered_rps achieved_rps \
-        goodput_rps ok errors p50_us p90_us p99_us p99_9_us max_us verdict valid";
+        goodput_rps ok errors p50_us p90_us p99_us p99_9_us max_us verdict valid partial";
     assert_eq!(names, stable.split_whitespace().collect::<Vec<_>>());
     for (name, summary) in all() {
         let row = tsv_row(&plan(), &summary);
@@ -64,6 +64,15 @@ fn a_row_has_a_cell_a_column_and_the_numbers_of_the_json() {
         assert_eq!(cell("rate_rps"), "", "a closed loop has none");
         assert_eq!(cell("valid"), summary.verdict.valid.to_string());
     }
+    let mut lost = normal();
+    lost.end = End::Finished;
+    let is_partial = |summary: &Summary| tsv_row(&plan(), summary).trim_end().ends_with("\ttrue");
+    assert!(!is_partial(&lost));
+    lost.verdict.reasons.push(Reason { rule: "T1", level: Level::Invalid, text: String::new() });
+    assert!(is_partial(&lost), "its target was not there");
+    lost.verdict.reasons.clear();
+    lost.end = End::Interrupted(2);
+    assert!(is_partial(&lost), "it was cut short");
     let whole = runs_tsv(&carried());
     assert_eq!(whole.lines().count(), 4);
 }

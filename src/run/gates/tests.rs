@@ -62,6 +62,7 @@ fn phase(name: &str, start_s: f64, record: PhaseRecord) -> PhaseSummary {
         latencies: Latencies::of(&record, &[]),
         record,
         disturbances: Vec::new(),
+        gone_share: 0.0,
         over_limit: None,
     }
 }
@@ -76,7 +77,7 @@ fn judge(text: &str, phases: &[PhaseSummary], slices: &[Slice]) -> Gate {
     windows.iter_mut().for_each(|windows| slices.iter().for_each(|slice| windows.push(slice)));
     let length_ns = SECOND * phases.len() as u64;
     let findings = Findings {
-        whole: Part { record: &record, latencies: &latencies, length_ns },
+        whole: Part { record: &record, latencies: &latencies, length_ns, gone_share: 0.0 },
         phases,
         windows: &windows,
         between_ns: (0, length_ns),
@@ -187,4 +188,31 @@ fn with_confidence_the_far_end_of_the_interval_decides() {
     // Without slices nothing is known of an interval.
     let unknown = judge("p90<5ms@95%", &phases, &[]);
     assert_eq!((unknown.holds, unknown.doubt), (false, Some(Doubt::NoInterval)));
+}
+
+#[test]
+fn a_target_that_was_gone_for_longer_than_a_limit_allows_fails_it() {
+    let record = record(1000, MS);
+    let latencies = Latencies::of(&record, &[]);
+    let judge = |text: &str, gone_share: f64| {
+        let clause = parse(text).unwrap().remove(0);
+        let whole = Part { record: &record, latencies: &latencies, length_ns: SECOND, gone_share };
+        let findings = Findings { whole, phases: &[], windows: &[], between_ns: (0, SECOND) };
+        let gate = findings.judge(&clause);
+        assert!(gate.value.is_some(), "{text}: what was seen is shown");
+        (gate.holds, gate.doubt)
+    };
+    let gone = (false, Some(Doubt::Gone));
+    for text in ["p99<50ms", "service.p99<50ms", "errors<0.1%", "max<1s", "mean<1s", "goodput>=99%"]
+    {
+        assert_eq!(judge(text, 0.5), gone, "{text}");
+        assert_eq!(judge(text, 0.0), (true, None), "{text}");
+    }
+    // One user in twenty would have come in vain: that is in the limit of p90, and beyond that of p99.
+    assert_eq!((judge("p90<50ms", 0.05), judge("p99<50ms", 0.05)), ((true, None), gone));
+    assert_eq!((judge("errors<6%", 0.05), judge("errors<4%", 0.05)), ((true, None), gone));
+    // A bound proves what it exceeds, and what is counted by itself is what it is.
+    assert!(judge("p99>100us", 0.5).0);
+    assert_eq!(judge("timeouts<=0%", 0.5), (true, None));
+    assert_eq!(judge("goodput>=500/s", 0.5), (true, None));
 }
