@@ -53,6 +53,7 @@ pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
         ..settings
     };
     check_goals(args, &plan, &settings)?;
+    let plan = explain_threads(args, plan, &settings)?;
     if run_args.preflight.dry_run {
         tell(&plan, &run_args, &Readiness::default());
         return super::dry_run(&plan);
@@ -63,6 +64,7 @@ pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
     let engine = run::prepare(&plan)?;
     let mut plan = plan;
     let readiness = preflight::await_target(&mut plan, &run_args, &interrupts)?;
+    let plan = explain_threads(args, plan, &settings)?;
     tell(&plan, &run_args, &readiness);
     let hunt = Hunt {
         args,
@@ -76,6 +78,15 @@ pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
         begun: Instant::now(),
     };
     hunt.carry_out(Search::new(settings), report)
+}
+
+/// Says of the plan why there are so many threads. A search for connections begins with fewer of them than cores, so that
+/// only its largest trial shows it.
+fn explain_threads(args: &CeilingArgs, plan: Plan, settings: &Settings) -> Result<Plan, Refusal> {
+    let Some(most) = settings.most.filter(|_| args.closed) else { return Ok(plan) };
+    let largest = plan.with_load(&trial_args(args, most, settings.rules.trial_s)?)?;
+    let Plan { threads_asked, threads_reason, .. } = largest;
+    Ok(Plan { threads_asked, threads_reason, ..plan })
 }
 
 /// Refuses what contradicts a search.

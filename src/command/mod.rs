@@ -203,8 +203,23 @@ fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
     Ok(exit::FINISHED)
 }
 
-/// What the preflight showed, as far as it is not what anybody would expect.
+/// What the user should know before the run: of the plan, and of what the preflight showed.
 fn tell(plan: &Plan, args: &RunArgs, readiness: &Readiness) {
+    tell_of_threads(plan);
+    tell_of_answer(plan, args, readiness);
+}
+
+/// That fewer threads run than `-t` asked for.
+fn tell_of_threads(plan: &Plan) {
+    if let (Some(_), Some(reason), false) =
+        (plan.threads_asked, &plan.threads_reason, plan.output.quiet)
+    {
+        eprintln!("maxq: warning: {reason}");
+    }
+}
+
+/// What the preflight showed, as far as it is not what anybody would expect.
+fn tell_of_answer(plan: &Plan, args: &RunArgs, readiness: &Readiness) {
     if plan.output.quiet {
         return;
     }

@@ -12,7 +12,8 @@ use super::pacing::{self, Pacing};
 use super::proxy::Proxy;
 use super::route::{self, Asking};
 use super::security::security;
-use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts, cores};
+use super::cores::{self, Supply, Wanted, Workers};
+use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts};
 use crate::calibration::cache;
 use crate::cli::{EngineArg, FormatArg, IdleArg, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
@@ -79,7 +80,7 @@ impl Plan {
         let same_host = route.is_local();
         let tunnel = proxy.filter(|_| target.secure);
         let tunnel = tunnel.map(|proxy| proxy.connect_request(&target).into());
-        let (cores, threads_reason) = workers(args, &load, same_host)?;
+        let workers = workers(args, &load, same_host)?;
         Ok(Self {
             target,
             route,
@@ -110,8 +111,9 @@ impl Plan {
                 IdleArg::Spin => Idle::Spin,
                 IdleArg::Sleep => Idle::Sleep,
             },
-            cores,
-            threads_reason,
+            cores: workers.cores,
+            threads_asked: workers.asked,
+            threads_reason: workers.reason,
             seed,
             calibration: cache::read(&host::describe()),
             output,
@@ -131,7 +133,9 @@ impl Plan {
         self.route =
             Route::find(&self.target, &args.network, proxy.as_ref(), Asking::From(sources))?;
         self.same_host = self.route.is_local();
-        (self.cores, self.threads_reason) = workers(args, &self.load, self.same_host)?;
+        let workers = workers(args, &self.load, self.same_host)?;
+        self.cores = workers.cores;
+        (self.threads_asked, self.threads_reason) = (workers.asked, workers.reason);
         Ok(())
     }
 }
@@ -146,7 +150,7 @@ impl Plan {
         let load = load(args, None).map_err(Refusal::usage)?;
         let seed = args.seed.unwrap_or(self.seed);
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
-        let (cores, threads_reason) = workers(args, &load, self.same_host)?;
+        let workers = workers(args, &load, self.same_host)?;
         let request = self.request.for_pipeline(load.pipeline);
         let slice_ns = slice_ns(&load);
         let gated = Course { load: &load, timeline: &timeline, slice_ns };
@@ -157,8 +161,9 @@ impl Plan {
             load,
             schedule,
             timeline,
-            cores,
-            threads_reason,
+            cores: workers.cores,
+            threads_asked: workers.asked,
+            threads_reason: workers.reason,
             seed,
             ..self.clone()
         })
@@ -178,13 +183,14 @@ fn proxy(args: &RunArgs, target: &Target) -> Result<Option<Proxy>, String> {
 }
 
 /// One core a worker, and why there are so many.
-fn workers(
-    args: &RunArgs,
-    load: &Load,
-    same_host: bool,
-) -> Result<(Vec<usize>, Option<String>), Refusal> {
-    let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice());
-    cores::choose(args.threads, listed, most_threads(load), same_host).map_err(Refusal::usage)
+fn workers(args: &RunArgs, load: &Load, same_host: bool) -> Result<Workers, Refusal> {
+    let wanted = Wanted {
+        threads: args.threads,
+        listed: args.cpus.as_ref().map(|cores| cores.0.as_slice()),
+        connections: most_threads(load),
+        same_host,
+    };
+    cores::choose(&Supply::of_this_process(), wanted).map_err(Refusal::usage)
 }
 
 /// The way to the target; one that is not there yet is looked for until `ready_by`.

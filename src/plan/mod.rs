@@ -76,7 +76,9 @@ pub struct Plan {
     pub idle: Idle,
     /// One core a worker; their number is the number of threads.
     pub cores: Vec<usize>,
-    /// Why there are that many threads, when the user did not say.
+    /// What `-t` asked for, if that is more than the cores allow; `None` otherwise.
+    pub threads_asked: Option<u64>,
+    /// Why there are that many threads, unless that is what the user asked for.
     pub threads_reason: Option<String>,
     /// Seed of everything random.
     pub seed: u64,

@@ -152,6 +152,8 @@ pub(super) fn plan_of(plan: &Plan) -> Value {
         "method": plan.method,
         "mode": if pacing.is_some() { "open" } else { "closed" },
         "threads": plan.threads(),
+        "threads_asked": plan.threads_asked,
+        "threads_reason": plan.threads_reason,
         "connections": plan.load.connections,
         "pipeline": plan.load.pipeline,
         "rate_rps": pacing.and_then(|pacing| pacing.rate).map(|rate| rate.per_second()),

@@ -103,10 +103,7 @@ pub(super) fn whom(page: &mut Page, plan: &Plan) {
 /// By whom, and how much.
 pub(super) fn threads_and_load(page: &mut Page, plan: &Plan) {
     let load = &plan.load;
-    let reason = plan.threads_reason.as_ref();
-    let reason = reason.map(|reason| format!(" ({reason})"));
-    let reason = reason.unwrap_or_default();
-    page.fact("Threads", &format!("{}{reason}", plan.threads()));
+    page.fact("Threads", &threads(plan));
     let connections = counted(u64::from(load.connections), "connection");
     let churn = load.requests_per_connection.map(|most| {
         let requests = counted(most, "request");
@@ -121,6 +118,13 @@ pub(super) fn threads_and_load(page: &mut Page, plan: &Plan) {
             churn.unwrap_or_default()
         ),
     );
+}
+
+/// How many threads there are, and why.
+pub(super) fn threads(plan: &Plan) -> String {
+    let reason = plan.threads_reason.as_ref();
+    let reason = reason.map(|reason| format!(" ({reason})"));
+    format!("{}{}", plan.threads(), reason.unwrap_or_default())
 }
 
 /// What a reader must know of the engine that is not the best one.

@@ -12,7 +12,7 @@ use crate::analysis::random::Random;
 use crate::cli::{CompareArgs, OnOverloadArg, RunArgs};
 use crate::command::live::LiveLine;
 use crate::command::repeat::{one_run_each, pause, wait, with_seed};
-use crate::command::{tell, unreachable_target};
+use crate::command::{tell_of_answer, tell_of_threads, unreachable_target};
 use crate::comparison::{self, Comparison, Design, Metric, Settings, Side};
 use crate::exit::Refusal;
 use crate::plan::Plan;
@@ -81,6 +81,8 @@ pub(super) fn measure(
     // What counts all the same need not be measured again.
     let extra = if settings.invalid { 0 } else { pairs.div_ceil(3) };
     let ending = course.carry_out((pairs, extra), &mut found)?;
+    let plan = &course.targets[0].plan;
+    let cut = plan.threads_asked.and(plan.threads_reason.clone());
     let side = |index: usize| Side {
         label: results::escape(&args.flags.urls[index]),
         runs: found[index].clone(),
@@ -92,7 +94,10 @@ pub(super) fn measure(
         }
         Ending::Refused(refusal) => (Some(refusal), None, "ended before all pairs were measured"),
         Ending::All => match comparison::compare(base.clone(), new.clone(), true, settings) {
-            Ok(comparison) => return Ok((comparison, None)),
+            Ok(mut comparison) => {
+                comparison.notes.extend(cut);
+                return Ok((comparison, None));
+            }
             Err(refusal) => (Some(refusal), None, "too few of the runs are valid"),
         },
     };
@@ -101,6 +106,7 @@ pub(super) fn measure(
     let mut comparison = comparison::compare(base, new, true, &all)?;
     let whole = usize::try_from(pairs).unwrap_or(usize::MAX);
     comparison.undecided(whole, signal, because);
+    comparison.notes.extend(cut);
     let why = refusal.as_ref().map(|refusal| format!("not decided: {}", refusal.message));
     comparison.notes.extend(why);
     Ok((comparison, refusal))
@@ -164,10 +170,12 @@ impl<'a> Course<'a> {
         let seeded = RunArgs { seed: Some(first.seed), ..args.clone() };
         let second = Plan::build(&urls[1], &seeded)?;
         let interrupts = Interrupts::catch()?;
+        // What is said of the threads holds for both.
+        tell_of_threads(&first);
         let ready = |mut plan: Plan, name| {
             let engine = run::prepare(&plan)?;
             let readiness = preflight::await_target(&mut plan, args, &interrupts)?;
-            tell(&plan, args, &readiness);
+            tell_of_answer(&plan, args, &readiness);
             let session = Session::open(&plan, engine)?;
             Ok(Target { plan, session, seen: readiness.seen, name })
         };

@@ -71,6 +71,7 @@ pub(crate) fn plan() -> Plan {
         engine: EngineChoice::Auto,
         idle: Idle::Auto,
         cores: vec![0],
+        threads_asked: None,
         threads_reason: Some("half of the 2 cores, the target is on this host".to_owned()),
         seed: 42,
         calibration: None,
