@@ -18,8 +18,58 @@ pub const INVALID: u8 = 6;
 pub const ENVIRONMENT: u8 = 7;
 /// Results could not be written.
 pub const OUTPUT: u8 = 8;
-/// Added to a signal's number when it ended the run.
-pub const SIGNAL: u8 = 128;
+
+/// A signal by which the user ends a command. The first one asks for a partial report, the second one for it at once.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Signal {
+    /// SIGHUP: the terminal was closed.
+    Hangup,
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGQUIT: Ctrl-\.
+    Quit,
+    /// SIGTERM: what `kill`, `timeout` and service managers send.
+    Terminate,
+}
+
+impl Signal {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Hangup, Self::Interrupt, Self::Quit, Self::Terminate];
+
+    /// The number that the kernel knows it by.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Hangup => 1,
+            Self::Interrupt => 2,
+            Self::Quit => 3,
+            Self::Terminate => 15,
+        }
+    }
+
+    /// The signal with this number, if it ends a command.
+    #[must_use]
+    pub fn of(number: usize) -> Option<Self> {
+        Self::ALL.into_iter().find(|signal| usize::from(signal.number()) == number)
+    }
+
+    /// The name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hangup => "SIGHUP",
+            Self::Interrupt => "SIGINT",
+            Self::Quit => "SIGQUIT",
+            Self::Terminate => "SIGTERM",
+        }
+    }
+
+    /// The exit code of a command that it ended: the one that a shell shows for a process that it killed.
+    #[must_use]
+    pub const fn exit_code(self) -> u8 {
+        128 + self.number()
+    }
+}
 
 /// Why nothing more will be done: one line for people, one code for scripts.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -49,9 +99,36 @@ impl Refusal {
         Self { message, code: ENVIRONMENT }
     }
 
+    /// A signal came before there was anything to report of: `before` what.
+    #[must_use]
+    pub fn stopped(signal: Signal, before: &str) -> Self {
+        let message = format!("stopped by {} before {before}", signal.name());
+        Self { message, code: signal.exit_code() }
+    }
+
     /// A result could not be written.
     #[must_use]
     pub fn output(message: String) -> Self {
         Self { message, code: OUTPUT }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Signal;
+
+    #[test]
+    fn each_signal_has_the_number_of_the_kernel_and_the_exit_code_of_the_shell() {
+        for (signal, number, name, code) in [
+            (Signal::Hangup, libc::SIGHUP, "SIGHUP", 129),
+            (Signal::Interrupt, libc::SIGINT, "SIGINT", 130),
+            (Signal::Quit, libc::SIGQUIT, "SIGQUIT", 131),
+            (Signal::Terminate, libc::SIGTERM, "SIGTERM", 143),
+        ] {
+            assert_eq!(i32::from(signal.number()), number);
+            assert_eq!((signal.name(), signal.exit_code()), (name, code));
+            assert_eq!(Signal::of(usize::try_from(number).unwrap()), Some(signal));
+        }
+        assert_eq!((Signal::of(0), Signal::of(9)), (None, None));
     }
 }

@@ -460,7 +460,7 @@ impl Hunt<'_> {
         };
         let target = &self.plan.target;
         match (found.broken, found.answer.ending) {
-            (Some(Broken::Interrupted(signal)), _) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
+            (Some(Broken::Interrupted(signal)), _) => signal.exit_code(),
             (Some(Broken::Dead), _) => {
                 eprintln!("maxq: {target}: no answer any more at {}; the trials up to there are in the report",
                     report::ceiling_load(found.rows.last().map_or(0.0, |row| row.trial.proposal.load), found.closed));

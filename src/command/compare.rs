@@ -44,7 +44,7 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Refusal> {
 
 fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> u8 {
     if let Some(signal) = comparison.interrupted {
-        return exit::SIGNAL + u8::try_from(signal).unwrap_or(0);
+        return signal.exit_code();
     }
     match comparison.verdict {
         Verdict::Pass => exit::FINISHED,

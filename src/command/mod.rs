@@ -27,6 +27,16 @@ use live::{LiveLine, style};
 use places::Places;
 pub use sweep::sweep;
 
+/// Prints help or the version: `colored` where colors are wanted, and `plain` elsewhere.
+///
+/// # Errors
+/// Exit code 8.
+pub fn answer(plain: &str, colored: &str) -> Result<u8, Refusal> {
+    let mut place = Destination::open("-o", Path::new("-"))?;
+    place.write(if style(true).color { colored } else { plain })?;
+    Ok(exit::FINISHED)
+}
+
 /// `maxq run URL`: returns the exit code of a run that came to a report.
 ///
 /// # Errors
@@ -141,7 +151,13 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
     }
     let options =
         serve::Options { listen: args.listen, threads: args.threads, cpus: listed.to_vec() };
-    serve::run(&options).map_err(Refusal::environment)?;
+    let interrupts = Interrupts::catch()?;
+    let mut place = Destination::open("-o", Path::new("-"))?;
+    let server = Server::start(&options).map_err(Refusal::environment)?;
+    place.write(format!("listening on http://{}\n", server.local_address()))?;
+    // To be stopped is what it is for.
+    interrupts.wait()?;
+    server.stop();
     Ok(exit::FINISHED)
 }
 
@@ -293,7 +309,7 @@ fn write_results(plan: &Plan, summary: &Summary, places: Places) -> Result<(), R
 
 fn exit_code(plan: &Plan, summary: &Summary) -> u8 {
     match summary.end {
-        End::Interrupted(signal) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
+        End::Interrupted(signal) => signal.exit_code(),
         End::GaveUp => exit::TARGET,
         End::Aborted { .. } | End::Overloaded => exit::GATE,
         End::Finished if summary.counts().ok == 0 => exit::TARGET,

@@ -7,7 +7,7 @@ use super::live::{LiveLine, style};
 use super::places::Places;
 use super::{complaint, exit_code, tell, unreachable_target};
 use crate::cli::RunArgs;
-use crate::exit::{self, Refusal};
+use crate::exit::{self, Refusal, Signal};
 use crate::plan::Plan;
 use crate::preflight;
 use crate::report::{self, Carried};
@@ -75,7 +75,7 @@ pub(super) fn with_seed(plan: &Plan, args: &RunArgs, seed: u64) -> Result<Plan, 
 }
 
 /// Waits, and says which signal ended the wait early.
-pub(super) fn wait(length: Duration, interrupts: &Interrupts) -> Option<i32> {
+pub(super) fn wait(length: Duration, interrupts: &Interrupts) -> Option<Signal> {
     const LOOK_EVERY: Duration = Duration::from_millis(20);
     let begun = Instant::now();
     loop {
@@ -143,7 +143,7 @@ fn finish(
     plan: &Plan,
     runs: &[Carried],
     times: u64,
-    (signal, places): (Option<i32>, Places),
+    (signal, places): (Option<Signal>, Places),
 ) -> Result<u8, Refusal> {
     let mut place = places.report;
     let text = if plan.output.json {
@@ -161,7 +161,7 @@ fn finish(
         return Err(refusal);
     }
     let codes = runs.iter().map(|(plan, summary)| exit_code(plan, summary));
-    let stopped = signal.map(|signal| exit::SIGNAL + u8::try_from(signal).unwrap_or(0));
+    let stopped = signal.map(Signal::exit_code);
     let code = worst(codes.chain(stopped));
     for (index, (plan, summary)) in runs.iter().enumerate() {
         if let Some(complaint) = complaint(plan, summary) {

@@ -378,7 +378,7 @@ fn write(
 
 fn exit_code(plan: &Plan, summary: &SweepSummary) -> u8 {
     match summary.end {
-        End::Interrupted(signal) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
+        End::Interrupted(signal) => signal.exit_code(),
         End::GaveUp | End::Overloaded | End::Aborted { .. } => exit::TARGET,
         End::Finished if plan.strict && summary.runs.iter().any(SweepRun::is_flawed) => {
             exit::INVALID

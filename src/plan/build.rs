@@ -6,18 +6,19 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::cores::{self, Supply, Wanted, Workers};
 use super::gates::{self, Course};
 use super::message::Message;
 use super::pacing::{self, Pacing};
 use super::proxy::Proxy;
 use super::route::{self, Asking};
 use super::security::security;
-use super::cores::{self, Supply, Wanted, Workers};
 use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts};
 use crate::calibration::cache;
 use crate::cli::{EngineArg, FormatArg, IdleArg, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::host;
+use crate::run::Interrupts;
 use crate::schedule::{Schedule, Stage, Timeline};
 use crate::target::Target;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
@@ -202,6 +203,7 @@ fn find_route(
 ) -> Result<Route, Refusal> {
     const AGAIN_AFTER: Duration = Duration::from_millis(50);
     let sources = route::sources(&args.network)?;
+    let mut interrupts = None;
     loop {
         let asking = if args.preflight.dry_run {
             Asking::Nobody(sources.clone())
@@ -213,6 +215,13 @@ fn find_route(
             Err(Refusal { code: exit::TARGET, .. })
                 if ready_by.is_some_and(|until| monotonic() < until) =>
             {
+                let interrupts = match &interrupts {
+                    Some(interrupts) => interrupts,
+                    None => interrupts.insert(Interrupts::catch()?),
+                };
+                if let Some(signal) = interrupts.take() {
+                    return Err(Refusal::stopped(signal, "the run began"));
+                }
                 thread::sleep(AGAIN_AFTER);
             }
             found => return found,

@@ -170,7 +170,12 @@ mod tests {
             (supply(4, None), Wanted { listed: Some(&[3, 1]), ..asked(12) }, vec![3, 1], "--cpus"),
             (supply(4, Some(1.5)), asked(12), vec![0, 1], "quota of 1.5 cores"),
             (supply(4, Some(0.2)), asked(2), vec![0], "quota of 0.2 cores"),
-            (supply(4, Some(2.0)), Wanted { listed: Some(&[3, 1, 0]), ..asked(3) }, vec![3, 1], "quota"),
+            (
+                supply(4, Some(2.0)),
+                Wanted { listed: Some(&[3, 1, 0]), ..asked(3) },
+                vec![3, 1],
+                "quota",
+            ),
             // A quota that is not what limits is not to blame.
             (supply(2, Some(8.0)), asked(12), vec![0, 1], "may use 2 cores"),
         ] {

@@ -106,7 +106,7 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
 pub(super) fn end(plan: &Plan, end: End) -> Value {
     let (reason, signal, condition) = match end {
         End::Finished => ("finished", None, None),
-        End::Interrupted(signal) => ("interrupted", Some(signal), None),
+        End::Interrupted(signal) => ("interrupted", Some(signal.number()), None),
         End::GaveUp => ("gave_up", None, None),
         End::Overloaded => ("overloaded", None, None),
         End::Aborted { condition, .. } => ("aborted", None, plan.abort_on.get(condition)),

@@ -183,7 +183,7 @@ fn cut_short(plan: &Plan, summary: &Summary) -> Option<(&'static str, String)> {
     match summary.end {
         End::Finished => None,
         End::Interrupted(signal) => {
-            let signal = signal_name(signal);
+            let signal = signal.name();
             let whole = plan.load.duration_ns.map(length);
             let whole = whole.map(|whole| format!(" of {whole}"));
             let text = format!(
@@ -205,16 +205,6 @@ fn cut_short(plan: &Plan, summary: &Summary) -> Option<(&'static str, String)> {
             let text = format!("after {after}: no connection could be had for {patience}");
             Some(("GAVE UP", text))
         }
-    }
-}
-
-/// The name of a signal that ended something.
-pub(super) fn signal_name(signal: i32) -> String {
-    match signal {
-        libc::SIGHUP => "SIGHUP".to_owned(),
-        libc::SIGINT => "SIGINT".to_owned(),
-        libc::SIGTERM => "SIGTERM".to_owned(),
-        other => format!("signal {other}"),
     }
 }
 

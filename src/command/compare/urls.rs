@@ -14,7 +14,7 @@ use crate::command::live::LiveLine;
 use crate::command::repeat::{one_run_each, pause, wait, with_seed};
 use crate::command::{tell_of_answer, tell_of_threads, unreachable_target};
 use crate::comparison::{self, Comparison, Design, Metric, Settings, Side};
-use crate::exit::Refusal;
+use crate::exit::{Refusal, Signal};
 use crate::plan::Plan;
 use crate::preflight;
 use crate::report::{self, format};
@@ -50,7 +50,7 @@ enum Ending {
     /// All were measured.
     All,
     /// A signal came.
-    Signal(i32),
+    Signal(Signal),
     /// A target is of no use any more, or the machine refuses.
     Refused(Refusal),
 }
@@ -60,7 +60,7 @@ enum Outcome {
     /// A run, whole or not; how it ended is in its document.
     Ran(Box<Run>, End),
     /// A signal came before it began.
-    Stopped(i32),
+    Stopped(Signal),
 }
 
 /// Measures both URLs, and compares what came of it. Beside it stands why nothing is decided although all was measured.
@@ -235,7 +235,7 @@ impl<'a> Course<'a> {
         &mut self,
         (number, reversed): (u64, bool),
         found: &mut [Vec<Run>; 2],
-    ) -> Result<Option<i32>, Refusal> {
+    ) -> Result<Option<Signal>, Refusal> {
         let order = if reversed { [1, 0] } else { [0, 1] };
         for side in order {
             match self.one(side, number)? {
@@ -310,9 +310,8 @@ fn begins_with_new(seed: u64, pair: u64) -> bool {
 }
 
 /// Nothing was measured that could be compared.
-fn stopped(signal: i32) -> Refusal {
-    let code = crate::exit::SIGNAL + u8::try_from(signal).unwrap_or(0);
-    Refusal { message: "stopped before the first pair was measured".to_owned(), code }
+fn stopped(signal: Signal) -> Refusal {
+    Refusal::stopped(signal, "the first pair was measured")
 }
 
 #[cfg(test)]

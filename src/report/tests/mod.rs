@@ -284,7 +284,7 @@ fn interrupted() -> Summary {
         abandon(&mut record.phases[1], 2_000_000);
     }
     let mut summary = summary(record);
-    summary.end = End::Interrupted(libc::SIGINT);
+    summary.end = End::Interrupted(crate::exit::Signal::Interrupt);
     summary.window.measured_ns = 3_210_000_000;
     summary.window.drain_ns = 12_345_678;
     summary
