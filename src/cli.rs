@@ -51,7 +51,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MAXQ_COMMIT"), " 
         Exit codes: 0 finished, 1 a gate failed (--slo, --abort-on, --on-overload abort), 2 wrong usage,\n\
         3 slower (compare), 4 inconclusive (ceiling, compare), 5 target unusable, 6 not valid (--strict, compare),\n\
         7 machine refuses (descriptors, --engine uring), 8 results not written,\n\
-        130 or 143 interrupted with a partial report."
+        129, 130, 131 or 143 ended by SIGHUP, SIGINT, SIGQUIT or SIGTERM, with a partial report."
 )]
 pub struct Cli {
     /// What to do; `run` when only a URL is given.
@@ -236,7 +236,7 @@ interval below";
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
 pub struct RunArgs {
-    /// Worker threads, one pinned core each [default: cores allowed, half of them for a target on this host].
+    /// Worker threads, one pinned core each, at most as many as there are cores [default: cores allowed, half of them for a target on this host].
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub threads: Option<u64>,
     /// Connections in total; a remainder is dealt out, never dropped.
@@ -385,7 +385,7 @@ pub struct RunArgs {
     /// Write an HdrHistogram interval log, one histogram a second.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub hlog: Option<PathBuf>,
-    /// Write every request with its times: JSON lines when FILE ends in .jsonl or .ndjson, 88 bytes each otherwise.
+    /// Write every request with its times: JSON lines (FILE.jsonl or .ndjson), CSV (.csv), or rows of 88 bytes (.bin or no extension).
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub log_requests: Option<PathBuf>,
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::exit::Refusal;
 use crate::output::Destination;
-use crate::plan::Plan;
-use crate::report::{self, RequestFormat};
+use crate::plan::{Plan, RequestFormat};
+use crate::report;
 use crate::run::Progress;
 
 /// Where the results of a run go; opened before it starts.
@@ -84,8 +84,9 @@ impl Places {
         let open = |flag, path: &Option<_>| {
             path.as_ref().map(|path: &std::path::PathBuf| Destination::open(flag, path)).transpose()
         };
-        let mut requests = open("--log-requests", &output.log_requests)?
-            .zip(output.log_requests.as_deref().map(RequestFormat::of));
+        let format = output.log_requests.as_deref().map(RequestFormat::of).transpose();
+        let format = format.map_err(Refusal::usage)?;
+        let mut requests = open("--log-requests", &output.log_requests)?.zip(format);
         if let Some((place, format)) = &mut requests {
             place.write(report::request_header(*format))?;
         }

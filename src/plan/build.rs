@@ -394,7 +394,7 @@ fn output(args: &RunArgs) -> Result<Output, Refusal> {
         hlog: args.hlog.clone(),
         log_requests: args.log_requests.clone(),
     };
-    output.check_contradictions().map_err(Refusal::usage)?;
+    output.check_names().and_then(|()| output.check_contradictions()).map_err(Refusal::usage)?;
     Ok(output)
 }
 

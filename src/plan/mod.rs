@@ -25,7 +25,7 @@ use crate::target::Target;
 use crate::time::Nanos;
 use crate::tls::Security;
 pub use expect::Expect;
-pub use output::Output;
+pub use output::{Output, RequestFormat};
 pub use pacing::{OnOverload, Pacing};
 pub use route::{Endpoint, ProxyProtocol, Route, SocketOptions};
 
