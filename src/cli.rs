@@ -18,6 +18,7 @@ pub use preflight::PreflightArgs;
 pub use sweep::{OF_ONE_RUN, OrderArg, SweepArgs, SweepFlags};
 pub use tls::{TlsArgs, TlsVersionArg};
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::schedule::{Bursts, Rate};
+use crate::target::Secret;
 use crate::units::{parse_cores, parse_count, parse_duration_ns};
 
 /// Version, commit and engine, for `--version`.
@@ -129,7 +131,7 @@ pub struct RunTarget {
     #[arg(
         value_name = "URL",
         required = true,
-        help = "What to benchmark: http://HOST[:PORT]/PATH or https://..."
+        help = "What to benchmark: http://[USER:PASSWORD@]HOST[:PORT]/PATH or https://..."
     )]
     pub url: Option<String>,
     /// How.
@@ -188,6 +190,11 @@ pub enum WarmupArg {
 
 fn parse_rate(text: &str) -> Result<Rate, String> {
     Rate::parse(text)
+}
+
+/// What must not be shown, whatever is wrong with the command line.
+fn parse_secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
 }
 
 fn parse_bursts(text: &str) -> Result<Bursts, String> {
@@ -292,6 +299,9 @@ pub struct RunArgs {
     /// Add a header, or replace Host, User-Agent, Content-Type; repeatable.
     #[arg(short = 'H', long = "header", value_name = "K: V", help_heading = "Request")]
     pub headers: Vec<String>,
+    /// Authenticate with this user and password (Basic); @FILE reads them from its first line, which other users of this machine do not see.
+    #[arg(long, value_name = "U:P|@FILE", allow_hyphen_values = true, value_parser = parse_secret, conflicts_with = "raw", help_heading = "Request")]
+    pub user: Option<Secret>,
     /// Request body: text, @FILE, or @- for standard input.
     #[arg(
         short,

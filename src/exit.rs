@@ -1,5 +1,7 @@
 //! Exit codes, and refusals that carry one.
 
+use crate::target;
+
 /// The run finished.
 pub const FINISHED: u8 = 0;
 /// A gate failed, or `--abort-on` or `--on-overload abort` ended the run.
@@ -81,22 +83,27 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Messages repeat what was typed, and are kept in logs: no password of a URL may be in them.
+    fn masked(message: &str, code: u8) -> Self {
+        Self { message: target::mask_urls(message), code }
+    }
+
     /// The user asked for what cannot be.
     #[must_use]
     pub fn usage(message: String) -> Self {
-        Self { message, code: USAGE }
+        Self::masked(&message, USAGE)
     }
 
     /// The target cannot be used.
     #[must_use]
     pub fn target(message: String) -> Self {
-        Self { message, code: TARGET }
+        Self::masked(&message, TARGET)
     }
 
     /// The machine does not allow it.
     #[must_use]
     pub fn environment(message: String) -> Self {
-        Self { message, code: ENVIRONMENT }
+        Self::masked(&message, ENVIRONMENT)
     }
 
     /// A signal came before there was anything to report of: `before` what.
@@ -109,13 +116,21 @@ impl Refusal {
     /// A result could not be written.
     #[must_use]
     pub fn output(message: String) -> Self {
-        Self { message, code: OUTPUT }
+        Self::masked(&message, OUTPUT)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Signal;
+    use super::{Refusal, Signal};
+
+    #[test]
+    fn a_refusal_shows_no_password_of_a_url() {
+        for refusal in [Refusal::usage, Refusal::target, Refusal::environment, Refusal::output] {
+            let refusal = refusal("URL 'http://alice:hunter2@x/' and so on".to_owned());
+            assert_eq!(refusal.message, "URL 'http://***@x/' and so on");
+        }
+    }
 
     #[test]
     fn each_signal_has_the_number_of_the_kernel_and_the_exit_code_of_the_shell() {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::exit::Refusal;
 use crate::sys;
+use crate::target;
 
 /// A place for one result, opened before the run so that a path that cannot be written is refused at once.
 #[derive(Debug)]
@@ -206,10 +207,11 @@ fn write_all(file: &mut File, mut bytes: &[u8], begun: &mut bool) -> io::Result<
 }
 
 /// Writes to standard error what is for people. Nobody can be told that this fails, and it is no reason to end a run: the
-/// terminal may have been closed, or the reader have gone.
+/// terminal may have been closed, or the reader have gone. Whatever it is, passwords of URLs are not shown.
 pub fn tell(text: std::fmt::Arguments<'_>) {
     // In one piece: several processes may share a terminal.
-    drop(io::stderr().write_all(text.to_string().as_bytes()));
+    let text = target::mask_urls(&text.to_string());
+    drop(io::stderr().write_all(text.as_bytes()));
 }
 
 #[cfg(test)]

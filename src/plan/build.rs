@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::cores::{self, Supply, Wanted, Workers};
+use super::credentials::credentials;
 use super::gates::{self, Course};
 use super::message::Message;
 use super::pacing::{self, Pacing};
@@ -58,7 +59,9 @@ impl Plan {
         let expect =
             Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
         let proxy = proxy(args, &target).map_err(Refusal::usage)?;
+        let credentials = credentials(args.user.as_ref(), &target).map_err(Refusal::usage)?;
         let message = Message {
+            credentials: credentials.as_ref(),
             proxy: proxy.as_ref().filter(|_| !target.secure),
             method: args.method.as_deref(),
             headers: &args.headers,

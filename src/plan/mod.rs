@@ -4,6 +4,7 @@
 
 mod build;
 pub mod cores;
+mod credentials;
 pub mod expect;
 mod gates;
 mod message;
@@ -178,7 +179,7 @@ impl Plan {
     pub fn hash(&self) -> String {
         let canonical = format!(
             "{} {:?} {:?} {:?} {:?} {}{}",
-            self.target,
+            Target { credentials: None, ..self.target.clone() },
             (&self.route.options, self.route.proxy_protocol, self.tunnel.is_some()),
             self.load,
             self.timeouts,

@@ -21,6 +21,7 @@ use crate::report::{self, format};
 use crate::results::{self, Run};
 use crate::run::{self, Interrupts, Session};
 use crate::summary::{End, Seen, Summary};
+use crate::target;
 use crate::time::NANOS_PER_SECOND;
 
 /// Pairs unless the user says otherwise: enough to find 10 % in the noise of a usual machine.
@@ -84,7 +85,7 @@ pub(super) fn measure(
     let plan = &course.targets[0].plan;
     let cut = plan.threads_asked.and(plan.threads_reason.clone());
     let side = |index: usize| Side {
-        label: results::escape(&args.flags.urls[index]),
+        label: results::escape(&target::mask(&args.flags.urls[index])),
         runs: found[index].clone(),
     };
     let (base, new) = (side(0), side(1));
