@@ -74,6 +74,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("io_uring06", &["serve/"]),
     ("libc", &["engine/", "failure.rs", "preflight/", "report/", "sys.rs"]),
     ("monoio", &["engine/portable.rs", "serve/"]),
+    ("pkcs8", &["plan/key.rs"]),
     ("rustls", &["engine/mirror.rs", "tls/"]),
     ("rustls_native_certs", &["plan/security.rs"]),
     ("serde_json", &["calibration/", "comparison/", "report/", "results/", "serve/"]),

@@ -1,6 +1,8 @@
 //! The command line as people and scripts meet it: refusals here, and what is told, written and obeyed in the modules.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the way tests do")]
 
+#[path = "cli/credentials.rs"]
+mod credentials;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/gates.rs"]
@@ -90,7 +92,7 @@ fn urls_that_cannot_be_used_are_refused_in_one_line() {
         ("http://127.0.0.1:0/", ["port '0'", "from 1 to 65535"]),
         ("http://127.0.0.1:99999/", ["port '99999'", "from 1 to 65535"]),
         ("http://::1/", ["brackets", "http://[::1]"]),
-        ("http://a:b@127.0.0.1/", ["password", "-H"]),
+        ("http://a:b%0a@127.0.0.1/", ["URL 'http://***@127.0.0.1/'", "control characters"]),
         ("http://127.0.0.1/a b", ["URL", "percent-encoded"]),
         ("http://127.0.0.1/\r\nX: y", ["URL", "percent-encoded"]),
     ] {

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::target::{Credentials, Secret, Target};
 
 /// Where the passphrase of `--key` may be, beside `--key-passphrase`.
-const PASSPHRASE_VARIABLE: &str = "MAXQ_KEY_PASSPHRASE";
+pub(super) const PASSPHRASE_VARIABLE: &str = "MAXQ_KEY_PASSPHRASE";
 
 /// The user and the password that a server is told.
 ///
@@ -40,6 +40,7 @@ pub(super) fn credentials(
 pub(super) fn passphrase(flag: Option<&Secret>) -> Result<Option<Secret>, String> {
     let Some(flag) = flag else {
         let set = env::var_os(PASSPHRASE_VARIABLE);
+        let set = set.filter(|text| !text.is_empty());
         return Ok(set.map(|text| Secret::new(text.into_encoded_bytes())));
     };
     match flag.reveal().strip_prefix(b"@") {

@@ -7,6 +7,7 @@ pub mod cores;
 mod credentials;
 pub mod expect;
 mod gates;
+mod key;
 mod message;
 mod names;
 mod output;
