@@ -105,3 +105,35 @@ fn decrypt(block: &str, passphrase: &[u8]) -> Result<Vec<u8>, Failed> {
     let pem = plain.to_pem(PLAIN, LineEnding::LF).map_err(|_| Failed::Malformed)?;
     Ok(pem.as_bytes().to_vec())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Failed, decrypt, encrypted_block};
+
+    /// Made with `openssl pkcs8 -topk8 -iter 1`: a test tries thousands of passphrases.
+    const KEY: &str = "a comment
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIGaMFYGCSqGSIb3DQEFDTBJMCgGCSqGSIb3DQEFDDAbBAjTNiCCdAx/xAIBATAM
+BggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBKgQQdrYA6DUN1ycCZK9VYDp0vgRAuYyA
+MPcOdhzJIZDlYPXq803fFqc5R2FIwr2alzrsQdukZX3xt+cI9Q6KcUDLD7E68BY8
+lQNd/759LYbP2iTzUw==
+-----END ENCRYPTED PRIVATE KEY-----
+";
+
+    #[test]
+    fn a_key_is_found_among_other_text_and_decrypted() {
+        let plain = decrypt(encrypted_block(KEY).unwrap(), b"right").unwrap();
+        let text = String::from_utf8(plain).unwrap();
+        assert!(text.starts_with("-----BEGIN PRIVATE KEY-----\n"), "{text}");
+        assert_eq!(encrypted_block(&text), None);
+    }
+
+    #[test]
+    fn a_wrong_passphrase_is_wrong_even_where_its_bytes_end_as_they_should() {
+        let block = encrypted_block(KEY).unwrap();
+        for number in 0..2000 {
+            let wrong = format!("wrong {number}");
+            assert_eq!(decrypt(block, wrong.as_bytes()), Err(Failed::WrongPassphrase), "{wrong}");
+        }
+    }
+}
