@@ -21,6 +21,18 @@ pub const ENVIRONMENT: u8 = 7;
 /// Results could not be written.
 pub const OUTPUT: u8 = 8;
 
+/// Of several codes that apply, the one that a command ends with: a signal's, then 7, 2, 5, 8, 6, 1, then the others.
+#[must_use]
+pub fn first_of(codes: impl IntoIterator<Item = u8>) -> u8 {
+    const ORDER: [u8; 6] = [ENVIRONMENT, USAGE, TARGET, OUTPUT, INVALID, GATE];
+    let place = |code: &u8| match *code {
+        FINISHED => usize::MAX,
+        code if Signal::ALL.iter().any(|signal| signal.exit_code() == code) => 0,
+        code => ORDER.iter().position(|known| *known == code).map_or(ORDER.len(), |at| at + 1),
+    };
+    codes.into_iter().min_by_key(place).unwrap_or(FINISHED)
+}
+
 /// A signal by which the user ends a command. The first one asks for a partial report, the second one for it at once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Signal {
@@ -106,6 +118,12 @@ impl Refusal {
         Self::masked(&message, ENVIRONMENT)
     }
 
+    /// The same when the command would have ended with `code` without it.
+    #[must_use]
+    pub fn beside(self, code: u8) -> Self {
+        Self { code: first_of([self.code, code]), ..self }
+    }
+
     /// A signal came before there was anything to report of: `before` what.
     #[must_use]
     pub fn stopped(signal: Signal, before: &str) -> Self {
@@ -122,7 +140,28 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::{Refusal, Signal};
+    use super::{Refusal, Signal, first_of};
+
+    #[test]
+    fn of_several_codes_the_first_of_the_order_is_the_one() {
+        for (codes, expected) in [
+            (&[0, 0][..], 0),
+            (&[0, 1, 0], 1),
+            (&[6, 1, 0], 6),
+            (&[1, 6, 8], 8),
+            (&[8, 5, 6], 5),
+            (&[5, 2, 8], 2),
+            (&[2, 7], 7),
+            (&[7, 0, 130], 130),
+            (&[0, 4], 4),
+            (&[8, 3], 8),
+            (&[], 0),
+        ] {
+            assert_eq!(first_of(codes.iter().copied()), expected, "{codes:?}");
+        }
+        assert_eq!(Refusal::output("x".to_owned()).beside(129).code, 129);
+        assert_eq!(Refusal::output("x".to_owned()).beside(1).code, 8);
+    }
 
     #[test]
     fn a_refusal_shows_no_password_of_a_url() {

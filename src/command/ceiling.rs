@@ -365,9 +365,10 @@ impl Hunt<'_> {
         };
         self.session = None;
         let found = self.found(search.settings().clone(), answer, broken);
-        self.write(&found, &mut report)?;
-        report.finish()?;
-        refused.map_or_else(|| Ok(self.exit_code(&found)), Err)
+        let written = self.write(&found, &mut report).and_then(|()| report.finish());
+        let code = refused.as_ref().map_or_else(|| self.exit_code(&found), |refused| refused.code);
+        written.map_err(|refusal| refusal.beside(code))?;
+        refused.map_or(Ok(code), Err)
     }
 
     /// How long nothing is sent before the next trial: longer where the machine was busy with something else.

@@ -35,11 +35,11 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Refusal> {
             return Err(refusal);
         }
     };
-    places.write(&comparison, format, args)?;
-    match refusal {
-        Some(refusal) => Err(refusal),
-        None => Ok(exit_code(&comparison, args.flags.inconclusive)),
-    }
+    let code = refusal
+        .as_ref()
+        .map_or_else(|| exit_code(&comparison, args.flags.inconclusive), |refusal| refusal.code);
+    places.write(&comparison, format, args).map_err(|refusal| refusal.beside(code))?;
+    refusal.map_or(Ok(code), Err)
 }
 
 fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> u8 {

@@ -198,11 +198,12 @@ fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
         places.streams.discard();
         return Err(unreachable_target(plan, &summary));
     }
-    write_results(plan, &summary, places)?;
+    let code = exit_code(plan, &summary);
+    write_results(plan, &summary, places).map_err(|refusal| refusal.beside(code))?;
     if let Some(complaint) = complaint(plan, &summary) {
         eprintln!("maxq: {complaint}");
     }
-    Ok(exit_code(plan, &summary))
+    Ok(code)
 }
 
 /// Shows the plan, and sends nothing.

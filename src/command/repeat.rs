@@ -155,32 +155,19 @@ fn finish(
     } else {
         report::runs_text(runs, times, style(place.is_stdout()))
     };
+    let codes = runs.iter().map(|(plan, summary)| exit_code(plan, summary));
+    let code = exit::first_of(codes.chain(signal.map(Signal::exit_code)));
     if let Err(refusal) = place.write(&text).and_then(|()| place.finish()) {
         // The measurements are not to be lost for want of a place to write them.
         eprint!("{}", report::runs_text(runs, times, style(false)));
-        return Err(refusal);
+        return Err(refusal.beside(code));
     }
-    let codes = runs.iter().map(|(plan, summary)| exit_code(plan, summary));
-    let stopped = signal.map(Signal::exit_code);
-    let code = worst(codes.chain(stopped));
     for (index, (plan, summary)) in runs.iter().enumerate() {
         if let Some(complaint) = complaint(plan, summary) {
             eprintln!("maxq: run {} of {times}: {complaint}", index + 1);
         }
     }
     Ok(code)
-}
-
-/// The code that says most: a signal, then a target of no use, then numbers that do not hold, then a gate.
-fn worst(codes: impl Iterator<Item = u8>) -> u8 {
-    let weight = |code: &u8| match *code {
-        exit::FINISHED => 0,
-        exit::GATE => 1,
-        exit::INVALID => 2,
-        exit::TARGET => 3,
-        _ => 4,
-    };
-    codes.max_by_key(weight).unwrap_or(exit::FINISHED)
 }
 
 /// A run in a few words, for those who wait for the next one.
@@ -196,23 +183,4 @@ pub(super) fn result(summary: &Summary) -> String {
     let rate = report::format::rate(summary.rates().achieved_rps);
     let verdict = summary.verdict.code.name();
     format!("{rate}/s, p50 {}, p99 {}, {verdict}", quantile(0.5), quantile(0.99))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::worst;
-
-    #[test]
-    fn the_worst_of_several_codes_is_the_one_that_says_most() {
-        for (codes, expected) in [
-            (&[0, 0][..], 0),
-            (&[0, 1, 0], 1),
-            (&[6, 1, 0], 6),
-            (&[1, 5, 6], 5),
-            (&[5, 0, 130], 130),
-            (&[], 0),
-        ] {
-            assert_eq!(worst(codes.iter().copied()), expected, "{codes:?}");
-        }
-    }
 }

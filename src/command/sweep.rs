@@ -325,11 +325,11 @@ impl Sweep<'_> {
             eprint!("{}", report::sweep_findings(&summary));
             return Err(refusal.clone());
         }
-        write(places, plan, &summary, documents)?;
+        let code = exit_code(plan, &summary);
+        write(places, plan, &summary, documents).map_err(|refusal| refusal.beside(code))?;
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
-        let code = exit_code(plan, &summary);
         if code == exit::INVALID {
             let flawed = summary.runs.iter().filter(|run| run.is_flawed()).count();
             eprintln!("maxq: {flawed} of {} runs are not valid (--strict)", summary.runs.len());

@@ -19,6 +19,7 @@ use crate::calibration::cache;
 use crate::cli::{EngineArg, FormatArg, IdleArg, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::host;
+use crate::request::RequestImage;
 use crate::run::Interrupts;
 use crate::schedule::{Schedule, Stage, Timeline};
 use crate::target::Target;
@@ -59,21 +60,7 @@ impl Plan {
         let expect =
             Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
         let proxy = proxy(args, &target).map_err(Refusal::usage)?;
-        let credentials = credentials(args.user.as_ref(), &target).map_err(Refusal::usage)?;
-        let message = Message {
-            credentials: credentials.as_ref(),
-            proxy: proxy.as_ref().filter(|_| !target.secure),
-            method: args.method.as_deref(),
-            headers: &args.headers,
-            body: args.body.as_deref(),
-            raw: args.raw.as_deref(),
-            close: args.no_keepalive,
-            pipeline: load.pipeline,
-        };
-        let (request, method) = message.serialise(&target).map_err(Refusal::usage)?;
-        if u32::try_from(request.length()).is_err() {
-            return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
-        }
+        let (request, method) = request(args, &target, proxy.as_ref(), load.pipeline)?;
         let seed = args.seed.unwrap_or_else(random_seed);
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
         let slice_ns = slice_ns(&load);
@@ -184,6 +171,31 @@ fn proxy(args: &RunArgs, target: &Target) -> Result<Option<Proxy>, String> {
         );
     }
     Ok(proxy)
+}
+
+/// The bytes of the request, and its method.
+fn request(
+    args: &RunArgs,
+    target: &Target,
+    proxy: Option<&Proxy>,
+    pipeline: u32,
+) -> Result<(RequestImage, String), Refusal> {
+    let credentials = credentials(args.user.as_ref(), target).map_err(Refusal::usage)?;
+    let message = Message {
+        credentials: credentials.as_ref(),
+        proxy: proxy.filter(|_| !target.secure),
+        method: args.method.as_deref(),
+        headers: &args.headers,
+        body: args.body.as_deref(),
+        raw: args.raw.as_deref(),
+        close: args.no_keepalive,
+        pipeline,
+    };
+    let (request, method) = message.serialise(target).map_err(Refusal::usage)?;
+    if u32::try_from(request.length()).is_err() {
+        return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
+    }
+    Ok((request, method))
 }
 
 /// One core a worker, and why there are so many.

@@ -106,6 +106,30 @@ fn a_second_signal_of_another_kind_ends_a_run_at_once_too() {
     assert_eq!(report.count("in_flight_at_end"), 2);
 }
 
+/// Ctrl-C reaches the reader of a pipe as well.
+#[test]
+fn a_signal_ranks_above_a_stdout_that_is_closed() {
+    let server = target();
+    for more in [&[][..], &["--json"], &["--repeat", "3"]] {
+        let before = server.counters().requests_total();
+        let mut child = maxq()
+            .args(["-t", "1", "-c", "2", "-d", "30s", "--warmup", "0"])
+            .args(more)
+            .arg(url(&server))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        wait_until("load", || server.counters().requests_total() > before + 100);
+        send(child.id(), "INT");
+        let ended = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(130), "{more:?}: {stderr}");
+        assert!(stderr.contains("Broken pipe"), "{stderr}");
+    }
+}
+
 #[test]
 fn a_hangup_that_is_ignored_stays_ignored() {
     let server = target();
