@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::calibration::{Calibration, cache};
 use crate::cli::{CalibrateArgs, RunArgs};
-use crate::exit::{self, Refusal};
+use crate::exit::{self, Refusal, Signal};
 use crate::host;
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
@@ -54,12 +54,16 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<u8, Refusal> {
     };
     tell("measuring the clock, sleeping threads and the core: 2 s");
     let machine = thread::scope(|scope| {
-        let watching = thread::Builder::new().spawn_scoped(scope, || watch_machine(core))?;
+        let watch = || watch_machine(core, &interrupts);
+        let watching = thread::Builder::new().spawn_scoped(scope, watch)?;
         Ok(watching.join().expect("a thread that panics aborts the process"))
     })
     .map_err(|error: io::Error| {
         Refusal::environment(format!("a thread cannot be started: {error}; raise ulimit -u or -v"))
     })?;
+    if let Some(signal) = interrupts.take() {
+        return Err(stopped(signal));
+    }
     let server = Server::start(&serve::Options {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         threads: 1,
@@ -70,7 +74,7 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<u8, Refusal> {
     server.stop();
     let (ceiling, paced) = match measured? {
         Ok(runs) => runs,
-        Err(Stopped(signal)) => return Ok(exit::SIGNAL + u8::try_from(signal).unwrap_or(0)),
+        Err(Stopped(signal)) => return Err(stopped(signal)),
     };
     let calibration = put_together(machine, &ceiling, &paced);
     let host = host::describe();
@@ -100,10 +104,17 @@ struct Machine {
     hiccup_ns: u64,
 }
 
-fn watch_machine(core: usize) -> Machine {
+/// Half of a calibration is none.
+fn stopped(signal: Signal) -> Refusal {
+    Refusal::stopped(signal, "all was measured; nothing was kept")
+}
+
+/// Watches both for a while; a signal ends it early, and then the figures mean nothing.
+fn watch_machine(core: usize, interrupts: &Interrupts) -> Machine {
     core_affinity::set_for_current(core_affinity::CoreId { id: core });
     sys::sharpen_timers();
     let mut late: Vec<u64> = (0..SLEEPS)
+        .take_while(|_| !interrupts.is_pending())
         .map(|_| {
             let begun = monotonic();
             thread::sleep(SLEEP);
@@ -114,7 +125,7 @@ fn watch_machine(core: usize) -> Machine {
     late.sort_unstable();
     let begun = monotonic();
     let (mut last, mut hiccup_ns, mut looks) = (begun, 0, 0_u64);
-    while last.since(begun) < WATCH_NS {
+    while last.since(begun) < WATCH_NS && !interrupts.is_pending() {
         let now = monotonic();
         hiccup_ns = hiccup_ns.max(now.since(last));
         last = now;
@@ -122,14 +133,14 @@ fn watch_machine(core: usize) -> Machine {
     }
     Machine {
         clock_read_ns: last.since(begun) / looks.max(1),
-        wake_p50_ns: late[SLEEPS / 2],
-        wake_p99_ns: late[SLEEPS * 99 / 100],
+        wake_p50_ns: late.get(late.len() / 2).copied().unwrap_or(0),
+        wake_p99_ns: late.get(late.len() * 99 / 100).copied().unwrap_or(0),
         hiccup_ns,
     }
 }
 
 /// The signal by which the user stopped a calibration.
-struct Stopped(i32);
+struct Stopped(Signal);
 
 /// A closed loop, then a steady rate well below what it reached.
 fn measure_client(

@@ -18,6 +18,7 @@ pub use preflight::PreflightArgs;
 pub use sweep::{OF_ONE_RUN, OrderArg, SweepArgs, SweepFlags};
 pub use tls::{TlsArgs, TlsVersionArg};
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -25,6 +26,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::schedule::{Bursts, Rate};
+use crate::target::Secret;
 use crate::units::{parse_cores, parse_count, parse_duration_ns};
 
 /// Version, commit and engine, for `--version`.
@@ -51,7 +53,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MAXQ_COMMIT"), " 
         Exit codes: 0 finished, 1 a gate failed (--slo, --abort-on, --on-overload abort), 2 wrong usage,\n\
         3 slower (compare), 4 inconclusive (ceiling, compare), 5 target unusable, 6 not valid (--strict, compare),\n\
         7 machine refuses (descriptors, --engine uring), 8 results not written,\n\
-        130 or 143 interrupted with a partial report."
+        129, 130, 131 or 143 ended by SIGHUP, SIGINT, SIGQUIT or SIGTERM, with a partial report."
 )]
 pub struct Cli {
     /// What to do; `run` when only a URL is given.
@@ -129,7 +131,7 @@ pub struct RunTarget {
     #[arg(
         value_name = "URL",
         required = true,
-        help = "What to benchmark: http://HOST[:PORT]/PATH or https://..."
+        help = "What to benchmark: http://[USER:PASSWORD@]HOST[:PORT]/PATH or https://..."
     )]
     pub url: Option<String>,
     /// How.
@@ -190,6 +192,11 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     Rate::parse(text)
 }
 
+/// What must not be shown, whatever is wrong with the command line.
+fn parse_secret(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
+}
+
 fn parse_bursts(text: &str) -> Result<Bursts, String> {
     Bursts::parse(text)
 }
@@ -236,7 +243,7 @@ interval below";
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
 pub struct RunArgs {
-    /// Worker threads, one pinned core each [default: cores allowed, half of them for a target on this host].
+    /// Worker threads, one pinned core each, at most as many as there are cores [default: cores allowed, half of them for a target on this host].
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub threads: Option<u64>,
     /// Connections in total; a remainder is dealt out, never dropped.
@@ -292,6 +299,9 @@ pub struct RunArgs {
     /// Add a header, or replace Host, User-Agent, Content-Type; repeatable.
     #[arg(short = 'H', long = "header", value_name = "K: V", help_heading = "Request")]
     pub headers: Vec<String>,
+    /// Authenticate with this user and password (Basic); @FILE reads them from its first line, which other users of this machine do not see.
+    #[arg(long, value_name = "U:P|@FILE", allow_hyphen_values = true, value_parser = parse_secret, conflicts_with = "raw", help_heading = "Request")]
+    pub user: Option<Secret>,
     /// Request body: text, @FILE, or @- for standard input.
     #[arg(
         short,
@@ -386,7 +396,7 @@ pub struct RunArgs {
     /// Write an HdrHistogram interval log, one histogram a second.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub hlog: Option<PathBuf>,
-    /// Write every request with its times: JSON lines when FILE ends in .jsonl or .ndjson, 96 bytes each otherwise.
+    /// Write every request with its times: JSON lines (FILE.jsonl or .ndjson), CSV (.csv), or rows of 96 bytes (.bin or no extension).
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub log_requests: Option<PathBuf>,
 }

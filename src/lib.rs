@@ -88,6 +88,16 @@
 //! - **law**: a behaviour of the embedded target whose latencies have a closed form. **Twin**: what a single request
 //!   should take by the law, worked out from its intended time alone.
 
+/// In place of the standard library's, which panics when standard error cannot be written to.
+macro_rules! eprintln {
+    ($($text:tt)*) => { $crate::output::tell(format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Likewise.
+macro_rules! eprint {
+    ($($text:tt)*) => { $crate::output::tell(format_args!($($text)*)) };
+}
+
 pub mod analysis;
 pub mod base64;
 pub mod calibrate;

@@ -21,13 +21,16 @@ fn main() -> ExitCode {
             Some(Command::Serve(args)) => command::serve(&args),
         },
         // Help and version are answers, not errors.
-        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) if !error.use_stderr() => {
+            let text = error.render();
+            command::answer(&text.to_string(), &text.ansi().to_string())
+        }
         Err(error) => Err(Refusal::usage(one_line(&error))),
     };
     match ended {
         Ok(code) => ExitCode::from(code),
         Err(Refusal { message, code }) => {
-            eprintln!("maxq: {message}");
+            maxq::output::tell(format_args!("maxq: {message}\n"));
             ExitCode::from(code)
         }
     }

@@ -6,6 +6,7 @@ mod feed;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crate::exit::Refusal;
 use crate::sys;
+use crate::target;
 pub use feed::{Fed, Feed};
 
 /// How often a named pipe is looked at for a reader, and how many times.
@@ -25,12 +27,14 @@ pub struct Destination {
     flag: &'static str,
     path: PathBuf,
     place: Place,
+    /// Somebody has had the first byte.
+    begun: bool,
 }
 
 #[derive(Debug)]
 enum Place {
-    /// Standard output.
-    Stdout,
+    /// Standard output, past the buffer of the standard library: what was written has been taken.
+    Stdout(File),
     /// A pipe, a terminal or a device: written as it is.
     Stream(File),
     /// A file that others may read while it grows. It keeps its old content, if it has any, until it is begun.
@@ -46,7 +50,7 @@ impl Destination {
     /// # Errors
     /// Exit code 8 and the reason why nothing can be written there.
     pub fn open(flag: &'static str, path: &Path) -> Result<Self, Refusal> {
-        let place = if path == Path::new("-") { Ok(Place::Stdout) } else { open_place(path) };
+        let place = if path == Path::new("-") { open_stdout() } else { open_place(path) };
         Self::opened(flag, path, place)
     }
 
@@ -57,7 +61,7 @@ impl Destination {
     /// Exit code 8 and the reason why nothing can be written there.
     pub fn open_stream(flag: &'static str, path: &Path) -> Result<Self, Refusal> {
         let place = if path == Path::new("-") {
-            Ok(Place::Stdout)
+            open_stdout()
         } else {
             resolve(path).and_then(|path| {
                 if is_pipe(&path) {
@@ -79,13 +83,13 @@ impl Destination {
                 path.display()
             ))
         })?;
-        Ok(Self { flag, path: path.to_owned(), place })
+        Ok(Self { flag, path: path.to_owned(), place, begun: false })
     }
 
     /// Whether this is standard output.
     #[must_use]
     pub fn is_stdout(&self) -> bool {
-        matches!(self.place, Place::Stdout)
+        matches!(self.place, Place::Stdout(_))
     }
 
     /// Empties a file that will grow: from here on there is a result.
@@ -104,16 +108,18 @@ impl Destination {
     /// Adds to the result.
     ///
     /// # Errors
-    /// Exit code 8. A reader of standard output that went away is no error: it has seen what it wanted.
+    /// Exit code 8. A reader that went away after the first byte is no error: it has seen what it wanted.
     pub fn write(&mut self, text: impl AsRef<[u8]>) -> Result<(), Refusal> {
-        let bytes = text.as_ref();
-        let written = match &mut self.place {
-            Place::Stdout => forgive_closed_pipe(write_stdout(bytes)),
-            Place::Stream(file) => forgive_closed_pipe(file.write_all(bytes)),
-            Place::Growing { file, .. } => forgive_closed_pipe(file.write_all(bytes)),
-            Place::Replaced { file, .. } => file.write_all(bytes),
+        let (Place::Stdout(file)
+        | Place::Stream(file)
+        | Place::Growing { file, .. }
+        | Place::Replaced { file, .. }) = &mut self.place;
+        let written = write_all(file, text.as_ref(), &mut self.begun);
+        let forgiven = match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && self.begun => Ok(()),
+            written => written,
         };
-        written.map_err(|error| self.refusal(&error))
+        forgiven.map_err(|error| self.refusal(&error))
     }
 
     /// Puts a whole file in its place.
@@ -213,17 +219,36 @@ fn open_place(path: &Path) -> io::Result<Place> {
     Ok(Place::Replaced { file, beside, target: path })
 }
 
-fn write_stdout(bytes: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()
+/// Another descriptor of standard output.
+fn open_stdout() -> io::Result<Place> {
+    if sys::was_stdout_closed() {
+        return Err(io::Error::other("standard output is closed"));
+    }
+    Ok(Place::Stdout(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
 }
 
-fn forgive_closed_pipe(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+/// Writes all of `bytes`, and notes that the first one was taken.
+fn write_all(file: &mut File, mut bytes: &[u8], begun: &mut bool) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => {
+                *begun = true;
+                bytes = &bytes[length..];
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(())
+}
+
+/// Writes to standard error what is for people. Nobody can be told that this fails, and it is no reason to end a run: the
+/// terminal may have been closed, or the reader have gone. Whatever it is, passwords of URLs are not shown.
+pub fn tell(text: std::fmt::Arguments<'_>) {
+    // In one piece: several processes may share a terminal.
+    let text = target::mask_urls(&text.to_string());
+    drop(io::stderr().write_all(text.as_bytes()));
 }
 
 #[cfg(test)]
@@ -270,6 +295,26 @@ mod tests {
     fn a_full_device_is_an_error() {
         let mut destination = Destination::open("-o", Path::new("/dev/full")).unwrap();
         assert_eq!(destination.write("x").unwrap_err().code, OUTPUT);
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_forgiven_from_the_first_byte_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let open = || {
+            let reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+            (reader, Destination::open("-o", &pipe).unwrap())
+        };
+        let (reader, mut early) = open();
+        drop(reader);
+        let refusal = early.write("x").unwrap_err();
+        assert_eq!(refusal.code, OUTPUT, "{}", refusal.message);
+        let (reader, mut late) = open();
+        late.write("x").unwrap();
+        drop(reader);
+        late.write("y").unwrap();
     }
 
     #[test]

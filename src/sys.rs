@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `CLOCK_MONOTONIC` in nanoseconds.
 #[inline]
@@ -81,6 +82,39 @@ pub fn raise_descriptor_limit(needed: u64) -> io::Result<u64> {
         }
     }
     Ok(limit.rlim_cur)
+}
+
+/// Whether standard output was closed when this process started.
+static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Looks before the runtime of the standard library, which puts `/dev/null` in the place of what is closed.
+#[used]
+// SAFETY: the section holds pointers to functions of this type, which are called before `main`; this one allocates nothing
+// and uses nothing of the standard library's runtime.
+#[unsafe(link_section = ".init_array")]
+static LOOK_AT_STDOUT: extern "C" fn() = {
+    extern "C" fn look() {
+        // SAFETY: F_GETFD takes no argument and touches no memory of ours.
+        let flags = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
+        STDOUT_WAS_CLOSED.store(flags == -1, Ordering::Relaxed);
+    }
+    look
+};
+
+/// Whether standard output was closed when this process started (`>&-`): what is written to it gets lost.
+#[must_use]
+pub fn was_stdout_closed() -> bool {
+    STDOUT_WAS_CLOSED.load(Ordering::Relaxed)
+}
+
+/// Whether a signal is ignored, as whoever started this process may have wanted.
+#[must_use]
+pub fn is_ignored(signal: i32) -> bool {
+    // SAFETY: sigaction is a plain struct of integers, for which zero is a valid value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: without a new action nothing is changed; `action` is a valid sigaction for the whole call.
+    let read = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) } == 0;
+    read && action.sa_sigaction == libc::SIG_IGN
 }
 
 /// The limit of this process's address space in bytes; `None` without one.

@@ -34,12 +34,12 @@ const RESULTS: &[(&str, &[&str])] = &[
     ("analysis", &["units"]),
     ("results", &["base64", "exit"]),
     ("comparison", &["analysis", "exit", "results", "units"]),
-    ("summary", &["analysis", "http1", "pressure", "record", "time", "verdict"]),
+    ("summary", &["analysis", "exit", "http1", "pressure", "record", "time", "verdict"]),
     (
         "verdict",
         &["analysis", "calibration", "failure", "plan", "pressure", "record", "summary", "time"],
     ),
-    ("capacity", &["analysis", "plan", "record", "summary", "time", "verdict"]),
+    ("capacity", &["analysis", "exit", "plan", "record", "summary", "time", "verdict"]),
     (
         "report",
         &[
@@ -48,6 +48,7 @@ const RESULTS: &[(&str, &[&str])] = &[
             "calibration",
             "capacity",
             "comparison",
+            "exit",
             "failure",
             "http1",
             "plan",
@@ -73,10 +74,11 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("io_uring06", &["serve/"]),
     ("libc", &["engine/", "failure.rs", "preflight/", "report/", "sys.rs"]),
     ("monoio", &["engine/portable.rs", "serve/"]),
+    ("pkcs8", &["plan/key.rs"]),
     ("rustls", &["engine/mirror.rs", "tls/"]),
     ("rustls_native_certs", &["plan/security.rs"]),
     ("serde_json", &["calibration/", "comparison/", "report/", "results/", "serve/"]),
-    ("signal_hook", &["run/", "serve/"]),
+    ("signal_hook", &["run/"]),
     ("socket2", &["engine/", "plan/route.rs", "preflight/", "serve/"]),
     ("webpki_roots", &["tls/"]),
 ];

@@ -9,6 +9,8 @@ mod between;
 mod certificates;
 #[path = "tls/clients.rs"]
 mod clients;
+#[path = "tls/keys.rs"]
+mod keys;
 #[path = "tls/others.rs"]
 mod others;
 #[path = "tls/refusals.rs"]

@@ -2,6 +2,7 @@
 
 use super::Goals;
 use crate::analysis::ceiling::{Answer, Purpose, Settings, Trial, Verdict};
+use crate::exit::Signal;
 use crate::summary::{Gate, Quantile, Rates, Summary};
 use crate::verdict::Code;
 
@@ -49,8 +50,8 @@ impl Row {
 /// Why a search ended before it was done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Broken {
-    /// The user stopped it; the number is the signal's.
-    Interrupted(i32),
+    /// The user stopped it, by this signal.
+    Interrupted(Signal),
     /// Nobody answers any more.
     Dead,
     /// This machine, or the flags, refused a trial.

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::parse_secret;
+use crate::target::Secret;
+
 /// The flags about TLS.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TlsArgs {
@@ -16,9 +19,12 @@ pub struct TlsArgs {
     /// Show the certificate in this PEM file to a server that asks for one; its chain may follow it.
     #[arg(long, value_name = "FILE", requires = "key", help_heading = "TLS")]
     pub cert: Option<PathBuf>,
-    /// The private key of --cert, PEM.
+    /// The private key of --cert, PEM; PKCS#8 may be encrypted.
     #[arg(long, value_name = "FILE", requires = "cert", help_heading = "TLS")]
     pub key: Option<PathBuf>,
+    /// The passphrase of an encrypted --key: the first line of this file [default: MAXQ_KEY_PASSPHRASE in the environment].
+    #[arg(long, value_name = "@FILE", requires = "key", value_parser = parse_secret, help_heading = "TLS")]
+    pub key_passphrase: Option<Secret>,
     /// Name to ask for and to verify [default: the host of the URL].
     #[arg(long, value_name = "NAME", help_heading = "TLS")]
     pub sni: Option<String>,

@@ -53,6 +53,7 @@ pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
         ..settings
     };
     check_goals(args, &plan, &settings)?;
+    let plan = explain_threads(args, plan, &settings)?;
     if run_args.preflight.dry_run {
         tell(&plan, &run_args, &Readiness::default());
         return super::dry_run(&plan);
@@ -63,6 +64,7 @@ pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
     let engine = run::prepare(&plan)?;
     let mut plan = plan;
     let readiness = preflight::await_target(&mut plan, &run_args, &interrupts)?;
+    let plan = explain_threads(args, plan, &settings)?;
     tell(&plan, &run_args, &readiness);
     let hunt = Hunt {
         args,
@@ -76,6 +78,15 @@ pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
         begun: Instant::now(),
     };
     hunt.carry_out(Search::new(settings), report)
+}
+
+/// Says of the plan why there are so many threads. A search for connections begins with fewer of them than cores, so that
+/// only its largest trial shows it.
+fn explain_threads(args: &CeilingArgs, plan: Plan, settings: &Settings) -> Result<Plan, Refusal> {
+    let Some(most) = settings.most.filter(|_| args.closed) else { return Ok(plan) };
+    let largest = plan.with_load(&trial_args(args, most, settings.rules.trial_s)?)?;
+    let Plan { threads_asked, threads_reason, .. } = largest;
+    Ok(Plan { threads_asked, threads_reason, ..plan })
 }
 
 /// Refuses what contradicts a search.
@@ -354,9 +365,10 @@ impl Hunt<'_> {
         };
         self.session = None;
         let found = self.found(search.settings().clone(), answer, broken);
-        self.write(&found, &mut report)?;
-        report.finish()?;
-        refused.map_or_else(|| Ok(self.exit_code(&found)), Err)
+        let written = self.write(&found, &mut report).and_then(|()| report.finish());
+        let code = refused.as_ref().map_or_else(|| self.exit_code(&found), |refused| refused.code);
+        written.map_err(|refusal| refusal.beside(code))?;
+        refused.map_or(Ok(code), Err)
     }
 
     /// How long nothing is sent before the next trial: longer where the machine was busy with something else.
@@ -449,7 +461,7 @@ impl Hunt<'_> {
         };
         let target = &self.plan.target;
         match (found.broken, found.answer.ending) {
-            (Some(Broken::Interrupted(signal)), _) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
+            (Some(Broken::Interrupted(signal)), _) => signal.exit_code(),
             (Some(Broken::Dead), _) => {
                 eprintln!("maxq: {target}: no answer any more at {}; the trials up to there are in the report",
                     report::ceiling_load(found.rows.last().map_or(0.0, |row| row.trial.proposal.load), found.closed));

@@ -35,16 +35,16 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Refusal> {
             return Err(refusal);
         }
     };
-    places.write(&comparison, format, args)?;
-    match refusal {
-        Some(refusal) => Err(refusal),
-        None => Ok(exit_code(&comparison, args.flags.inconclusive)),
-    }
+    let code = refusal
+        .as_ref()
+        .map_or_else(|| exit_code(&comparison, args.flags.inconclusive), |refusal| refusal.code);
+    places.write(&comparison, format, args).map_err(|refusal| refusal.beside(code))?;
+    refusal.map_or(Ok(code), Err)
 }
 
 fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> u8 {
     if let Some(signal) = comparison.interrupted {
-        return exit::SIGNAL + u8::try_from(signal).unwrap_or(0);
+        return signal.exit_code();
     }
     match comparison.verdict {
         Verdict::Pass => exit::FINISHED,

@@ -27,6 +27,16 @@ use live::{LiveLine, style};
 use places::Places;
 pub use sweep::sweep;
 
+/// Prints help or the version: `colored` where colors are wanted, and `plain` elsewhere.
+///
+/// # Errors
+/// Exit code 8.
+pub fn answer(plain: &str, colored: &str) -> Result<u8, Refusal> {
+    let mut place = Destination::open("-o", Path::new("-"))?;
+    place.write(if style(true).color { colored } else { plain })?;
+    Ok(exit::FINISHED)
+}
+
 /// `maxq run URL`: returns the exit code of a run that came to a report.
 ///
 /// # Errors
@@ -141,7 +151,13 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
     }
     let options =
         serve::Options { listen: args.listen, threads: args.threads, cpus: listed.to_vec() };
-    serve::run(&options).map_err(Refusal::environment)?;
+    let interrupts = Interrupts::catch()?;
+    let mut place = Destination::open("-o", Path::new("-"))?;
+    let server = Server::start(&options).map_err(Refusal::environment)?;
+    place.write(format!("listening on http://{}\n", server.local_address()))?;
+    // To be stopped is what it is for.
+    interrupts.wait()?;
+    server.stop();
     Ok(exit::FINISHED)
 }
 
@@ -193,17 +209,9 @@ fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
     if let Some(complaint) = complaint(plan, &summary) {
         eprintln!("maxq: {complaint}");
     }
-    Ok(code_of(exit_code(plan, &summary), &refusals))
-}
-
-/// Says what could not be written. That outranks the exit code of the run, unless a signal has ended it or the target
-/// cannot be used.
-fn code_of(ended: u8, refusals: &[Refusal]) -> u8 {
     refusals.iter().for_each(|refusal| eprintln!("maxq: {}", refusal.message));
-    match refusals.first() {
-        Some(refusal) if ended <= exit::SIGNAL && ended != exit::TARGET => refusal.code,
-        _ => ended,
-    }
+    let codes = refusals.iter().map(|refusal| refusal.code);
+    Ok(exit::first_of(codes.chain([exit_code(plan, &summary)])))
 }
 
 /// Shows the plan, and sends nothing.
@@ -220,8 +228,23 @@ fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
     Ok(exit::FINISHED)
 }
 
-/// What the preflight showed, as far as it is not what anybody would expect.
+/// What the user should know before the run: of the plan, and of what the preflight showed.
 fn tell(plan: &Plan, args: &RunArgs, readiness: &Readiness) {
+    tell_of_threads(plan);
+    tell_of_answer(plan, args, readiness);
+}
+
+/// That fewer threads run than `-t` asked for.
+fn tell_of_threads(plan: &Plan) {
+    if let (Some(_), Some(reason), false) =
+        (plan.threads_asked, &plan.threads_reason, plan.output.quiet)
+    {
+        eprintln!("maxq: warning: {reason}");
+    }
+}
+
+/// What the preflight showed, as far as it is not what anybody would expect.
+fn tell_of_answer(plan: &Plan, args: &RunArgs, readiness: &Readiness) {
     if plan.output.quiet {
         return;
     }
@@ -299,7 +322,7 @@ fn write_results(
 
 fn exit_code(plan: &Plan, summary: &Summary) -> u8 {
     match summary.end {
-        End::Interrupted(signal) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
+        End::Interrupted(signal) => signal.exit_code(),
         End::GaveUp => exit::TARGET,
         End::Aborted { .. } | End::Overloaded => exit::GATE,
         End::Finished if summary.counts().ok == 0 => exit::TARGET,

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::exit::Refusal;
 use crate::output::{Destination, Fed, Feed};
-use crate::plan::Plan;
-use crate::report::{self, RequestFormat};
+use crate::plan::{Plan, RequestFormat};
+use crate::report;
 use crate::run::Progress;
 use crate::summary::Stream;
 
@@ -156,8 +156,9 @@ impl Places {
             let path = path.as_ref();
             path.map(|path| Ok(Output::new(flag, path, Destination::open(flag, path)?))).transpose()
         };
-        let mut requests = open("--log-requests", &output.log_requests)?
-            .zip(output.log_requests.as_deref().map(RequestFormat::of));
+        let format = output.log_requests.as_deref().map(RequestFormat::of).transpose();
+        let format = format.map_err(Refusal::usage)?;
+        let mut requests = open("--log-requests", &output.log_requests)?.zip(format);
         if let Some((Output { state: State::Open(place), .. }, format)) = &mut requests {
             place.write(report::request_header(*format))?;
         }

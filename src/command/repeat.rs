@@ -7,7 +7,7 @@ use super::live::{LiveLine, style};
 use super::places::Places;
 use super::{complaint, exit_code, tell, unreachable_target};
 use crate::cli::RunArgs;
-use crate::exit::{self, Refusal};
+use crate::exit::{self, Refusal, Signal};
 use crate::plan::Plan;
 use crate::preflight;
 use crate::report::{self, Carried};
@@ -75,7 +75,7 @@ pub(super) fn with_seed(plan: &Plan, args: &RunArgs, seed: u64) -> Result<Plan, 
 }
 
 /// Waits, and says which signal ended the wait early.
-pub(super) fn wait(length: Duration, interrupts: &Interrupts) -> Option<i32> {
+pub(super) fn wait(length: Duration, interrupts: &Interrupts) -> Option<Signal> {
     const LOOK_EVERY: Duration = Duration::from_millis(20);
     let begun = Instant::now();
     loop {
@@ -143,7 +143,7 @@ fn finish(
     plan: &Plan,
     runs: &[Carried],
     times: u64,
-    (signal, places): (Option<i32>, Places),
+    (signal, places): (Option<Signal>, Places),
 ) -> Result<u8, Refusal> {
     let mut place = places.report;
     let text = if plan.output.json {
@@ -155,32 +155,19 @@ fn finish(
     } else {
         report::runs_text(runs, times, style(place.is_stdout()))
     };
+    let codes = runs.iter().map(|(plan, summary)| exit_code(plan, summary));
+    let code = exit::first_of(codes.chain(signal.map(Signal::exit_code)));
     if let Err(refusal) = place.write(&text).and_then(|()| place.finish()) {
         // The measurements are not to be lost for want of a place to write them.
         eprint!("{}", report::runs_text(runs, times, style(false)));
-        return Err(refusal);
+        return Err(refusal.beside(code));
     }
-    let codes = runs.iter().map(|(plan, summary)| exit_code(plan, summary));
-    let stopped = signal.map(|signal| exit::SIGNAL + u8::try_from(signal).unwrap_or(0));
-    let code = worst(codes.chain(stopped));
     for (index, (plan, summary)) in runs.iter().enumerate() {
         if let Some(complaint) = complaint(plan, summary) {
             eprintln!("maxq: run {} of {times}: {complaint}", index + 1);
         }
     }
     Ok(code)
-}
-
-/// The code that says most: a signal, then a target of no use, then numbers that do not hold, then a gate.
-fn worst(codes: impl Iterator<Item = u8>) -> u8 {
-    let weight = |code: &u8| match *code {
-        exit::FINISHED => 0,
-        exit::GATE => 1,
-        exit::INVALID => 2,
-        exit::TARGET => 3,
-        _ => 4,
-    };
-    codes.max_by_key(weight).unwrap_or(exit::FINISHED)
 }
 
 /// A run in a few words, for those who wait for the next one.
@@ -196,23 +183,4 @@ pub(super) fn result(summary: &Summary) -> String {
     let rate = report::format::rate(summary.rates().achieved_rps);
     let verdict = summary.verdict.code.name();
     format!("{rate}/s, p50 {}, p99 {}, {verdict}", quantile(0.5), quantile(0.99))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::worst;
-
-    #[test]
-    fn the_worst_of_several_codes_is_the_one_that_says_most() {
-        for (codes, expected) in [
-            (&[0, 0][..], 0),
-            (&[0, 1, 0], 1),
-            (&[6, 1, 0], 6),
-            (&[1, 5, 6], 5),
-            (&[5, 0, 130], 130),
-            (&[], 0),
-        ] {
-            assert_eq!(worst(codes.iter().copied()), expected, "{codes:?}");
-        }
-    }
 }

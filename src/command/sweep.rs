@@ -325,11 +325,11 @@ impl Sweep<'_> {
             eprint!("{}", report::sweep_findings(&summary));
             return Err(refusal.clone());
         }
-        write(places, plan, &summary, documents)?;
+        let code = exit_code(plan, &summary);
+        write(places, plan, &summary, documents).map_err(|refusal| refusal.beside(code))?;
         if let Some(refusal) = refusal {
             return Err(refusal);
         }
-        let code = exit_code(plan, &summary);
         if code == exit::INVALID {
             let flawed = summary.runs.iter().filter(|run| run.is_flawed()).count();
             eprintln!("maxq: {flawed} of {} runs are not valid (--strict)", summary.runs.len());
@@ -378,7 +378,7 @@ fn write(
 
 fn exit_code(plan: &Plan, summary: &SweepSummary) -> u8 {
     match summary.end {
-        End::Interrupted(signal) => exit::SIGNAL + u8::try_from(signal).unwrap_or(0),
+        End::Interrupted(signal) => signal.exit_code(),
         End::GaveUp | End::Overloaded | End::Aborted { .. } => exit::TARGET,
         End::Finished if plan.strict && summary.runs.iter().any(SweepRun::is_flawed) => {
             exit::INVALID

@@ -14,7 +14,7 @@ use crate::analysis::comparison::Shift;
 use crate::analysis::comparison::shape::{Pool, share_above};
 pub use crate::analysis::comparison::{Answer, Design};
 use crate::analysis::comparison::{paired as paired_ranks, two_sample};
-use crate::exit::Refusal;
+use crate::exit::{Refusal, Signal};
 use crate::results::Run;
 use judge::{conclude, rows};
 pub use kept::LeftOut;
@@ -184,7 +184,7 @@ pub struct Comparison {
     /// What a reader has to know beside.
     pub notes: Vec<String>,
     /// The signal that ended it early.
-    pub interrupted: Option<i32>,
+    pub interrupted: Option<Signal>,
     /// Why nothing is decided whatever the numbers are.
     pub undecided_because: Option<String>,
 }
@@ -192,7 +192,7 @@ pub struct Comparison {
 impl Comparison {
     /// Takes all answers back, for what `because` says: it ended before the `pairs` that there were to be, by `signal` or
     /// otherwise, or too few of them are valid.
-    pub fn undecided(&mut self, pairs: usize, signal: Option<i32>, because: &str) {
+    pub fn undecided(&mut self, pairs: usize, signal: Option<Signal>, because: &str) {
         self.interrupted = signal;
         self.undecided_because = Some(because.to_owned());
         self.verdict = Verdict::Inconclusive;

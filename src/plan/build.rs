@@ -6,17 +6,21 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::cores::{self, Supply, Wanted, Workers};
+use super::credentials::credentials;
 use super::gates::{self, Course};
 use super::message::Message;
 use super::pacing::{self, Pacing};
 use super::proxy::Proxy;
 use super::route::{self, Asking};
 use super::security::security;
-use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts, cores};
+use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Route, Timeouts};
 use crate::calibration::cache;
 use crate::cli::{EngineArg, FormatArg, IdleArg, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::host;
+use crate::request::RequestImage;
+use crate::run::Interrupts;
 use crate::schedule::{Schedule, Stage, Timeline};
 use crate::target::Target;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
@@ -56,19 +60,7 @@ impl Plan {
         let expect =
             Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
         let proxy = proxy(args, &target).map_err(Refusal::usage)?;
-        let message = Message {
-            proxy: proxy.as_ref().filter(|_| !target.secure),
-            method: args.method.as_deref(),
-            headers: &args.headers,
-            body: args.body.as_deref(),
-            raw: args.raw.as_deref(),
-            close: args.no_keepalive,
-            pipeline: load.pipeline,
-        };
-        let (request, method) = message.serialise(&target).map_err(Refusal::usage)?;
-        if u32::try_from(request.length()).is_err() {
-            return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
-        }
+        let (request, method) = request(args, &target, proxy.as_ref(), load.pipeline)?;
         let seed = args.seed.unwrap_or_else(random_seed);
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
         let slice_ns = slice_ns(&load);
@@ -79,7 +71,7 @@ impl Plan {
         let same_host = route.is_local();
         let tunnel = proxy.filter(|_| target.secure);
         let tunnel = tunnel.map(|proxy| proxy.connect_request(&target).into());
-        let (cores, threads_reason) = workers(args, &load, same_host)?;
+        let workers = workers(args, &load, same_host)?;
         Ok(Self {
             target,
             route,
@@ -110,8 +102,9 @@ impl Plan {
                 IdleArg::Spin => Idle::Spin,
                 IdleArg::Sleep => Idle::Sleep,
             },
-            cores,
-            threads_reason,
+            cores: workers.cores,
+            threads_asked: workers.asked,
+            threads_reason: workers.reason,
             seed,
             calibration: cache::read(&host::describe()),
             output,
@@ -131,7 +124,9 @@ impl Plan {
         self.route =
             Route::find(&self.target, &args.network, proxy.as_ref(), Asking::From(sources))?;
         self.same_host = self.route.is_local();
-        (self.cores, self.threads_reason) = workers(args, &self.load, self.same_host)?;
+        let workers = workers(args, &self.load, self.same_host)?;
+        self.cores = workers.cores;
+        (self.threads_asked, self.threads_reason) = (workers.asked, workers.reason);
         Ok(())
     }
 }
@@ -146,7 +141,7 @@ impl Plan {
         let load = load(args, None).map_err(Refusal::usage)?;
         let seed = args.seed.unwrap_or(self.seed);
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
-        let (cores, threads_reason) = workers(args, &load, self.same_host)?;
+        let workers = workers(args, &load, self.same_host)?;
         let request = self.request.for_pipeline(load.pipeline);
         let slice_ns = slice_ns(&load);
         let gated = Course { load: &load, timeline: &timeline, slice_ns };
@@ -157,8 +152,9 @@ impl Plan {
             load,
             schedule,
             timeline,
-            cores,
-            threads_reason,
+            cores: workers.cores,
+            threads_asked: workers.asked,
+            threads_reason: workers.reason,
             seed,
             ..self.clone()
         })
@@ -177,14 +173,40 @@ fn proxy(args: &RunArgs, target: &Target) -> Result<Option<Proxy>, String> {
     Ok(proxy)
 }
 
-/// One core a worker, and why there are so many.
-fn workers(
+/// The bytes of the request, and its method.
+fn request(
     args: &RunArgs,
-    load: &Load,
-    same_host: bool,
-) -> Result<(Vec<usize>, Option<String>), Refusal> {
-    let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice());
-    cores::choose(args.threads, listed, most_threads(load), same_host).map_err(Refusal::usage)
+    target: &Target,
+    proxy: Option<&Proxy>,
+    pipeline: u32,
+) -> Result<(RequestImage, String), Refusal> {
+    let credentials = credentials(args.user.as_ref(), target).map_err(Refusal::usage)?;
+    let message = Message {
+        credentials: credentials.as_ref(),
+        proxy: proxy.filter(|_| !target.secure),
+        method: args.method.as_deref(),
+        headers: &args.headers,
+        body: args.body.as_deref(),
+        raw: args.raw.as_deref(),
+        close: args.no_keepalive,
+        pipeline,
+    };
+    let (request, method) = message.serialise(target).map_err(Refusal::usage)?;
+    if u32::try_from(request.length()).is_err() {
+        return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
+    }
+    Ok((request, method))
+}
+
+/// One core a worker, and why there are so many.
+fn workers(args: &RunArgs, load: &Load, same_host: bool) -> Result<Workers, Refusal> {
+    let wanted = Wanted {
+        threads: args.threads,
+        listed: args.cpus.as_ref().map(|cores| cores.0.as_slice()),
+        connections: most_threads(load),
+        same_host,
+    };
+    cores::choose(&Supply::of_this_process(), wanted).map_err(Refusal::usage)
 }
 
 /// The way to the target; one that is not there yet is looked for until `ready_by`.
@@ -196,6 +218,7 @@ fn find_route(
 ) -> Result<Route, Refusal> {
     const AGAIN_AFTER: Duration = Duration::from_millis(50);
     let sources = route::sources(&args.network)?;
+    let mut interrupts = None;
     loop {
         let asking = if args.preflight.dry_run {
             Asking::Nobody(sources.clone())
@@ -207,6 +230,13 @@ fn find_route(
             Err(Refusal { code: exit::TARGET, .. })
                 if ready_by.is_some_and(|until| monotonic() < until) =>
             {
+                let interrupts = match &interrupts {
+                    Some(interrupts) => interrupts,
+                    None => interrupts.insert(Interrupts::catch()?),
+                };
+                if let Some(signal) = interrupts.take() {
+                    return Err(Refusal::stopped(signal, "the run began"));
+                }
                 thread::sleep(AGAIN_AFTER);
             }
             found => return found,
@@ -379,7 +409,7 @@ fn output(args: &RunArgs) -> Result<Output, Refusal> {
         hlog: args.hlog.clone(),
         log_requests: args.log_requests.clone(),
     };
-    output.check_contradictions().map_err(Refusal::usage)?;
+    output.check_names().and_then(|()| output.check_contradictions()).map_err(Refusal::usage)?;
     Ok(output)
 }
 

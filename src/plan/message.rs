@@ -5,8 +5,9 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::proxy::Proxy;
+use crate::base64;
 use crate::request::RequestImage;
-use crate::target::Target;
+use crate::target::{Credentials, Target};
 
 /// What the user said about the request.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Message<'a> {
     pub body: Option<&'a str>,
     /// `--raw`.
     pub raw: Option<&'a Path>,
+    /// Who asks the server.
+    pub credentials: Option<&'a Credentials>,
     /// The proxy that is asked, in absolute form.
     pub proxy: Option<&'a Proxy>,
     /// Ask the server to close after the response.
@@ -34,6 +37,12 @@ impl Message<'_> {
     /// The flag whose value cannot be sent, and why.
     pub(super) fn serialise(&self, target: &Target) -> Result<(RequestImage, String), String> {
         if let Some(path) = self.raw {
+            if self.credentials.is_some() {
+                return Err(
+                    "--raw is sent as it is, without the user of the URL; write an Authorization header into the file, and leave the user out"
+                        .to_owned(),
+                );
+            }
             let bytes =
                 read_input(path).map_err(|error| format!("--raw {}: {error}", path.display()))?;
             if bytes.is_empty() {
@@ -82,8 +91,17 @@ impl Message<'_> {
         add("Host", &target.authority);
         add("User-Agent", concat!("maxq/", env!("CARGO_PKG_VERSION")));
         add("Accept", "*/*");
-        if let Some(value) = self.proxy.and_then(|proxy| proxy.authorization.as_deref()) {
-            add("Proxy-Authorization", value);
+        for (whose, name, credentials) in [
+            ("a user", "Authorization", self.credentials),
+            ("a user of --proxy", "Proxy-Authorization", self.proxy.and_then(Proxy::credentials)),
+        ] {
+            let Some(credentials) = credentials else { continue };
+            if has(name) {
+                return Err(format!(
+                    "-H '{name}: ...' contradicts {whose}, from which maxq makes that header; leave one of them out"
+                ));
+            }
+            add(name, &basic(credentials));
         }
         if let Some(body) = body {
             add("Content-Type", "application/octet-stream");
@@ -105,6 +123,11 @@ impl Message<'_> {
         head.push_str("\r\n");
         Ok(head)
     }
+}
+
+/// The value of the header that says who asks (RFC 7617).
+pub(super) fn basic(credentials: &Credentials) -> String {
+    format!("Basic {}", base64::encode(credentials.reveal()))
 }
 
 /// The first word of a request that the user wrote byte for byte, fit to be shown.
@@ -161,7 +184,7 @@ fn read_input(path: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Message, Proxy, Target};
+    use super::{Credentials, Message, Proxy, Target};
     use std::io::Write;
     use std::path::Path;
 
@@ -170,6 +193,7 @@ mod tests {
         headers: &[],
         body: None,
         raw: None,
+        credentials: None,
         proxy: None,
         close: false,
         pipeline: 1,
@@ -195,6 +219,25 @@ mod tests {
         let request = serialise(&Message { proxy: Some(&proxy), ..PLAIN }).unwrap();
         assert!(request.starts_with("GET http://example.test:81/a?b HTTP/1.1\r\n"), "{request}");
         assert!(request.contains("\r\nProxy-Authorization: Basic dTpw\r\n"), "{request}");
+    }
+
+    #[test]
+    fn a_user_becomes_basic_authentication_unless_a_header_says_something_else() {
+        // The example of RFC 7617.
+        let user = Credentials::of_pair(b"Aladdin:open sesame").unwrap();
+        let asked = Message { credentials: Some(&user), ..PLAIN };
+        let request = serialise(&asked).unwrap();
+        let header = "\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n";
+        assert!(request.contains(header), "{request}");
+        let headers = ["authorization: Bearer x".to_owned()];
+        let error = serialise(&Message { headers: &headers, ..asked }).unwrap_err();
+        assert!(error.starts_with("-H 'Authorization: ...' contradicts a user"), "{error}");
+        let raw = Message { raw: Some(Path::new("/dev/null")), ..asked };
+        assert!(serialise(&raw).unwrap_err().contains("--raw is sent as it is"));
+        let proxy = Proxy::parse("u:p@proxy.test").unwrap();
+        let headers = ["Proxy-Authorization: x".to_owned()];
+        let twice = Message { headers: &headers, proxy: Some(&proxy), ..PLAIN };
+        assert!(serialise(&twice).unwrap_err().contains("a user of --proxy"));
     }
 
     #[test]

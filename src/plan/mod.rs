@@ -4,8 +4,10 @@
 
 mod build;
 pub mod cores;
+mod credentials;
 pub mod expect;
 mod gates;
+mod key;
 mod message;
 mod names;
 mod output;
@@ -25,7 +27,7 @@ use crate::target::Target;
 use crate::time::Nanos;
 use crate::tls::Security;
 pub use expect::Expect;
-pub use output::Output;
+pub use output::{Output, RequestFormat};
 pub use pacing::{OnOverload, Pacing};
 pub use route::{Endpoint, ProxyProtocol, Route, SocketOptions};
 
@@ -76,7 +78,9 @@ pub struct Plan {
     pub idle: Idle,
     /// One core a worker; their number is the number of threads.
     pub cores: Vec<usize>,
-    /// Why there are that many threads, when the user did not say.
+    /// What `-t` asked for, if that is more than the cores allow; `None` otherwise.
+    pub threads_asked: Option<u64>,
+    /// Why there are that many threads, unless that is what the user asked for.
     pub threads_reason: Option<String>,
     /// Seed of everything random.
     pub seed: u64,
@@ -176,7 +180,7 @@ impl Plan {
     pub fn hash(&self) -> String {
         let canonical = format!(
             "{} {:?} {:?} {:?} {:?} {}{}",
-            self.target,
+            Target { credentials: None, ..self.target.clone() },
             (&self.route.options, self.route.proxy_protocol, self.tunnel.is_some()),
             self.load,
             self.timeouts,

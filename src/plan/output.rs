@@ -28,7 +28,55 @@ pub struct Output {
     pub log_requests: Option<PathBuf>,
 }
 
+/// How requests are written down.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RequestFormat {
+    /// Rows of fixed length.
+    Binary,
+    /// One JSON object a line.
+    Lines,
+    /// Values between commas, below a line of names.
+    Csv,
+}
+
+impl RequestFormat {
+    /// The format that the extension of a file asks for; binary without one.
+    ///
+    /// # Errors
+    /// An extension that stands for none of them.
+    pub fn of(path: &Path) -> Result<Self, String> {
+        let Some(extension) = path.extension() else { return Ok(Self::Binary) };
+        match extension.to_str().map(str::to_ascii_lowercase).as_deref() {
+            Some("jsonl" | "ndjson") => Ok(Self::Lines),
+            Some("csv") => Ok(Self::Csv),
+            Some("bin") => Ok(Self::Binary),
+            _ => Err(format!(
+                "--log-requests {}: the extension is not one of a format; use .jsonl, .ndjson, .csv, or .bin for rows of 88 bytes",
+                path.display()
+            )),
+        }
+    }
+}
+
 impl Output {
+    /// Refuses names of files that promise another format than the one that is written.
+    ///
+    /// # Errors
+    /// The flag, and names that keep their promise.
+    pub fn check_names(&self) -> Result<(), String> {
+        self.log_requests.as_deref().map(RequestFormat::of).transpose()?;
+        let extension = |path: &Path| path.extension()?.to_str().map(str::to_ascii_lowercase);
+        match self.timeseries.as_deref().map(|path| (path, extension(path))) {
+            Some((path, Some(extension))) if matches!(&extension[..], "csv" | "tsv") => {
+                Err(format!(
+                    "--timeseries {}: the time series is JSON, one line a second; use a name that ends in .ndjson",
+                    path.display()
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses two results in one place.
     ///
     /// # Errors
@@ -84,5 +132,45 @@ fn place_of(path: &Path) -> PathBuf {
         path.to_owned()
     } else {
         absolute.unwrap_or_else(|| path.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Output, RequestFormat};
+    use std::path::{Path, PathBuf};
+
+    #[test]
+    fn the_extension_of_a_request_log_chooses_its_format() {
+        for (name, format) in [
+            ("a.jsonl", RequestFormat::Lines),
+            ("a.ndjson", RequestFormat::Lines),
+            ("a.csv", RequestFormat::Csv),
+            ("a.CSV", RequestFormat::Csv),
+            ("a.bin", RequestFormat::Binary),
+            ("a.csv/rows", RequestFormat::Binary),
+            ("/dev/full", RequestFormat::Binary),
+            ("-", RequestFormat::Binary),
+        ] {
+            assert_eq!(RequestFormat::of(Path::new(name)), Ok(format), "{name}");
+        }
+        for name in ["a.json", "a.tsv", "a.txt", "a.csv.gz"] {
+            let error = RequestFormat::of(Path::new(name)).unwrap_err();
+            assert!(error.starts_with(&format!("--log-requests {name}: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_time_series_by_the_name_of_a_table_is_refused() {
+        let named = |name: &str| {
+            let timeseries = Some(PathBuf::from(name));
+            Output { timeseries, ..Output::default() }.check_names()
+        };
+        for name in ["a.csv", "a.TSV"] {
+            assert!(named(name).unwrap_err().contains(".ndjson"), "{name}");
+        }
+        for name in ["a.ndjson", "a.json", "a", "-"] {
+            assert_eq!(named(name), Ok(()), "{name}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The HTTP proxy of `--proxy`.
 
-use crate::base64;
-use crate::target::Target;
+use super::message::basic;
+use crate::target::{Credentials, Target};
 
 /// An HTTP proxy.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -10,8 +10,8 @@ pub(super) struct Proxy {
     pub(super) host: String,
     /// Its port.
     pub(super) port: u16,
-    /// What it is told of who asks: the value of a header.
-    pub(super) authorization: Option<String>,
+    /// Who asks.
+    pub(super) credentials: Option<Credentials>,
 }
 
 impl Proxy {
@@ -38,8 +38,14 @@ impl Proxy {
         if place.path != "/" {
             return Err("--proxy: a proxy has no path; use http://HOST:PORT".to_owned());
         }
-        let authorization = user.map(|user| format!("Basic {}", base64::encode(&decoded(user))));
-        Ok(Self { host: place.host, port: place.port, authorization })
+        let credentials = user.filter(|user| !user.is_empty()).map(Credentials::of_userinfo);
+        let credentials = credentials.transpose().map_err(|why| format!("--proxy: {why}"))?;
+        Ok(Self { host: place.host, port: place.port, credentials })
+    }
+
+    /// Who asks.
+    pub(super) fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
     }
 
     /// What asks for a tunnel to `target`.
@@ -50,8 +56,10 @@ impl Proxy {
             target.host.clone()
         };
         let port = target.port;
-        let authorization =
-            self.authorization.as_ref().map(|value| format!("Proxy-Authorization: {value}\r\n"));
+        let authorization = self
+            .credentials
+            .as_ref()
+            .map(|credentials| format!("Proxy-Authorization: {}\r\n", basic(credentials)));
         format!(
             "CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{}\r\n",
             authorization.unwrap_or_default()
@@ -60,38 +68,16 @@ impl Proxy {
     }
 }
 
-/// Percent-encoded bytes as they are meant.
-fn decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::new();
-    let mut at = 0;
-    while at < bytes.len() {
-        let digits = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
-        let byte = digits.and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        match byte {
-            Some(byte) if bytes[at] == b'%' => {
-                plain.push(byte);
-                at += 3;
-            }
-            _ => {
-                plain.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
-    use super::Proxy;
+    use super::{Proxy, basic};
     use crate::target::Target;
 
     #[test]
     fn a_proxy_is_a_host_a_port_and_perhaps_a_user() {
         let proxy = Proxy::parse("http://u%40x:p@proxy.test:3128").unwrap();
         assert_eq!((proxy.host.as_str(), proxy.port), ("proxy.test", 3128));
-        assert_eq!(proxy.authorization.as_deref(), Some("Basic dUB4OnA="));
+        assert_eq!(proxy.credentials.as_ref().map(basic).as_deref(), Some("Basic dUB4OnA="));
         let target = Target::parse("https://[::1]/x").unwrap();
         assert_eq!(
             String::from_utf8(proxy.connect_request(&target)).unwrap(),

@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
+use super::key::private_key;
 use crate::cli::{TlsArgs, TlsVersionArg};
 use crate::target::Target;
 use crate::tls::{Identity, Options, ResumptionShare, Security, Trust, Version};
@@ -25,9 +26,10 @@ pub(super) fn security(args: &TlsArgs, target: &Target) -> Result<Option<Securit
         None => authorities()?,
     };
     let identity = match (&args.cert, &args.key) {
-        (Some(cert), Some(key)) => {
-            Some(Identity { certificates: read("--cert", cert)?, key: read("--key", key)? })
-        }
+        (Some(cert), Some(key)) => Some(Identity {
+            certificates: read("--cert", cert)?,
+            key: private_key(key, read("--key", key)?, args.key_passphrase.as_ref())?,
+        }),
         _ => None,
     };
     let share = if args.no_resumption { 0 } else { args.resumption.unwrap_or(100) };

@@ -15,6 +15,7 @@ use socket2::{SockAddr, Socket};
 
 use crate::cli::PreflightArgs;
 use crate::engine::sockets::Sockets;
+use crate::exit::Signal;
 use crate::failure::{Failure, Kind, Phase};
 use crate::http1::head::{self, Body, MOST_HEADERS};
 use crate::http1::{Framer, Progressed, Response, ResponseReader, StreamEnd};
@@ -41,7 +42,7 @@ pub struct NoAnswer {
     /// What it looked like; may be empty.
     pub sample: String,
     /// The user wants to stop, by this signal.
-    pub signal: Option<i32>,
+    pub signal: Option<Signal>,
 }
 
 impl NoAnswer {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{NoAnswer, look};
 use crate::cli::RunArgs;
-use crate::exit::{self, Refusal};
+use crate::exit::{Refusal, Signal};
 use crate::failure::Phase;
 use crate::plan::Plan;
 use crate::run::Interrupts;
@@ -72,9 +72,8 @@ pub fn await_target(
 }
 
 /// Nothing was measured when the user stopped it.
-fn stopped(signal: i32) -> Refusal {
-    let code = exit::SIGNAL + u8::try_from(signal).unwrap_or(0);
-    Refusal { message: "stopped before the run began".to_owned(), code }
+fn stopped(signal: Signal) -> Refusal {
+    Refusal::stopped(signal, "the run began")
 }
 
 fn refusal(plan: &Plan, none: &NoAnswer) -> Refusal {

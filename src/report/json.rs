@@ -107,7 +107,7 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
 pub(super) fn end(plan: &Plan, end: End) -> Value {
     let (reason, signal, condition) = match end {
         End::Finished => ("finished", None, None),
-        End::Interrupted(signal) => ("interrupted", Some(signal), None),
+        End::Interrupted(signal) => ("interrupted", Some(signal.number()), None),
         End::GaveUp => ("gave_up", None, None),
         End::Overloaded => ("overloaded", None, None),
         End::Aborted { condition, .. } => ("aborted", None, plan.abort_on.get(condition)),
@@ -153,6 +153,8 @@ pub(super) fn plan_of(plan: &Plan) -> Value {
         "method": plan.method,
         "mode": if pacing.is_some() { "open" } else { "closed" },
         "threads": plan.threads(),
+        "threads_asked": plan.threads_asked,
+        "threads_reason": plan.threads_reason,
         "connections": plan.load.connections,
         "pipeline": plan.load.pipeline,
         "rate_rps": pacing.and_then(|pacing| pacing.rate).map(|rate| rate.per_second()),

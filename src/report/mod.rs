@@ -41,7 +41,7 @@ pub use json::{document, json, json_schema};
 pub use page::Style;
 pub use plan::{plan_json, plan_text};
 pub use progress::progress_line;
-pub use requests::{RequestFormat, request_header, request_rows};
+pub use requests::{request_header, request_rows};
 pub use runs::{Carried, runs_json, runs_json_schema, runs_quiet_text, runs_text, runs_tsv};
 pub use sweep::{
     LineFormat, sweep_findings, sweep_header, sweep_json, sweep_json_schema, sweep_line,

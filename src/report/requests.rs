@@ -1,7 +1,7 @@
 //! Every request of a run, one by one: `--log-requests`.
 //!
 //! Times are nanoseconds of `CLOCK_MONOTONIC`, which all processes of a machine share, so that a target's own stamps can
-//! be compared with them. JSON lines are for scripts. The binary form has a header of 16 bytes (`MAXQREQ1`, the length of
+//! be compared with them. JSON lines and CSV are for scripts. The binary form has a header of 16 bytes (`MAXQREQ1`, the length of
 //! a row and a zero as 32-bit numbers), then rows of 96 bytes, all little-endian: nine 64-bit numbers (number, intended,
 //! sent, first byte, ended, pool wait, the target's number, received, sent; 2^64-1 where there is none), the connection
 //! (32 bits), status and phase (16 bits each), the outcome (8 bits: the place of its name among ok, unexpected,
@@ -10,38 +10,40 @@
 //!
 //! The service time of a response is ended - sent - late look; its response time is ended - intended.
 
-use std::path::Path;
-
 use serde_json::json;
 
+use crate::plan::RequestFormat;
 use crate::record::{Fate, RequestRow};
 use crate::time::Nanos;
 
 const ROW_BYTES: u32 = 96;
 
-/// How requests are written down.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RequestFormat {
-    /// Rows of fixed length.
-    Binary,
-    /// One JSON object a line.
-    Lines,
-}
-
-impl RequestFormat {
-    /// The format that a file's name asks for.
-    #[must_use]
-    pub fn of(path: &Path) -> Self {
-        let lines = path.extension().is_some_and(|name| name == "jsonl" || name == "ndjson");
-        if lines { Self::Lines } else { Self::Binary }
-    }
-}
+/// The fields of a request in text, in the order of CSV; new ones come at the end.
+const COLUMNS: [&str; 14] = [
+    "number",
+    "phase",
+    "outcome",
+    "status",
+    "connection",
+    "intended_ns",
+    "sent_ns",
+    "first_byte_ns",
+    "ended_ns",
+    "pool_wait_ns",
+    "server_number",
+    "server_received_ns",
+    "server_sent_ns",
+    "late_look_ns",
+];
+/// Those before the numbers.
+const WORDS: usize = 3;
 
 /// What comes before the first request.
 #[must_use]
 pub fn request_header(format: RequestFormat) -> Vec<u8> {
     match format {
         RequestFormat::Lines => Vec::new(),
+        RequestFormat::Csv => format!("{}\n", COLUMNS.join(",")).into_bytes(),
         RequestFormat::Binary => {
             let mut header = b"MAXQREQ1".to_vec();
             header.extend_from_slice(&ROW_BYTES.to_le_bytes());
@@ -58,6 +60,7 @@ pub fn request_rows(rows: &[RequestRow], format: RequestFormat, phases: &[String
     for row in rows {
         match format {
             RequestFormat::Lines => line(&mut bytes, row, phases),
+            RequestFormat::Csv => values(&mut bytes, row, phases),
             RequestFormat::Binary => binary(&mut bytes, row),
         }
     }
@@ -67,7 +70,6 @@ pub fn request_rows(rows: &[RequestRow], format: RequestFormat, phases: &[String
 /// One object, put together by hand: it has only numbers and names of our own, and there may be hundreds of thousands a
 /// second, written on a machine whose time is being measured.
 fn line(bytes: &mut Vec<u8>, row: &RequestRow, phases: &[String]) {
-    let at = |instant: Option<Nanos>| instant.map(|instant| instant.0);
     let phase = phases.get(usize::from(row.phase.0));
     bytes.extend_from_slice(b"{\"number\":");
     decimal(bytes, row.number);
@@ -76,19 +78,7 @@ fn line(bytes: &mut Vec<u8>, row: &RequestRow, phases: &[String]) {
     bytes.extend_from_slice(b",\"outcome\":\"");
     bytes.extend_from_slice(row.fate.name().as_bytes());
     bytes.push(b'"');
-    for (key, value) in [
-        ("status", (row.status > 0).then_some(u64::from(row.status))),
-        ("connection", (row.connection < u32::MAX).then_some(u64::from(row.connection))),
-        ("intended_ns", Some(row.intended.0)),
-        ("sent_ns", at(row.sent)),
-        ("first_byte_ns", at(row.first_byte)),
-        ("ended_ns", Some(row.ended.0)),
-        ("pool_wait_ns", Some(row.pool_ns)),
-        ("late_look_ns", Some(row.late_ns)),
-        ("server_number", row.server.number),
-        ("server_received_ns", at(row.server.received)),
-        ("server_sent_ns", at(row.server.sent)),
-    ] {
+    for (key, value) in COLUMNS[WORDS..].iter().zip(numbers(row)) {
         bytes.extend_from_slice(b",\"");
         bytes.extend_from_slice(key.as_bytes());
         bytes.extend_from_slice(b"\":");
@@ -98,6 +88,49 @@ fn line(bytes: &mut Vec<u8>, row: &RequestRow, phases: &[String]) {
         }
     }
     bytes.extend_from_slice(b"}\n");
+}
+
+/// The same as comma-separated values; what did not happen is empty.
+fn values(bytes: &mut Vec<u8>, row: &RequestRow, phases: &[String]) {
+    decimal(bytes, row.number);
+    bytes.push(b',');
+    quoted(bytes, phases.get(usize::from(row.phase.0)).map_or("", String::as_str));
+    bytes.push(b',');
+    bytes.extend_from_slice(row.fate.name().as_bytes());
+    for value in numbers(row) {
+        bytes.push(b',');
+        value.into_iter().for_each(|value| decimal(bytes, value));
+    }
+    bytes.push(b'\n');
+}
+
+/// In quotes where RFC 4180 wants them.
+fn quoted(bytes: &mut Vec<u8>, text: &str) {
+    if text.contains([',', '"', '\n', '\r']) {
+        bytes.push(b'"');
+        bytes.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+        bytes.push(b'"');
+    } else {
+        bytes.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// What [`COLUMNS`] names after the words.
+fn numbers(row: &RequestRow) -> [Option<u64>; COLUMNS.len() - WORDS] {
+    let at = |instant: Option<Nanos>| instant.map(|instant| instant.0);
+    [
+        (row.status > 0).then_some(u64::from(row.status)),
+        (row.connection < u32::MAX).then_some(u64::from(row.connection)),
+        Some(row.intended.0),
+        at(row.sent),
+        at(row.first_byte),
+        Some(row.ended.0),
+        Some(row.pool_ns),
+        row.server.number,
+        at(row.server.received),
+        at(row.server.sent),
+        Some(row.late_ns),
+    ]
 }
 
 fn decimal(bytes: &mut Vec<u8>, mut value: u64) {
@@ -145,7 +178,6 @@ mod tests {
     use crate::schedule::PhaseIndex;
     use crate::time::Nanos;
     use serde_json::json;
-    use std::path::Path;
 
     fn row() -> RequestRow {
         RequestRow {
@@ -165,10 +197,19 @@ mod tests {
     }
 
     #[test]
-    fn a_name_chooses_the_format() {
-        assert_eq!(RequestFormat::of(Path::new("a.jsonl")), RequestFormat::Lines);
-        assert_eq!(RequestFormat::of(Path::new("a.ndjson")), RequestFormat::Lines);
-        assert_eq!(RequestFormat::of(Path::new("a.bin")), RequestFormat::Binary);
+    fn a_row_of_csv_has_the_fields_of_a_json_line_in_the_order_of_the_header() {
+        let phases = ["warmup".to_owned(), "5s@1k, then \"more\"".to_owned()];
+        let text = |format| {
+            let mut bytes = request_header(format);
+            bytes.extend(request_rows(&[row()], format, &phases));
+            String::from_utf8(bytes).unwrap()
+        };
+        let line: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(&text(RequestFormat::Lines)).unwrap();
+        let csv = text(RequestFormat::Csv);
+        let (header, values) = csv.trim_end().split_once('\n').unwrap();
+        assert_eq!(header, line.keys().map(String::as_str).collect::<Vec<_>>().join(","));
+        assert_eq!(values, "7,\"5s@1k, then \"\"more\"\"\",unsent,,,1000,,,9000,8000,3,,");
     }
 
     #[test]

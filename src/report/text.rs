@@ -103,10 +103,7 @@ pub(super) fn whom(page: &mut Page, plan: &Plan) {
 /// By whom, and how much.
 pub(super) fn threads_and_load(page: &mut Page, plan: &Plan) {
     let load = &plan.load;
-    let reason = plan.threads_reason.as_ref();
-    let reason = reason.map(|reason| format!(" ({reason})"));
-    let reason = reason.unwrap_or_default();
-    page.fact("Threads", &format!("{}{reason}", plan.threads()));
+    page.fact("Threads", &threads(plan));
     let connections = counted(u64::from(load.connections), "connection");
     let churn = load.requests_per_connection.map(|most| {
         let requests = counted(most, "request");
@@ -121,6 +118,13 @@ pub(super) fn threads_and_load(page: &mut Page, plan: &Plan) {
             churn.unwrap_or_default()
         ),
     );
+}
+
+/// How many threads there are, and why.
+pub(super) fn threads(plan: &Plan) -> String {
+    let reason = plan.threads_reason.as_ref();
+    let reason = reason.map(|reason| format!(" ({reason})"));
+    format!("{}{}", plan.threads(), reason.unwrap_or_default())
 }
 
 /// What a reader must know of the engine that is not the best one.
@@ -179,7 +183,7 @@ fn cut_short(plan: &Plan, summary: &Summary) -> Option<(&'static str, String)> {
     match summary.end {
         End::Finished => None,
         End::Interrupted(signal) => {
-            let signal = signal_name(signal);
+            let signal = signal.name();
             let whole = plan.load.duration_ns.map(length);
             let whole = whole.map(|whole| format!(" of {whole}"));
             let text = format!(
@@ -201,16 +205,6 @@ fn cut_short(plan: &Plan, summary: &Summary) -> Option<(&'static str, String)> {
             let text = format!("after {after}: no connection could be had for {patience}");
             Some(("GAVE UP", text))
         }
-    }
-}
-
-/// The name of a signal that ended something.
-pub(super) fn signal_name(signal: i32) -> String {
-    match signal {
-        libc::SIGHUP => "SIGHUP".to_owned(),
-        libc::SIGINT => "SIGINT".to_owned(),
-        libc::SIGTERM => "SIGTERM".to_owned(),
-        other => format!("signal {other}"),
     }
 }
 

@@ -357,6 +357,9 @@ mod tests {
         let spans = [span(Nanos::NEVER, 30), span(Nanos(500), 40)];
         assert_eq!(lengths(&spans, true, End::GaveUp), (10, 480, 0));
         let spans = [span(Nanos(500), 40), span(Nanos(500), 60)];
-        assert_eq!(lengths(&spans, true, End::Interrupted(2)), (10, 480, 0));
+        assert_eq!(
+            lengths(&spans, true, End::Interrupted(crate::exit::Signal::Interrupt)),
+            (10, 480, 0)
+        );
     }
 }

@@ -1,18 +1,17 @@
 //! Carries out a plan: one pinned thread a core, a common start, a watchful eye, a join, a merge.
 
 mod gates;
+mod interrupts;
 mod merge;
 mod observer;
 mod simulated;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
-
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::engine::{
     Control, Desk, Gauges, Link, Order, Settings, Stop, Unsupported, portable, sockets, uring,
@@ -27,6 +26,7 @@ use crate::summary::{End, Engine, IntervalRow, Summary};
 use crate::sys;
 use crate::time::{Nanos, monotonic};
 use crate::worker::{Job, Span};
+pub use interrupts::Interrupts;
 use merge::Finished;
 use observer::Observer;
 pub use simulated::SimulatedSession;
@@ -41,38 +41,6 @@ const START_AHEAD_NS: u64 = 2_000_000;
 const OTHER_DESCRIPTORS: u64 = 32;
 /// Batches of logged requests that may wait to be written.
 const LOG_BATCHES: usize = 4096;
-
-/// Signals that end a run: the first asks for a partial report, a second one for it at once.
-#[derive(Debug)]
-pub struct Interrupts {
-    sigint: Arc<AtomicBool>,
-    sigterm: Arc<AtomicBool>,
-}
-
-impl Interrupts {
-    /// Catches SIGINT and SIGTERM from here on.
-    ///
-    /// # Errors
-    /// When the operating system refuses it.
-    pub fn catch() -> Result<Self, Refusal> {
-        let interrupts = Self { sigint: Arc::default(), sigterm: Arc::default() };
-        for (signal, flag) in [(SIGINT, &interrupts.sigint), (SIGTERM, &interrupts.sigterm)] {
-            signal_hook::flag::register(signal, Arc::clone(flag)).map_err(|error| {
-                Refusal::environment(format!("signals cannot be caught: {error}"))
-            })?;
-        }
-        Ok(interrupts)
-    }
-
-    /// A signal that came since the last call.
-    #[must_use]
-    pub fn take(&self) -> Option<i32> {
-        if self.sigterm.swap(false, Ordering::Relaxed) {
-            return Some(SIGTERM);
-        }
-        self.sigint.swap(false, Ordering::Relaxed).then_some(SIGINT)
-    }
-}
 
 /// What is told to whoever watches a run.
 #[derive(Clone, Copy, Debug)]

@@ -36,13 +36,11 @@ mod request;
 mod route;
 mod worker;
 
-use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use counters::ThreadCounters;
@@ -146,25 +144,6 @@ impl Server {
             let _ = thread.join();
         }
     }
-}
-
-/// Serves until SIGTERM or SIGINT, after one line on stdout that says where.
-pub fn run(options: &Options) -> Result<(), String> {
-    let server = Server::start(options)?;
-    let failed = |error| format!("cannot watch for SIGTERM and SIGINT: {error}");
-    let (mut signalled, signal) = UnixStream::pair().map_err(failed)?;
-    for number in [SIGTERM, SIGINT] {
-        let signal = signal.try_clone().map_err(failed)?;
-        signal_hook::low_level::pipe::register(number, signal).map_err(failed)?;
-    }
-    let mut stdout = std::io::stdout();
-    writeln!(stdout, "listening on http://{}", server.local_address())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| format!("cannot print the address: {error}"))?;
-    // `read_exact` goes on when a signal interrupts it.
-    signalled.read_exact(&mut [0]).map_err(failed)?;
-    server.stop();
-    Ok(())
 }
 
 /// One listener a thread; the kernel deals connections out among those that share the port.

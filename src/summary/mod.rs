@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use crate::analysis::recovery::Recovery;
 use crate::analysis::series::Series;
 use crate::analysis::slo::Clause;
+use crate::exit::Signal;
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
@@ -29,8 +30,8 @@ pub use sweep::{
 pub enum End {
     /// The plan was carried out.
     Finished,
-    /// The user stopped it; the number is the signal's.
-    Interrupted(i32),
+    /// The user stopped it, by this signal.
+    Interrupted(Signal),
     /// No connection could be had for `--give-up`.
     GaveUp,
     /// A due request found no connection, which `--on-overload abort` does not suffer.

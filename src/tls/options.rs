@@ -201,9 +201,8 @@ impl Identity {
     fn read(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), String> {
         let certificates =
             certificates(&self.certificates).map_err(|why| format!("--cert: {why}"))?;
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|_| {
-            "--key: no private key in PEM form in it (encrypted keys cannot be read)".to_owned()
-        })?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|_| "--key: no private key in PEM form in it".to_owned())?;
         Ok((certificates, key))
     }
 }

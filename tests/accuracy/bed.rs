@@ -290,7 +290,7 @@ impl Row {
             first_byte: number("first_byte_ns"),
             ended: number("ended_ns").unwrap(),
             pool_ns: number("pool_wait_ns").unwrap(),
-            late_ns: number("late_ns").unwrap(),
+            late_ns: number("late_look_ns").unwrap(),
             server_number: number("server_number"),
             server_received: number("server_received_ns"),
             server_sent: number("server_sent_ns"),

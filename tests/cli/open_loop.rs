@@ -201,11 +201,12 @@ fn what_is_shed_is_counted_and_named() {
 }
 
 #[test]
-fn every_request_is_logged_in_either_form() {
+fn every_request_is_logged_in_each_form() {
     let (server, folder) = (target(), tempfile::tempdir().unwrap());
     let lines = folder.path().join("requests.jsonl");
     let binary = folder.path().join("requests.bin");
-    for (path, more) in [(&lines, &["-R", "300"][..]), (&binary, &[])] {
+    let csv = folder.path().join("requests.csv");
+    for (path, more) in [(&lines, &["-R", "300"][..]), (&binary, &[]), (&csv, &["-R", "300"])] {
         let flag = ["--json", "-n", "60", "--log-requests", path.to_str().unwrap()];
         let ended = quick(&server, &[&flag[..], more].concat());
         assert_eq!(report(&ended).count("ok"), 60);
@@ -216,6 +217,17 @@ fn every_request_is_logged_in_either_form() {
     numbers.sort_unstable();
     assert_eq!(numbers, (0..60).collect::<Vec<u64>>());
     assert!(rows.iter().all(|row| row["outcome"] == "ok" && row["status"] == 200));
+    let text = fs::read_to_string(&csv).unwrap();
+    let (header, values) = text.split_once('\n').unwrap();
+    let names: Vec<&str> = rows[0].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(header, names.join(","));
+    assert_eq!(values.lines().count(), 60);
+    for line in values.lines() {
+        let cells: Vec<&str> = line.split(',').collect();
+        assert_eq!(cells.len(), names.len(), "{line}");
+        assert_eq!(cells[1..4], ["measured", "ok", "200"], "{line}");
+        assert!(cells[6].parse::<u64>().unwrap() < cells[8].parse::<u64>().unwrap(), "{line}");
+    }
     let bytes = fs::read(&binary).unwrap();
     assert_eq!(&bytes[..8], b"MAXQREQ1");
     let row_bytes = u32::from_le_bytes(bytes[8..12].try_into().unwrap()) as usize;

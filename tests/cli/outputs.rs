@@ -57,36 +57,128 @@ fn other_results_that_cannot_be_written_are_no_reason_to_lose_the_report() {
     }
 }
 
+/// Starts `command`, closes the reading end of its standard output after `bytes`, and returns the code and standard error.
+fn with_reader(command: &mut Command, bytes: usize) -> (Option<i32>, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut vec![0; bytes]).unwrap();
+    drop(stdout);
+    let ended = child.wait_with_output().unwrap();
+    (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+}
+
 #[test]
-fn a_closed_stdout_is_no_crash() {
+fn a_stdout_that_is_closed_before_the_report_exits_with_8() {
     let server = target();
-    for more in [&["--json"][..], &["--latency"], &["-q"], &["--timeseries", "-", "-o", "x"]] {
+    let url = url(&server);
+    let run = |more: &'static [&str]| [&QUICK[..], more, &[&url]].concat();
+    let sweep = |format| {
+        let load = ["-t", "1", "--rate", "100,200", "-d", "200ms", "--warmup", "0"];
+        [&["sweep"][..], &load, &["--format", format, "--pause", "0", "--no-preflight", &url]]
+            .concat()
+    };
+    let commands = [
+        run(&[]),
+        run(&["--json"]),
+        run(&["--format", "tsv"]),
+        run(&["-q"]),
+        run(&["--latency"]),
+        run(&["--dry-run"]),
+        run(&["--repeat", "2", "--pause", "0"]),
+        run(&["--timeseries", "-", "-o", "x"]),
+        run(&["--hgrm", "-", "-o", "x"]),
+        run(&["--hlog", "-", "-o", "x"]),
+        run(&["--log-requests", "-", "-o", "x"]),
+        sweep("text"),
+        sweep("json"),
+        sweep("csv"),
+        sweep("tsv"),
+        sweep("ndjson"),
+        vec!["serve", "--listen", "127.0.0.1:0"],
+        vec!["--help"],
+        vec!["sweep", "-h"],
+        vec!["--version"],
+    ];
+    for arguments in commands {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = maxq();
-        command.current_dir(folder.path()).args(QUICK).args(more).arg(url(&server));
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        drop(child.stdout.take());
-        let ended = child.wait_with_output().unwrap();
-        let stderr = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!((ended.status.code(), stderr.as_str()), (Some(0), ""), "{more:?}");
+        let (code, stderr) = with_reader(maxq().current_dir(folder.path()).args(&arguments), 0);
+        assert_eq!(code, Some(8), "{arguments:?}: {stderr}");
+        let last = stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("maxq: ") && last.contains("Broken pipe"), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{arguments:?}: {stderr}");
     }
 }
 
 #[test]
-fn a_reader_of_stdout_may_stop_in_the_middle() {
+fn every_format_of_a_comparison_needs_a_stdout() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    for name in ["base.json", "new.json"] {
+        let file = folder.path().join(name);
+        let ended = quick(&server, &["--json", "-o", file.to_str().unwrap()]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+    for format in ["text", "json", "tsv", "markdown", "junit"] {
+        let mut command = maxq();
+        command.current_dir(folder.path()).args(["compare", "base.json", "new.json"]);
+        command.args(["--allow-single", "--force", "--inconclusive", "pass", "--format", format]);
+        let (code, stderr) = with_reader(&mut command, 0);
+        assert_eq!(code, Some(8), "{format}: {stderr}");
+        let (code, stderr) = with_reader(&mut command, 1);
+        assert_eq!(code, Some(0), "{format}: {stderr}");
+    }
+}
+
+#[test]
+fn a_stdout_that_was_closed_from_the_start_is_refused_before_the_run() {
     let server = target();
-    let mut child = maxq()
-        .args(QUICK)
-        .args(["--json", &url(&server)])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = [0];
-    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
-    assert_eq!(&first, b"{");
+    let url = url(&server);
+    for arguments in [&[&url[..]][..], &["--json", &url], &["--help"], &["--version"]] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec \"$0\" \"$@\" >&-"]).arg(binary()).args(arguments);
+        let ended = run(&mut command);
+        assert_eq!(ended.code, Some(8), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains("standard output is closed"), "{}", ended.stderr);
+        assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    }
+    assert_eq!(server.counters().requests_total(), 0);
+    let null = Command::new(binary()).arg("--version").stdout(Stdio::null()).status().unwrap();
+    assert_eq!(null.code(), Some(0));
+}
+
+#[test]
+fn a_stdout_that_is_closed_later_changes_nothing() {
+    let server = target();
+    let url = url(&server);
+    let run = |more: &'static [&str]| [&QUICK[..], more, &[&url]].concat();
+    let load = ["-t", "1", "--rate", "100,200", "-d", "200ms", "--warmup", "0", "--pause", "0"];
+    let sweep =
+        [&["sweep"][..], &load, &["--format", "csv", "-q", "--no-preflight", &url]].concat();
+    for (arguments, expected) in [
+        (run(&["--json"]), 0),
+        (run(&["--no-preflight", "--log-requests", "-", "-o", "x"]), 0),
+        (sweep, 0),
+        (run(&["-q", "--slo", "p50<1ns"]), 1),
+        (vec!["--help"], 0),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (code, stderr) = with_reader(maxq().current_dir(folder.path()).args(&arguments), 1);
+        assert_eq!(code, Some(expected), "{arguments:?}: {stderr}");
+        assert!(!stderr.contains("Broken pipe"), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_is_no_crash() {
+    let server = target();
+    // It has something to say there: a gate that fails.
+    let url = url(&server);
+    let arguments = [&QUICK[..], &["--slo", "p50<1ns", &url]].concat();
+    let mut child =
+        maxq().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
     let ended = child.wait_with_output().unwrap();
-    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(String::from_utf8(ended.stdout).unwrap().contains("Requests/sec:"));
 }
 
 #[test]

@@ -12,15 +12,16 @@ use crate::analysis::random::Random;
 use crate::cli::{CompareArgs, OnOverloadArg, RunArgs};
 use crate::command::live::LiveLine;
 use crate::command::repeat::{one_run_each, pause, wait, with_seed};
-use crate::command::{tell, unreachable_target};
+use crate::command::{tell_of_answer, tell_of_threads, unreachable_target};
 use crate::comparison::{self, Comparison, Design, Metric, Settings, Side};
-use crate::exit::Refusal;
+use crate::exit::{Refusal, Signal};
 use crate::plan::Plan;
 use crate::preflight;
 use crate::report::{self, format};
 use crate::results::{self, Run};
 use crate::run::{self, Interrupts, Session};
 use crate::summary::{End, Seen, Summary};
+use crate::target;
 use crate::time::NANOS_PER_SECOND;
 
 /// Pairs unless the user says otherwise: enough to find 10 % in the noise of a usual machine.
@@ -50,7 +51,7 @@ enum Ending {
     /// All were measured.
     All,
     /// A signal came.
-    Signal(i32),
+    Signal(Signal),
     /// A target is of no use any more, or the machine refuses.
     Refused(Refusal),
 }
@@ -60,7 +61,7 @@ enum Outcome {
     /// A run, whole or not; how it ended is in its document.
     Ran(Box<Run>, End),
     /// A signal came before it began.
-    Stopped(i32),
+    Stopped(Signal),
 }
 
 /// Measures both URLs, and compares what came of it. Beside it stands why nothing is decided although all was measured.
@@ -81,8 +82,10 @@ pub(super) fn measure(
     // What counts all the same need not be measured again.
     let extra = if settings.invalid { 0 } else { pairs.div_ceil(3) };
     let ending = course.carry_out((pairs, extra), &mut found)?;
+    let plan = &course.targets[0].plan;
+    let cut = plan.threads_asked.and(plan.threads_reason.clone());
     let side = |index: usize| Side {
-        label: results::escape(&args.flags.urls[index]),
+        label: results::escape(&target::mask(&args.flags.urls[index])),
         runs: found[index].clone(),
     };
     let (base, new) = (side(0), side(1));
@@ -92,7 +95,10 @@ pub(super) fn measure(
         }
         Ending::Refused(refusal) => (Some(refusal), None, "ended before all pairs were measured"),
         Ending::All => match comparison::compare(base.clone(), new.clone(), true, settings) {
-            Ok(comparison) => return Ok((comparison, None)),
+            Ok(mut comparison) => {
+                comparison.notes.extend(cut);
+                return Ok((comparison, None));
+            }
             Err(refusal) => (Some(refusal), None, "too few of the runs are valid"),
         },
     };
@@ -101,6 +107,7 @@ pub(super) fn measure(
     let mut comparison = comparison::compare(base, new, true, &all)?;
     let whole = usize::try_from(pairs).unwrap_or(usize::MAX);
     comparison.undecided(whole, signal, because);
+    comparison.notes.extend(cut);
     let why = refusal.as_ref().map(|refusal| format!("not decided: {}", refusal.message));
     comparison.notes.extend(why);
     Ok((comparison, refusal))
@@ -164,10 +171,12 @@ impl<'a> Course<'a> {
         let seeded = RunArgs { seed: Some(first.seed), ..args.clone() };
         let second = Plan::build(&urls[1], &seeded)?;
         let interrupts = Interrupts::catch()?;
+        // What is said of the threads holds for both.
+        tell_of_threads(&first);
         let ready = |mut plan: Plan, name| {
             let engine = run::prepare(&plan)?;
             let readiness = preflight::await_target(&mut plan, args, &interrupts)?;
-            tell(&plan, args, &readiness);
+            tell_of_answer(&plan, args, &readiness);
             let session = Session::open(&plan, engine)?;
             Ok(Target { plan, session, seen: readiness.seen, name })
         };
@@ -227,7 +236,7 @@ impl<'a> Course<'a> {
         &mut self,
         (number, reversed): (u64, bool),
         found: &mut [Vec<Run>; 2],
-    ) -> Result<Option<i32>, Refusal> {
+    ) -> Result<Option<Signal>, Refusal> {
         let order = if reversed { [1, 0] } else { [0, 1] };
         for side in order {
             match self.one(side, number)? {
@@ -302,9 +311,8 @@ fn begins_with_new(seed: u64, pair: u64) -> bool {
 }
 
 /// Nothing was measured that could be compared.
-fn stopped(signal: i32) -> Refusal {
-    let code = crate::exit::SIGNAL + u8::try_from(signal).unwrap_or(0);
-    Refusal { message: "stopped before the first pair was measured".to_owned(), code }
+fn stopped(signal: Signal) -> Refusal {
+    Refusal::stopped(signal, "the first pair was measured")
 }
 
 #[cfg(test)]

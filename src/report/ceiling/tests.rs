@@ -136,7 +136,7 @@ fn all(closed: bool) -> Vec<(&'static str, Found)> {
         ("out_of_budget", half_known(closed)),
         ("out_of_budget", unknown(Ending::OutOfBudget, closed)),
         ("too_few_answers", unknown(Ending::TooFewAnswers, closed)),
-        ("interrupted", broken(Broken::Interrupted(2), closed)),
+        ("interrupted", broken(Broken::Interrupted(crate::exit::Signal::Interrupt), closed)),
         ("target_lost", broken(Broken::Dead, closed)),
     ]
 }

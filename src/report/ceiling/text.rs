@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use crate::report::format::{counted, duration, float, length, rate};
 use crate::report::gates::amount;
 use crate::report::page::{Page, Paint, Style};
-use crate::report::text::whom;
+use crate::report::text::{threads, whom};
 
 /// A load with its unit: `908 req/s`, `64 connections`.
 #[must_use]
@@ -161,12 +161,21 @@ fn broken(found: &Found) -> Option<(&'static str, String)> {
     }
 }
 
+/// A search for connections begins with fewer of them than there are cores.
+fn threads_of_trials(plan: &Plan, closed: bool) -> String {
+    match &plan.threads_reason {
+        Some(reason) if closed => format!("at most one a connection ({reason})"),
+        None if closed => "at most one a connection".to_owned(),
+        _ => threads(plan),
+    }
+}
+
 /// The whole report.
 #[must_use]
 pub fn ceiling_text(plan: &Plan, found: &Found, style: Style) -> String {
     let mut page = Page::new(style);
     whom(&mut page, plan);
-    page.fact("Threads", &plan.threads().to_string());
+    page.fact("Threads", &threads_of_trials(plan, found.closed));
     page.fact("Load", &load_of_trials(plan, found.closed));
     page.fact("Must hold", &goals(found, true));
     let implied = goals(found, false);

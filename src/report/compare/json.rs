@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::comparison::{Answer, Comparison, Design, LeftOut, QuantileShift, Row, Side};
+use crate::exit::Signal;
 
 /// The JSON Schema (draft 2020-12) of the documents that [`compare_json`] writes; runs in it are those of
 /// [`crate::report::json_schema`].
@@ -26,7 +27,7 @@ pub fn compare_json(comparison: &Comparison) -> String {
         "verdict": comparison.verdict.name(),
         "sentence": super::words::sentence(comparison),
         "partial": comparison.interrupted.is_some(),
-        "signal": comparison.interrupted,
+        "signal": comparison.interrupted.map(Signal::number),
         "design": design,
         "pairs": paired.then_some(comparison.base_runs),
         "base_runs": comparison.base_runs,

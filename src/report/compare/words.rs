@@ -199,7 +199,7 @@ pub(super) fn side(side: &Side) -> String {
 pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(signal) = comparison.interrupted {
-        notes.push(format!("partial: interrupted by signal {signal}"));
+        notes.push(format!("partial: interrupted by {}", signal.name()));
     }
     for left in comparison.left_out.iter().take(MOST_NAMED) {
         let side = if left.is_new { "new" } else { "base" };

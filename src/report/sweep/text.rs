@@ -7,7 +7,7 @@ use super::{number, plot};
 use crate::plan::Plan;
 use crate::report::format::{counted, duration, escape, float, length, percent};
 use crate::report::page::{Page, Paint, Style};
-use crate::report::text::{signal_name, whom};
+use crate::report::text::{threads, whom};
 use crate::summary::{
     Doubling, End, Estimate, Knee, PowerPoint, Scalability, Shown, SweepRun, SweepSummary, Variable,
 };
@@ -94,6 +94,7 @@ fn what_was_run(page: &mut Page, plan: &Plan, sweep: &SweepSummary) {
     if course.variable != Variable::Pipeline {
         parts.push(format!("pipeline {}", load.pipeline));
     }
+    page.fact("Threads", &threads(plan));
     page.fact("Load", &parts.join(", "));
     let measured = load.duration_ns.map(length);
     let requests = load.requests.map(|requests| counted(requests, "request"));
@@ -112,7 +113,7 @@ fn mark(page: &mut Page, sweep: &SweepSummary) {
         End::Interrupted(signal) => (
             "INTERRUPTED",
             Paint::Doubtful,
-            format!("by {} after {done}: these numbers are of those only", signal_name(signal)),
+            format!("by {} after {done}: these numbers are of those only", signal.name()),
         ),
         End::GaveUp | End::Overloaded | End::Aborted { .. } => (
             "PARTIAL",

@@ -78,7 +78,11 @@ fn each() -> Vec<(&'static str, Comparison)> {
                 &Settings { other_plans: true, invalid: true, ..settings },
             )
             .unwrap();
-            cut.undecided(10, Some(2), "interrupted before all pairs were measured");
+            cut.undecided(
+                10,
+                Some(crate::exit::Signal::Interrupt),
+                "interrupted before all pairs were measured",
+            );
             cut
         }),
     ]

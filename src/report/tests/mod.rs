@@ -72,6 +72,7 @@ pub(crate) fn plan() -> Plan {
         engine: EngineChoice::Auto,
         idle: Idle::Auto,
         cores: vec![0],
+        threads_asked: None,
         threads_reason: Some("half of the 2 cores, the target is on this host".to_owned()),
         seed: 42,
         calibration: None,
@@ -288,7 +289,7 @@ fn interrupted() -> Summary {
         abandon(&mut record.phases[1], 2_000_000);
     }
     let mut summary = summary(record);
-    summary.end = End::Interrupted(libc::SIGINT);
+    summary.end = End::Interrupted(crate::exit::Signal::Interrupt);
     summary.window.measured_ns = 3_210_000_000;
     summary.window.drain_ns = 12_345_678;
     summary

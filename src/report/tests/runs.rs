@@ -71,7 +71,7 @@ fn a_row_has_a_cell_a_column_and_the_numbers_of_the_json() {
     lost.verdict.reasons.push(Reason { rule: "T1", level: Level::Invalid, text: String::new() });
     assert!(is_partial(&lost), "its target was not there");
     lost.verdict.reasons.clear();
-    lost.end = End::Interrupted(2);
+    lost.end = End::Interrupted(crate::exit::Signal::Interrupt);
     assert!(is_partial(&lost), "it was cut short");
     let whole = runs_tsv(&carried());
     assert_eq!(whole.lines().count(), 4);

@@ -62,7 +62,12 @@ fn connections() -> SweepSummary {
 
 fn nothing() -> SweepSummary {
     let course = course(Variable::Pipeline, &[1.0, 2.0], 1);
-    SweepSummary::of(course, End::Interrupted(libc::SIGINT), Vec::new(), Vec::new())
+    SweepSummary::of(
+        course,
+        End::Interrupted(crate::exit::Signal::Interrupt),
+        Vec::new(),
+        Vec::new(),
+    )
 }
 
 fn partial() -> SweepSummary {
