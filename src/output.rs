@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::exit::Refusal;
+use crate::files;
 
 /// A place for one result, opened before the run so that a path that cannot be written is refused at once.
 #[derive(Debug)]
@@ -43,16 +44,7 @@ impl Destination {
     /// # Errors
     /// Exit code 8 and the reason why nothing can be written there.
     pub fn open_stream(flag: &'static str, path: &Path) -> Result<Self, Refusal> {
-        let place = if path == Path::new("-") {
-            Ok(Place::Stdout)
-        } else {
-            resolve(path).and_then(|path| {
-                let old = path.exists();
-                let file =
-                    OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-                Ok(Place::Growing { file, path, old, begun: false })
-            })
-        };
+        let place = if path == Path::new("-") { Ok(Place::Stdout) } else { open_growing(path) };
         Self::opened(flag, path, place)
     }
 
@@ -154,13 +146,29 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
+/// What is there and is not a regular file, open. Links to it are not followed by name first: `/dev/fd/63` leads to a pipe
+/// that has none.
+fn open_special(path: &Path) -> Option<io::Result<File>> {
+    let special = fs::metadata(path).is_ok_and(|known| !known.is_file());
+    special.then(|| files::open_special_for_writing(path))
+}
+
+fn open_growing(path: &Path) -> io::Result<Place> {
+    if let Some(file) = open_special(path) {
+        return Ok(Place::Stream(file?));
+    }
+    let path = resolve(path)?;
+    let old = path.exists();
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+    Ok(Place::Growing { file, path, old, begun: false })
+}
+
 fn open_place(path: &Path) -> io::Result<Place> {
+    if let Some(file) = open_special(path) {
+        return Ok(Place::Stream(file?));
+    }
     let path = resolve(path)?;
     match fs::metadata(&path) {
-        Ok(known) if known.is_dir() => return Err(io::Error::other("it is a directory")),
-        Ok(known) if !known.is_file() => {
-            return Ok(Place::Stream(OpenOptions::new().write(true).open(&path)?));
-        }
         Ok(known) if known.permissions().readonly() => {
             return Err(io::Error::other("it is read-only"));
         }

@@ -32,7 +32,7 @@ const DATA_PATH: &[(&str, &[&str])] = &[
 /// What reads the results: above the data path, and knowing neither engines nor how a run is carried out.
 const RESULTS: &[(&str, &[&str])] = &[
     ("analysis", &["units"]),
-    ("results", &["base64", "exit"]),
+    ("results", &["base64", "exit", "files"]),
     ("comparison", &["analysis", "exit", "results", "units"]),
     ("summary", &["analysis", "http1", "pressure", "record", "time", "verdict"]),
     (
@@ -67,11 +67,12 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("bytes", &["engine/portable.rs", "request.rs", "serve/"]),
     ("clap", &["cli.rs", "cli/", "main.rs"]),
     ("core_affinity", &["calibrate.rs", "plan/cores.rs", "run/", "serve/"]),
+    ("flate2", &["results/"]),
     ("hdrhistogram", &["record/", "report/", "results/"]),
     ("httparse", &["http1/", "preflight/", "serve/", "tunnel.rs"]),
     ("io_uring", &["engine/"]),
     ("io_uring06", &["serve/"]),
-    ("libc", &["engine/", "failure.rs", "preflight/", "report/", "sys.rs"]),
+    ("libc", &["engine/", "failure.rs", "files.rs", "preflight/", "report/", "sys.rs"]),
     ("monoio", &["engine/portable.rs", "serve/"]),
     ("rustls", &["engine/mirror.rs", "tls/"]),
     ("rustls_native_certs", &["plan/security.rs"]),

@@ -1,12 +1,15 @@
 //! The request as the flags describe it, serialised.
 
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use super::proxy::Proxy;
+use crate::files;
 use crate::request::RequestImage;
 use crate::target::Target;
+
+/// A request is kept in memory, whole.
+const MOST_REQUEST_BYTES: u64 = 1 << 30;
 
 /// What the user said about the request.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +37,12 @@ impl Message<'_> {
     /// The flag whose value cannot be sent, and why.
     pub(super) fn serialise(&self, target: &Target) -> Result<(RequestImage, String), String> {
         if let Some(path) = self.raw {
-            let bytes =
-                read_input(path).map_err(|error| format!("--raw {}: {error}", path.display()))?;
+            let bytes = read_input(path).map_err(|error| {
+                format!(
+                    "--raw {}: {error}; name a readable file, or - for standard input",
+                    path.display()
+                )
+            })?;
             if bytes.is_empty() {
                 return Err(format!(
                     "--raw {}: the file is empty; a request is needed",
@@ -151,12 +158,16 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 fn read_input(path: &Path) -> io::Result<Vec<u8>> {
-    if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes)?;
-        return Ok(bytes);
+    let from_stdin = path == Path::new("-");
+    let bytes = if from_stdin {
+        files::read_stdin(MOST_REQUEST_BYTES)?
+    } else {
+        files::read(path, MOST_REQUEST_BYTES)?
+    };
+    if bytes.len() as u64 > MOST_REQUEST_BYTES {
+        return Err(io::Error::other(format!("larger than {} MiB", MOST_REQUEST_BYTES >> 20)));
     }
-    fs::read(path)
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ fn files_that_cannot_be_compared_are_refused_by_name() {
         ("foreign.json", "{\"results\": []}".to_owned(), "no result of maxq"),
         ("later.json", "{\"schema\": \"maxq.run/9\"}".to_owned(), "maxq.run/9"),
         ("sweep.json", "{\"schema\": \"maxq.sweep/1\"}".to_owned(), "maxq.sweep/1"),
-        ("broken.json", no_histogram.to_string(), "histogram is no HdrHistogram"),
+        ("broken.json", no_histogram.to_string(), "histogram is not an HdrHistogram"),
         ("key.json", no_key.to_string(), "counts.ok is missing"),
     ] {
         let path = folder.path().join(name);
