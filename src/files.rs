@@ -144,7 +144,7 @@ impl<R: Read + AsRawFd> Input<R> {
             && matches!(self.from.read(&mut [0]), Ok(0));
         if alone {
             return Err(io::Error::other(
-                "no program has opened this pipe for writing; start the writer first, or name a file",
+                "no program has opened this pipe for writing; start the writer first",
             ));
         }
         Ok(())

@@ -237,6 +237,23 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_that_has_no_name_of_its_own_is_written_to() {
+        use std::io::Read;
+        use std::os::fd::AsRawFd;
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", writer.as_raw_fd());
+        for open in [Destination::open, Destination::open_stream] {
+            let mut destination = open("-o", Path::new(&path)).unwrap();
+            destination.begin().unwrap();
+            destination.write("result").unwrap();
+            destination.finish().unwrap();
+            let mut bytes = [0; 6];
+            reader.read_exact(&mut bytes).unwrap();
+            assert_eq!(&bytes, b"result");
+        }
+    }
+
+    #[test]
     fn a_full_device_is_an_error() {
         let mut destination = Destination::open("-o", Path::new("/dev/full")).unwrap();
         assert_eq!(destination.write("x").unwrap_err().code, OUTPUT);

@@ -89,6 +89,8 @@ pub struct Gauges {
     pub opened: AtomicU64,
     /// A due request found no connection, and the plan says to end the run then.
     pub overloaded: AtomicBool,
+    /// No connection was ever opened, and none ever can be.
+    pub hopeless: AtomicBool,
     /// It is done, well or not.
     pub done: AtomicBool,
 }
@@ -173,6 +175,9 @@ impl Link {
         }
         if let Some(rows) = worker.take_log() {
             let _ = self.requests.send(rows);
+        }
+        if worker.is_hopeless() {
+            self.gauges().hopeless.store(true, Ordering::Relaxed);
         }
         if worker.is_overloaded() {
             self.gauges().overloaded.store(true, Ordering::Relaxed);

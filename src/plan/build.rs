@@ -17,6 +17,7 @@ use crate::calibration::cache;
 use crate::cli::{EngineArg, FormatArg, IdleArg, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::host;
+use crate::request::RequestImage;
 use crate::schedule::{Schedule, Stage, Timeline};
 use crate::target::Target;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
@@ -66,9 +67,7 @@ impl Plan {
             pipeline: load.pipeline,
         };
         let (request, method) = message.serialise(&target).map_err(Refusal::usage)?;
-        if u32::try_from(request.length()).is_err() {
-            return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
-        }
+        check_request(&request, &expect)?;
         let seed = args.seed.unwrap_or_else(random_seed);
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
         let slice_ns = slice_ns(&load);
@@ -313,6 +312,19 @@ fn warmup(args: &RunArgs, pacing: Option<&Pacing>) -> Result<(u64, bool), String
         }
         None => Ok((DEFAULT_WARMUP_NS, false)),
     }
+}
+
+/// What is sent must fit, and be able to bring what is expected.
+fn check_request(request: &RequestImage, expect: &Expect) -> Result<(), Refusal> {
+    if let Some(clause) = expect.never_of_head().filter(|_| request.is_head()) {
+        return Err(Refusal::usage(format!(
+            "--expect {clause} contradicts -m HEAD, whose answers have no body; leave it out, or use GET"
+        )));
+    }
+    if u32::try_from(request.length()).is_err() {
+        return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
+    }
+    Ok(())
 }
 
 /// When requests are due, and the phases that they fall into.

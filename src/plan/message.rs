@@ -132,8 +132,19 @@ fn check_method(method: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A header fit to be shown in a message: without the value of one that is secret.
+fn shown(header: &str) -> String {
+    const SECRET: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+    let end = header.find([':', ' ']).unwrap_or(header.len());
+    let is_secret = SECRET.iter().any(|name| header[..end].eq_ignore_ascii_case(name));
+    if is_secret && end < header.len() {
+        return format!("{} [masked]", &header[..=end].trim_end());
+    }
+    header.escape_debug().to_string()
+}
+
 fn check_header(header: &str) -> Result<(&str, &str), String> {
-    let shown = header.escape_debug();
+    let shown = shown(header);
     let Some((name, value)) = header.split_once(':') else {
         return Err(format!("-H '{shown}': no colon; use 'Name: value'"));
     };
@@ -250,6 +261,10 @@ mod tests {
         };
         assert!(header("no colon").contains("-H 'no colon': no colon"));
         assert!(header("A: b\r\nEvil: c").contains("control characters"));
+        for secret in ["Authorization Basic hunter2", "cookie: hunter2\r\n"] {
+            let message = header(secret);
+            assert!(message.contains("[masked]") && !message.contains("hunter2"), "{message}");
+        }
         assert!(header("A B: c").contains("no header name"));
         assert!(header(": c").contains("no header name"));
         for method in ["", "GE T", "GET\r\n", "CONNECT"] {

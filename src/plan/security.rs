@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cli::{TlsArgs, TlsVersionArg};
 use crate::files;
-use crate::target::Target;
+use crate::target::{Target, ascii_host};
 use crate::tls::{Identity, Options, ResumptionShare, Security, Trust, Version};
 
 /// All authorities of a machine together take less than a MiB.
@@ -35,7 +35,10 @@ pub(super) fn security(args: &TlsArgs, target: &Target) -> Result<Option<Securit
     };
     let share = if args.no_resumption { 0 } else { args.resumption.unwrap_or(100) };
     let options = Options {
-        name: args.sni.clone().unwrap_or_else(|| target.host.clone()),
+        name: match &args.sni {
+            Some(name) => ascii_host(name).map_err(|why| format!("--sni: {why}"))?,
+            None => target.host.clone(),
+        },
         trust,
         identity,
         version: args.tls.map(|version| match version {

@@ -12,6 +12,7 @@ use crate::pressure::Pressure;
 use crate::record::{PhaseRecord, Record};
 use crate::summary::{Client, End, Host, Latencies, Rates, fewest_samples, work_share};
 use crate::time::{Nanos, seconds};
+use crate::units::significant;
 
 /// The answer, in the order in which the first that holds is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -180,7 +181,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         (
             Code::Unstable,
             format!(
-                "what waited for an answer grew by {slope:.0} a second at {rate:.0} requests a second: latencies depend on how long the run is"
+                "what waited for an answer grew by {} a second at {} requests a second: latencies depend on how long the run is",
+                significant(slope, 0),
+                significant(rate, 0)
             ),
         )
     } else if let Some(reason) = has("C7") {
@@ -246,7 +249,8 @@ fn too_few(evidence: &Evidence<'_>) -> Option<String> {
             "{count} responses that depend on one another tell as much as {effective}, too few for a p99, which needs {needed}: run longer"
         )
     } else {
-        format!("{count} responses are too few for a p99, which needs {needed}")
+        let responses = if count == 1 { "response is" } else { "responses are" };
+        format!("{count} {responses} too few for a p99, which needs {needed}")
     })
 }
 
@@ -270,8 +274,9 @@ fn fine(evidence: &Evidence<'_>) -> (Code, String) {
         );
     }
     let sentence = format!(
-        "{:.1} requests a second were offered and {:.1} answered; the client kept its schedule",
-        rates.offered_rps, rates.achieved_rps
+        "{} requests a second were offered and {} answered; the client kept its schedule",
+        significant(rates.offered_rps, 1),
+        significant(rates.achieved_rps, 1)
     );
     (Code::Valid, sentence)
 }
