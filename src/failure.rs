@@ -73,11 +73,11 @@ kinds! {
     AlpnRefused, "alpn_refused", "The server speaks no protocol that was offered.",
         "maxq offers http/1.1 by ALPN; enable it in the server";
     BadChunk, "bad_chunk", "A chunk size or the line end after a chunk is malformed.",
-        "the server's chunked encoding is broken; capture it with --body-check off and tcpdump";
+        "the server's chunked encoding is broken; look at the response with tcpdump";
     BadContentLength, "bad_content_length", "Content-Length is not a number, overflows, or contradicts itself.",
         "RFC 9112 section 6.3 forbids guessing the length; fix the server";
     BadHead, "bad_head", "The response head is not HTTP/1.x.",
-        "look at the sample: is this port speaking HTTP/1.1?";
+        "check that this port speaks HTTP/1.1";
     BadTransferEncoding, "bad_transfer_encoding", "Transfer-Encoding cannot be framed.",
         "only a final 'chunked' delimits a message; fix the server";
     BrokenPipe, "broken_pipe", "The server had closed the connection when the request was sent.",
@@ -85,11 +85,13 @@ kinds! {
     CertificateExpired, "certificate_expired", "The server's certificate has expired.",
         "renew it; -k measures without verifying";
     CertificateInvalid, "certificate_invalid", "The server's certificate cannot be accepted.",
-        "see the sample; -k measures without verifying";
+        "issue it again, as an X.509 version 3 certificate for a server; -k measures without verifying";
     CertificateNotYetValid, "certificate_not_yet_valid", "The server's certificate is not valid yet.",
         "check the clocks of both machines; -k measures without verifying";
     CertificateUntrusted, "certificate_untrusted", "Nobody who is trusted has signed the server's certificate.",
         "name its issuer, or a self-signed certificate itself, with --cacert FILE; -k measures without verifying";
+    CertificateWithoutNames, "certificate_without_names", "The server's certificate names no host: it has no subjectAltName.",
+        "issue it again with a subjectAltName, since the common name no longer counts; -k measures without verifying";
     CertificateWrongHost, "certificate_wrong_host", "The server's certificate is valid for other names.",
         "use a name that it is valid for, or give that with --sni; -k measures without verifying";
     ClientCertificate, "client_certificate", "The server wants a certificate of the client, or refuses the one it got.",
@@ -99,13 +101,13 @@ kinds! {
     ClosedIdle, "closed_idle", "The server closed a kept connection as the next request was on its way.",
         "the keep-alive race; see the server's keep-alive timeout and request limit, or use --requests-per-connection";
     ClosedInHandshake, "closed_in_handshake", "The server closed the connection during the TLS handshake.",
-        "does this port speak TLS? see the server's log";
+        "check that this port speaks TLS; the server's log may say why";
     ClosedWithoutNotice, "closed_without_notice", "The connection was closed without TLS's close_notify, and only that tells the end of such a response.",
         "the response may have been cut short; let the server send Content-Length, or close in due form";
     ConnectTimeout, "connect_timeout", "The connection did not open in time.",
         "packets are dropped or the accept queue is full; --connect-timeout bounds the wait";
     Denied, "denied", "The operating system does not permit it.",
-        "a firewall or sandbox on this host refuses it";
+        "a firewall, a sandbox or the permissions of a Unix socket on this host forbid it";
     ExtraData, "extra_data", "Bytes followed a complete response.",
         "the server sent more than its framing announced";
     HandshakeTimeout, "handshake_timeout", "The TLS handshake was not over in time.",
@@ -125,17 +127,21 @@ kinds! {
     NoLocalPort, "no_local_port", "No local port was left for this target.",
         "reuse connections, or widen net.ipv4.ip_local_port_range";
     NoMemory, "no_memory", "The kernel had no memory for it.",
-        "lower --connections";
+        "lower --connections, or free memory on this machine";
+    NoSuchSocket, "no_such_socket", "There is no Unix socket by that name.",
+        "check --unix-socket, and that the server is running";
+    NotConnectable, "not_connectable", "The operating system cannot connect to this address.",
+        "a link-local address or a loopback --source with another host cannot work, nor can IPv6 where it is off; choose the address with -4, -6 or --resolve";
     NotTls, "not_tls", "The server answered the TLS handshake with something else.",
         "this port speaks no TLS; use http://";
     NothingInCommon, "nothing_in_common", "Client and server have no version, cipher or group of TLS in common.",
         "compare --tls, --ciphers and --groups with the server's settings";
     Other, "other", "An operating system error without a name of its own here.",
-        "see the errno";
+        "the operating system gave no error code; strace shows the call that failed";
     ProxyRefused, "proxy_refused", "The proxy did not open a tunnel to the target.",
-        "see the sample; --proxy http://USER:PASSWORD@HOST:PORT says who asks";
+        "check that the proxy allows CONNECT to this port; --proxy http://USER:PASSWORD@HOST:PORT logs in";
     Refused, "refused", "Nothing listens there.",
-        "is the server running there?";
+        "check that a server listens on this host and port";
     Reset, "reset", "The peer reset the connection.",
         "the server aborted; see its log, its backlog and its limits";
     ResponseTimeout, "response_timeout", "The response was not whole in time.",
@@ -143,9 +149,9 @@ kinds! {
     TimedOut, "timed_out", "The kernel gave up on the peer.",
         "packets are lost between here and the server";
     TlsAlert, "tls_alert", "The server ended the TLS session with an alert.",
-        "see the sample and the server's log";
+        "the server's log says why";
     TlsBroken, "tls_broken", "What the server sent breaks the rules of TLS.",
-        "see the sample; is something between client and server changing bytes?";
+        "check with tcpdump whether something between client and server changes bytes";
     TooManyInterim, "too_many_interim", "More than 64 interim (1xx) responses came before the final one.",
         "the server never gets to a final status";
     Unreachable, "unreachable", "There is no route to the host.",
@@ -180,6 +186,17 @@ impl Failure {
     #[must_use]
     pub const fn from_errno(phase: Phase, errno: i32) -> Self {
         let kind = match errno {
+            libc::EINVAL
+            | libc::EAFNOSUPPORT
+            | libc::EPROTONOSUPPORT
+            | libc::EPROTOTYPE
+            | libc::ESOCKTNOSUPPORT
+            | libc::EOPNOTSUPP
+                if matches!(phase, Phase::Connect) =>
+            {
+                Kind::NotConnectable
+            }
+            libc::ENOENT | libc::ENOTDIR if matches!(phase, Phase::Connect) => Kind::NoSuchSocket,
             libc::EACCES | libc::EPERM => Kind::Denied,
             libc::EADDRNOTAVAIL => Kind::NoLocalPort,
             libc::ECONNREFUSED => Kind::Refused,
@@ -198,6 +215,27 @@ impl Failure {
             _ => phase,
         };
         Self { phase, kind, errno }
+    }
+
+    /// Whether trying again cannot help, however long: the address cannot be connected to, or this machine forbids it.
+    #[must_use]
+    pub const fn is_permanent(self) -> bool {
+        matches!(self.phase, Phase::Connect)
+            && matches!(self.kind, Kind::Denied | Kind::NotConnectable)
+    }
+
+    /// What the user may do about it.
+    #[must_use]
+    pub fn hint(self) -> String {
+        match (self.kind, self.errno) {
+            (Kind::Other, errno) if errno != 0 => {
+                let name = errno_name(errno).map_or_else(String::new, |name| format!("{name}, "));
+                format!(
+                    "the operating system ended it with {name}error {errno}; strace shows the call that failed"
+                )
+            }
+            (kind, _) => kind.hint().to_owned(),
+        }
     }
 }
 
@@ -219,16 +257,24 @@ pub const fn errno_name(errno: i32) -> Option<&'static str> {
         libc::EHOSTUNREACH => "EHOSTUNREACH",
         libc::EINVAL => "EINVAL",
         libc::EIO => "EIO",
+        libc::EISCONN => "EISCONN",
         libc::EMFILE => "EMFILE",
+        libc::EMSGSIZE => "EMSGSIZE",
         libc::ENETDOWN => "ENETDOWN",
         libc::ENETUNREACH => "ENETUNREACH",
         libc::ENFILE => "ENFILE",
         libc::ENOBUFS => "ENOBUFS",
+        libc::ENOENT => "ENOENT",
         libc::ENOMEM => "ENOMEM",
         libc::ENOTCONN => "ENOTCONN",
+        libc::ENOTDIR => "ENOTDIR",
+        libc::EOPNOTSUPP => "EOPNOTSUPP",
         libc::EPERM => "EPERM",
         libc::EPIPE => "EPIPE",
         libc::EPROTO => "EPROTO",
+        libc::EPROTONOSUPPORT => "EPROTONOSUPPORT",
+        libc::EPROTOTYPE => "EPROTOTYPE",
+        libc::ESOCKTNOSUPPORT => "ESOCKTNOSUPPORT",
         libc::ETIMEDOUT => "ETIMEDOUT",
         _ => return None,
     })
@@ -237,12 +283,70 @@ pub const fn errno_name(errno: i32) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::{Failure, Kind, Phase};
+    use clap::CommandFactory;
     use std::collections::HashSet;
 
     #[test]
     fn every_kind_has_its_own_name() {
         let names: HashSet<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
         assert_eq!(names.len(), Kind::ALL.len());
+    }
+
+    #[test]
+    fn every_hint_is_of_its_kind_alone_and_leads_somewhere() {
+        let command = crate::cli::Cli::command();
+        let run = command.find_subcommand("run").unwrap();
+        let flag = |name: &str| {
+            run.get_arguments().find(|argument| argument.get_long() == Some(name)).cloned()
+        };
+        let mut seen = HashSet::new();
+        for kind in Kind::ALL {
+            let (name, hint) = (kind.name(), kind.hint());
+            assert!(hint.split_whitespace().count() >= 3, "{name}: '{hint}'");
+            assert!(seen.insert(hint), "{name} has the hint of another kind: '{hint}'");
+            assert!(kind.description().ends_with('.'), "{name}");
+            // A report may have none of these.
+            for dangling in ["the errno", "the sample", "the report", "above", "below"] {
+                assert!(!hint.contains(dangling), "{name} leads to '{dangling}': '{hint}'");
+            }
+            let words: Vec<&str> = hint.split([' ', ';', ',', '?', '\'']).collect();
+            for (at, word) in words.iter().enumerate() {
+                let Some(long) = word.strip_prefix("--") else { continue };
+                let flag = flag(long).unwrap_or_else(|| panic!("{name}: no flag --{long}"));
+                let takes_value = flag.get_action().takes_values();
+                let next = words.get(at + 1).copied().unwrap_or_default();
+                assert!(takes_value || !matches!(next, "on" | "off"), "{name}: '{hint}'");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_kind_of_its_own_is_named_by_its_number() {
+        let hint = |errno| Failure::from_errno(Phase::Send, errno).hint();
+        assert!(hint(libc::EPROTO).contains("EPROTO, error 71"), "{}", hint(libc::EPROTO));
+        assert!(hint(libc::EXDEV).contains("with error 18"), "{}", hint(libc::EXDEV));
+        assert!(hint(0).contains("no error code"), "{}", hint(0));
+        assert_eq!(hint(libc::EPIPE), Kind::BrokenPipe.hint());
+    }
+
+    #[test]
+    fn what_cannot_heal_is_permanent_only_while_connecting() {
+        for (errno, permanent) in [
+            (libc::EINVAL, true),
+            (libc::EAFNOSUPPORT, true),
+            (libc::EPROTONOSUPPORT, true),
+            (libc::EPERM, true),
+            (libc::EACCES, true),
+            (libc::ENOENT, false),
+            (libc::ECONNREFUSED, false),
+            (libc::EHOSTUNREACH, false),
+            (libc::EADDRNOTAVAIL, false),
+            (libc::EMFILE, false),
+        ] {
+            let permanent_in = |phase| Failure::from_errno(phase, errno).is_permanent();
+            assert_eq!(permanent_in(Phase::Connect), permanent, "{errno}");
+            assert!(!permanent_in(Phase::Send) && !permanent_in(Phase::Receive), "{errno}");
+        }
     }
 
     #[test]

@@ -49,6 +49,7 @@
 //! | [`capacity`] | the goals of a search for the highest load: from gates and finished runs to trials, and what was found |
 //! | [`results`], [`comparison`] | runs out of result files; two sides of them, metric by metric |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
+//! | [`files`] | the files that a user names, read and opened without a silent wait |
 //! | [`output`], [`base64`], [`exit`], [`host`], [`cgroup`], [`memory`], [`sys`], [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |
 //!
 //! From `schedule` to `record` everything is sans-io and pure over the time that it is given: nothing there reads a
@@ -111,6 +112,7 @@ pub mod conn;
 pub mod engine;
 pub mod exit;
 pub mod failure;
+pub mod files;
 pub mod host;
 pub mod http1;
 pub mod memory;

@@ -7,19 +7,13 @@ mod feed;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use crate::exit::Refusal;
+use crate::files;
 use crate::sys;
 use crate::target;
 pub use feed::{Fed, Feed};
-
-/// How often a named pipe is looked at for a reader, and how many times.
-const READER_EVERY: Duration = Duration::from_millis(50);
-const READER_LOOKS: u32 = 60;
 
 /// A place for one result, opened before the run so that a path that cannot be written is refused at once.
 #[derive(Debug)]
@@ -60,19 +54,7 @@ impl Destination {
     /// # Errors
     /// Exit code 8 and the reason why nothing can be written there.
     pub fn open_stream(flag: &'static str, path: &Path) -> Result<Self, Refusal> {
-        let place = if path == Path::new("-") {
-            open_stdout()
-        } else {
-            resolve(path).and_then(|path| {
-                if is_pipe(&path) {
-                    return open_pipe(&path);
-                }
-                let old = path.exists();
-                let file =
-                    OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-                Ok(Place::Growing { file, path, old, begun: false })
-            })
-        };
+        let place = if path == Path::new("-") { open_stdout() } else { open_growing(path) };
         Self::opened(flag, path, place)
     }
 
@@ -176,35 +158,29 @@ fn resolve(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn is_pipe(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|known| known.file_type().is_fifo())
+/// What is there and is not a regular file, open. Links to it are not followed by name first: `/dev/fd/63` leads to a pipe
+/// that has none.
+fn open_special(path: &Path) -> Option<io::Result<File>> {
+    let special = fs::metadata(path).is_ok_and(|known| !known.is_file());
+    special.then(|| files::open_special_for_writing(path))
 }
 
-/// A named pipe, for which a reader is awaited, but not for ever.
-fn open_pipe(path: &Path) -> io::Result<Place> {
-    for _ in 0..READER_LOOKS {
-        if let Some(file) = sys::open_read_pipe(path)? {
-            return Ok(Place::Stream(file));
-        }
-        thread::sleep(READER_EVERY);
+fn open_growing(path: &Path) -> io::Result<Place> {
+    if let Some(file) = open_special(path) {
+        return Ok(Place::Stream(file?));
     }
-    let waited = READER_EVERY * READER_LOOKS;
-    Err(io::Error::other(format!(
-        "it is a pipe, and no process has opened it for reading in {} s; start its reader first",
-        waited.as_secs()
-    )))
+    let path = resolve(path)?;
+    let old = path.exists();
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
+    Ok(Place::Growing { file, path, old, begun: false })
 }
 
 fn open_place(path: &Path) -> io::Result<Place> {
-    let path = resolve(path)?;
-    if is_pipe(&path) {
-        return open_pipe(&path);
+    if let Some(file) = open_special(path) {
+        return Ok(Place::Stream(file?));
     }
+    let path = resolve(path)?;
     match fs::metadata(&path) {
-        Ok(known) if known.is_dir() => return Err(io::Error::other("it is a directory")),
-        Ok(known) if !known.is_file() => {
-            return Ok(Place::Stream(OpenOptions::new().write(true).open(&path)?));
-        }
         Ok(known) if known.permissions().readonly() => {
             return Err(io::Error::other("it is read-only"));
         }
@@ -288,6 +264,23 @@ mod tests {
             let refusal = Destination::open("-o", path).unwrap_err();
             assert_eq!(refusal.code, OUTPUT);
             assert!(refusal.message.contains("-o "), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_has_no_name_of_its_own_is_written_to() {
+        use std::io::Read;
+        use std::os::fd::AsRawFd;
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let path = format!("/dev/fd/{}", writer.as_raw_fd());
+        for open in [Destination::open, Destination::open_stream] {
+            let mut destination = open("-o", Path::new(&path)).unwrap();
+            destination.begin().unwrap();
+            destination.write("result").unwrap();
+            destination.finish().unwrap();
+            let mut bytes = [0; 6];
+            reader.read_exact(&mut bytes).unwrap();
+            assert_eq!(&bytes, b"result");
         }
     }
 

@@ -142,12 +142,25 @@ pub fn reset_on_close(socket: i32) {
     };
 }
 
-/// Waits until a descriptor can be read from or written to, at most so long; what woke it is found out by trying.
-pub fn wait_for(descriptor: i32, writing: bool, milliseconds: i32) {
+/// Waits until a descriptor can be read from or written to, at most so long. Returns whether anything happened to it; what
+/// that was is found out by trying.
+pub fn wait_for(descriptor: i32, writing: bool, milliseconds: i32) -> bool {
     let events = if writing { libc::POLLOUT } else { libc::POLLIN };
     let mut polled = libc::pollfd { fd: descriptor, events, revents: 0 };
     // SAFETY: `polled` is one valid pollfd for the whole call; a wrong descriptor is reported in it.
-    unsafe { libc::poll(&raw mut polled, 1, milliseconds) };
+    unsafe { libc::poll(&raw mut polled, 1, milliseconds) > 0 }
+}
+
+/// Lets reads and writes of a descriptor wait until they can be carried out.
+///
+/// # Errors
+/// The operating system's, when the descriptor is not one.
+pub fn set_blocking(descriptor: i32) -> io::Result<()> {
+    // SAFETY: F_GETFL takes no argument and touches no memory of ours; a wrong descriptor is refused.
+    let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFL) };
+    // SAFETY: F_SETFL takes one integer and touches no memory of ours; a wrong descriptor is refused.
+    let set = unsafe { libc::fcntl(descriptor, libc::F_SETFL, flags & !libc::O_NONBLOCK) };
+    if flags < 0 || set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// The errno that a socket holds from what happened to it, or 0; asking takes it away.

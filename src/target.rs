@@ -79,14 +79,16 @@ impl Credentials {
 pub struct Target {
     /// `https://`.
     pub secure: bool,
-    /// Host name or address, without brackets.
+    /// Host name or address, without brackets; an international name in its ASCII form.
     pub host: String,
     /// Port, 80 or 443 when the URL names none.
     pub port: u16,
     /// Request target in origin form: path and query, never empty, no fragment.
     pub path: String,
-    /// The authority as the user wrote it, for the Host header; without user and password.
+    /// The authority for the Host header: as the user wrote it, with an international name in its ASCII form.
     pub authority: String,
+    /// The authority as the user wrote it, for people.
+    pub shown: String,
     /// The user and the password that the URL holds.
     pub credentials: Option<Credentials>,
 }
@@ -133,9 +135,10 @@ impl Target {
             Some(b'?') => format!("/{path}"),
             Some(_) => path.to_owned(),
         };
-        let rest = rest.split('#').next().unwrap_or("");
-        if let Some(bad) = rest.chars().find(|c| c.is_ascii_control() || *c == ' ' || !c.is_ascii())
-        {
+        let is_bad = |c: &char| c.is_ascii_control() || *c == ' ';
+        let bad = rest[..cut].chars().find(is_bad);
+        let bad = bad.or_else(|| path.chars().find(|c| is_bad(c) || !c.is_ascii()));
+        if let Some(bad) = bad {
             return Err(format!("URL '{}': {bad:?} must be percent-encoded", shown.escape_debug()));
         }
         let credentials = userinfo
@@ -143,9 +146,31 @@ impl Target {
             .map(Credentials::of_userinfo)
             .transpose()
             .map_err(|why| format!("URL '{shown}': {why}"))?;
-        let (host, authority) = (host.to_owned(), authority.to_owned());
-        Ok(Self { secure, host, port, path, authority, credentials })
+        let ascii =
+            ascii_host(host).map_err(|why| format!("URL '{}': {why}", shown.escape_debug()))?;
+        // An address in brackets is ASCII already.
+        let in_ascii =
+            if ascii == host { authority.to_owned() } else { authority.replacen(host, &ascii, 1) };
+        let shown = authority.to_owned();
+        Ok(Self { secure, host: ascii, port, path, authority: in_ascii, shown, credentials })
     }
+}
+
+/// A host name as DNS, TLS and HTTP know it: an international one in its ASCII form (`xn--...`), any other as it is.
+///
+/// # Errors
+/// When no such name can exist.
+pub fn ascii_host(host: &str) -> Result<String, String> {
+    if host.is_ascii() {
+        return Ok(host.to_owned());
+    }
+    let ascii = idna::domain_to_ascii(host).ok().filter(|ascii| !ascii.is_empty());
+    ascii.ok_or_else(|| {
+        format!(
+            "'{}' is not a valid international host name; check its spelling",
+            host.escape_debug()
+        )
+    })
 }
 
 impl Target {
@@ -257,6 +282,12 @@ fn split_authority<'a>(
         None | Some("") => usual_port,
         Some(port) => match port.parse::<u16>() {
             Ok(port) if port > 0 && port_digits(authority) => port,
+            // What looks like a port may be a password.
+            _ if url.contains("[masked]@") => {
+                return Err(format!(
+                    "URL '{url}': maxq does not send a user and password from a URL; use -H 'Authorization: ...'"
+                ));
+            }
             _ => {
                 return Err(format!("URL '{url}': port '{port}' is not a number from 1 to 65535"));
             }
@@ -273,7 +304,7 @@ fn port_digits(authority: &str) -> bool {
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mask = if self.credentials.is_some() { "***@" } else { "" };
-        write!(f, "{}://{mask}{}{}", self.scheme(), self.authority, self.path)
+        write!(f, "{}://{mask}{}{}", self.scheme(), self.shown, self.path)
     }
 }
 
@@ -300,6 +331,62 @@ mod tests {
                 "{url}"
             );
         }
+    }
+
+    #[test]
+    fn an_international_host_is_asked_for_in_ascii_and_shown_as_it_was_typed() {
+        for (url, host, authority) in [
+            ("http://b\u{fc}cher.example/", "xn--bcher-kva.example", "xn--bcher-kva.example"),
+            (
+                "https://B\u{dc}CHER.example:8443/a?b",
+                "xn--bcher-kva.example",
+                "xn--bcher-kva.example:8443",
+            ),
+            (
+                "http://\u{4f8b}\u{3048}.\u{30c6}\u{30b9}\u{30c8}",
+                "xn--r8jz45g.xn--zckzah",
+                "xn--r8jz45g.xn--zckzah",
+            ),
+            // Names in ASCII are nobody else's business: DNS has more of them than the standards allow.
+            ("http://MY_host--.example", "MY_host--.example", "MY_host--.example"),
+        ] {
+            let target = Target::parse(url).unwrap();
+            assert_eq!(
+                (target.host.as_str(), target.authority.as_str()),
+                (host, authority),
+                "{url}"
+            );
+            assert!(target.to_string().starts_with(url), "{target}");
+        }
+        for url in ["http://b\u{202e}.example/", "http://\u{fffd}/", "http://a\u{200d}\u{2028}b/"] {
+            let error = Target::parse(url).unwrap_err();
+            assert!(error.contains("not a valid international host name"), "{error}");
+        }
+        let path = Target::parse("http://b\u{fc}cher.example/b\u{fc}cher").unwrap_err();
+        assert!(path.contains("percent-encoded"), "{path}");
+    }
+
+    #[test]
+    fn no_message_repeats_what_may_be_a_password() {
+        for url in [
+            "http://u:secret@h/",
+            "https://u:secret@h:99999/",
+            "ftp://u:secret@h/",
+            "u:secret@h",
+            "http://secret@h/a b",
+            "http://u:se/cret@h/",
+            "http://u:secret?@h/",
+            "http://u:secret#@h/",
+            "http://u:a@secret@h/",
+            "http://u:secret@[::1/",
+            "gopher://u:secret/@h",
+        ] {
+            let error = Target::parse(url).unwrap_err();
+            assert!(!error.contains("secret") && !error.contains("cret@"), "{error}");
+            assert!(error.contains("[masked]@"), "{error}");
+        }
+        let error = Target::parse("http://h/@me x").unwrap_err();
+        assert!(error.contains("http://h/@me x"), "{error}");
     }
 
     #[test]

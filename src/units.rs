@@ -1,4 +1,4 @@
-//! Numbers as people type them: lengths of time and counts.
+//! Numbers as people type them, lengths of time and counts, and as they read them.
 
 use crate::time::NANOS_PER_SECOND;
 
@@ -125,9 +125,50 @@ pub fn parse_cores(text: &str) -> Result<Vec<usize>, String> {
     Ok(cores)
 }
 
+/// A number for people: `decimals` of them, and more where a fraction would show fewer than three digits otherwise, so that
+/// 5 an hour is not 0 a second.
+#[must_use]
+pub fn significant(number: f64, decimals: usize) -> String {
+    /// What is smaller is shown as 0.
+    const MOST_DECIMALS: usize = 12;
+    let plain = format!("{number:.decimals$}");
+    if number == number.trunc() || !number.is_finite() {
+        return plain;
+    }
+    // The exponent after rounding: 0.9996 is 1.00.
+    let rounded = format!("{:.2e}", number.abs());
+    let exponent = rounded.split_once('e').and_then(|(_, exponent)| exponent.parse::<i32>().ok());
+    let wanted = usize::try_from(2 - exponent.unwrap_or(0)).unwrap_or(0).min(MOST_DECIMALS);
+    if wanted > decimals { format!("{number:.wanted$}") } else { plain }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{parse_cores, parse_count, parse_duration_ns};
+    use super::{parse_cores, parse_count, parse_duration_ns, significant};
+
+    #[test]
+    fn small_numbers_keep_three_digits() {
+        for (number, decimals, text) in [
+            (5.0 / 3600.0, 0, "0.00139"),
+            (5.0 / 3600.0, 2, "0.00139"),
+            (0.5, 2, "0.500"),
+            (0.9996, 2, "1.00"),
+            (1.5, 0, "1.50"),
+            (1.5, 2, "1.50"),
+            (12.34, 0, "12.3"),
+            (12.34, 2, "12.34"),
+            (123.4, 0, "123"),
+            (184_201.334, 2, "184201.33"),
+            (7.0, 0, "7"),
+            (7.0, 2, "7.00"),
+            (0.0, 2, "0.00"),
+            (-0.0123, 1, "-0.0123"),
+            (1e-15, 0, "0.000000000000"),
+            (f64::INFINITY, 1, "inf"),
+        ] {
+            assert_eq!(significant(number, decimals), text, "{number} {decimals}");
+        }
+    }
 
     #[test]
     fn lengths_of_time_are_exact() {

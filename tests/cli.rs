@@ -113,13 +113,62 @@ fn a_port_on_which_nothing_listens_is_an_unusable_target() {
     let (address, _kept) = closed_port();
     let url = format!("http://{address}/");
     let begun = Instant::now();
-    refused_in_one_line(5, &[&url], &[&url, "refused", "is the server running"]);
+    refused_in_one_line(5, &[&url], &[&url, "refused", "check that a server listens"]);
     assert!(begun.elapsed() < Duration::from_secs(5));
     let begun = Instant::now();
     let patient = ["--no-preflight", "--give-up", "300ms", &url];
     refused_in_one_line(5, &patient, &[&url, "refused", "--give-up"]);
     assert!(begun.elapsed() >= Duration::from_millis(300));
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn an_address_that_cannot_be_connected_to_ends_the_run_at_once() {
+    // A link-local address without an interface: the kernel sends nothing.
+    let url = "http://[fe80::1]:80/";
+    let says = [url, "not_connectable", "cannot connect to this address"];
+    refused_in_one_line(5, &[url], &says);
+    for engine in ["portable", "auto"] {
+        let begun = Instant::now();
+        let flags = ["--no-preflight", "--give-up", "60s", "-d", "60s", "-c", "8"];
+        refused_in_one_line(5, &[&flags[..], &["--engine", engine, url]].concat(), &says);
+        assert!(begun.elapsed() < Duration::from_secs(30), "{engine}");
+    }
+}
+
+#[test]
+fn what_is_looked_up_and_not_found_is_named_by_its_flag() {
+    let (proxy, leads) = ("http://u:secret@proxy.invalid:1", "::there.invalid:80");
+    let url = "http://127.0.0.1:9/";
+    refused_in_one_line(
+        5,
+        &["--proxy", proxy, url],
+        &["--proxy: host 'proxy.invalid'", "spelling"],
+    );
+    refused_in_one_line(5, &["--connect-to", leads, url], &["--connect-to '::there.invalid:80'"]);
+}
+
+#[test]
+fn a_password_in_a_url_is_never_repeated() {
+    let url = "http://user:hunter2@127.0.0.1:9/";
+    for arguments in [
+        &[url][..],
+        &["--dry-run", url],
+        &["--json", url],
+        &["--proxy", "http://u:hunter2@h:1:2", "http://127.0.0.1:9/"],
+        &["--proxy", "socks5://u:hunter2@h:1", "http://127.0.0.1:9/"],
+        &["-H", "Authorization Bearer hunter2", "http://127.0.0.1:9/"],
+        &["compare", url, url],
+        &["compare", "--urls", url, url],
+        &["sweep", "--rate", "1..2/2", url],
+        &["ceiling", "--slo", "p99<1s", url],
+        &["spike", "--base", "1", "--peak", "2", url],
+    ] {
+        let ended = run(maxq().args(arguments));
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+        let said = ended.stdout + &ended.stderr;
+        assert!(!said.contains("hunter2"), "{arguments:?}: {said}");
+    }
 }
 
 #[test]

@@ -317,12 +317,22 @@ fn a_dry_run_shows_the_bytes_and_sends_nothing() {
     for part in [
         "GET /a?b HTTP/1.1\\r\\n",
         "X-A: b\\r\\n",
-        "2,000 requests, warm-up included",
+        "2,000 requests in the measured window",
         "0.000000, 0.001000,",
         "Nothing was sent.",
     ] {
         assert!(text.stdout.contains(part), "{part}: {}", text.stdout);
     }
+    let slow = ["--dry-run", "-R", "5/h", "-d", "2s", "--warmup", "1s", &url];
+    let slow = run(maxq().args(slow)).stdout;
+    assert!(slow.contains("open loop, 0.00139 requests a second"), "{slow}");
+    let words = slow.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains(
+            "1 request in the measured window; with the warm-up, due at 0.000000, 1.000000 s"
+        ),
+        "{slow}"
+    );
     let json = run(maxq().args(flags).arg("--json"));
     let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(

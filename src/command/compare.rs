@@ -113,6 +113,14 @@ fn of_files(args: &CompareArgs, settings: &Settings) -> Result<Comparison, Refus
             ));
         }
     };
+    let is_url = |path: &&PathBuf| path.to_string_lossy().contains("://") && !path.exists();
+    if base.iter().chain(&new).any(|path| is_url(&path)) {
+        // It is not repeated: it may hold a password.
+        return Err(Refusal::usage(
+            "a URL is not a file of runs; use maxq compare --urls BASE NEW to measure two URLs"
+                .to_owned(),
+        ));
+    }
     comparison::compare(side(&base)?, side(&new)?, false, settings)
 }
 

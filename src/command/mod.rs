@@ -12,6 +12,7 @@ use std::path::Path;
 
 use crate::cli::{RunArgs, RunTarget, ServeArgs, SpikeArgs};
 use crate::exit::{self, Refusal};
+use crate::failure::{Phase, errno_name};
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
 use crate::preflight::{self, Readiness};
@@ -342,18 +343,28 @@ fn unreachable_target(plan: &Plan, summary: &Summary) -> Refusal {
             plan.target, plan.route
         ));
     };
-    let kind = row.failure.kind;
+    let failure = row.failure;
+    let kind = failure.kind;
     let sample = match &row.sample[..] {
         [] => String::new(),
         sample => format!(", '{}'", report::format::escape(sample)),
     };
-    Refusal::target(format!(
-        "{}: no connection to {} in {:.1} s ({}, {} attempts{sample}); {}; -d and --give-up set how long to try",
-        plan.target,
-        plan.route,
-        seconds(plan.timeouts.give_up_ns.min(plan.load.duration_ns.unwrap_or(u64::MAX))),
-        kind.name(),
-        summary.record.connections.failed,
-        kind.hint(),
-    ))
+    let errno = errno_name(failure.errno).map(|errno| format!(", {errno}")).unwrap_or_default();
+    let tried = report::format::counted(summary.record.connections.failed, "attempt");
+    let cause = format!("{}{errno}, {tried}{sample}", kind.name());
+    let (target, route, hint) = (&plan.target, &plan.route, failure.hint());
+    let message = if failure.is_permanent() {
+        let why = kind.description().trim_end_matches('.');
+        format!("{target}: no connection to {route}: {why} ({cause}); {hint}")
+    } else {
+        let patience_ns = plan.timeouts.give_up_ns.min(plan.load.duration_ns.unwrap_or(u64::MAX));
+        format!(
+            "{target}: no connection to {route} in {:.1} s ({cause}); {hint}; -d and --give-up set how long to try",
+            seconds(patience_ns)
+        )
+    };
+    match failure.phase {
+        Phase::Environment => Refusal::environment(message),
+        _ => Refusal::target(message),
+    }
 }

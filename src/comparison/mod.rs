@@ -15,7 +15,7 @@ use crate::analysis::comparison::shape::{Pool, share_above};
 pub use crate::analysis::comparison::{Answer, Design};
 use crate::analysis::comparison::{paired as paired_ranks, two_sample};
 use crate::exit::{Refusal, Signal};
-use crate::results::Run;
+use crate::results::{self, Run};
 use judge::{conclude, rows};
 pub use kept::LeftOut;
 use kept::{Kept, enough, keep};
@@ -223,6 +223,7 @@ pub fn compare(
         }
         notes.push(format!("the plans differ (--other-plans): {difference}"));
     }
+    notes.extend(shared_runs(&base, &new));
     let (kept, left_out) = keep(&base, &new, paired, settings);
     let Kept { base: base_kept, new: new_kept } = &kept;
     let design = if paired {
@@ -283,6 +284,21 @@ pub fn compare(
         comparison.undecided(0, None, &because);
     }
     Ok(comparison)
+}
+
+/// What to say when runs are on both sides.
+fn shared_runs(base: &Side, new: &Side) -> Option<String> {
+    let (shared, all) = (results::also_in(&base.runs, &new.runs), new.runs.len());
+    match shared {
+        0 => None,
+        _ if shared == all && all == base.runs.len() => Some(
+            "both sides hold the same runs, so they cannot differ; name two separate measurements"
+                .to_owned(),
+        ),
+        _ => Some(format!(
+            "{shared} of {all} new runs are also base runs, which hides differences; name two separate measurements"
+        )),
+    }
 }
 
 /// The distributions of all requests of each side.

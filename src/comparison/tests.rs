@@ -64,6 +64,20 @@ fn a_shift_of_twenty_percent_is_a_regression_of_every_metric_that_it_moves() {
 }
 
 #[test]
+fn runs_that_are_on_both_sides_are_said() {
+    let mut draws = Draws::new(3);
+    let (one, other) = (side(&mut draws, 5000.0, 6), side(&mut draws, 5000.0, 6));
+    assert_eq!(compared(one.clone(), other.clone()).notes, Vec::<String>::new());
+    let copy = Side { label: "copy.json".to_owned(), ..one.clone() };
+    let notes = compared(one.clone(), copy).notes;
+    assert!(notes[0].starts_with("both sides hold the same runs"), "{notes:?}");
+    let mut mixed = other;
+    mixed.runs.extend(one.runs[..2].to_vec());
+    let notes = compared(one, mixed).notes;
+    assert!(notes[0].starts_with("2 of 8 new runs are also base runs"), "{notes:?}");
+}
+
+#[test]
 fn equal_sides_pass_and_a_shift_below_the_floor_does_too() {
     let mut draws = Draws::new(2);
     let equal = compared(side(&mut draws, 5000.0, 10), side(&mut draws, 5000.0, 10));

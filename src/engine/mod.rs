@@ -93,6 +93,8 @@ pub struct Gauges {
     pub overloaded: AtomicBool,
     /// Requests that were to be logged and found no place where they could wait to be written.
     pub unlogged: AtomicU64,
+    /// No connection was ever opened, and none ever can be.
+    pub hopeless: AtomicBool,
     /// It is done, well or not.
     pub done: AtomicBool,
 }
@@ -180,6 +182,9 @@ impl Link {
             if let Err(TrySendError::Full(rows)) = self.requests.try_send(rows) {
                 self.gauges().unlogged.fetch_add(rows.len() as u64, Ordering::Relaxed);
             }
+        }
+        if worker.is_hopeless() {
+            self.gauges().hopeless.store(true, Ordering::Relaxed);
         }
         if worker.is_overloaded() {
             self.gauges().overloaded.store(true, Ordering::Relaxed);

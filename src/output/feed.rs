@@ -230,7 +230,11 @@ mod tests {
         let path = fifo(&folder);
         for open in [Destination::open, Destination::open_stream] {
             let refusal = open("--hlog", &path).unwrap_err();
-            assert!(refusal.message.contains("no process has opened"), "{}", refusal.message);
+            assert!(
+                refusal.message.contains("no program has opened this pipe"),
+                "{}",
+                refusal.message
+            );
         }
         let reader = std::thread::spawn({
             let path = path.clone();

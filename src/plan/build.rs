@@ -61,6 +61,7 @@ impl Plan {
             Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
         let proxy = proxy(args, &target).map_err(Refusal::usage)?;
         let (request, method) = request(args, &target, proxy.as_ref(), load.pipeline)?;
+        check_request(&request, &expect)?;
         let seed = args.seed.unwrap_or_else(random_seed);
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
         let slice_ns = slice_ns(&load);
@@ -343,6 +344,19 @@ fn warmup(args: &RunArgs, pacing: Option<&Pacing>) -> Result<(u64, bool), String
         }
         None => Ok((DEFAULT_WARMUP_NS, false)),
     }
+}
+
+/// What is sent must fit, and be able to bring what is expected.
+fn check_request(request: &RequestImage, expect: &Expect) -> Result<(), Refusal> {
+    if let Some(clause) = expect.never_of_head().filter(|_| request.is_head()) {
+        return Err(Refusal::usage(format!(
+            "--expect {clause} contradicts -m HEAD, whose answers have no body; leave it out, or use GET"
+        )));
+    }
+    if u32::try_from(request.length()).is_err() {
+        return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
+    }
+    Ok(())
 }
 
 /// When requests are due, and the phases that they fall into.

@@ -59,6 +59,17 @@ impl Expect {
         self.status.iter().any(|&(low, high)| (low..=high).contains(&status))
     }
 
+    /// The clause that no answer to HEAD can meet, since none has a body; `Content-Length` is then the length of a body that
+    /// is not sent.
+    #[must_use]
+    pub fn never_of_head(&self) -> Option<&'static str> {
+        match (self.size, &self.body_contains) {
+            (Some(1..), _) => Some("size="),
+            (_, Some(_)) => Some("body~="),
+            _ => None,
+        }
+    }
+
     /// Whether a body must be read to judge it.
     #[must_use]
     pub fn reads_body(&self) -> bool {
@@ -82,6 +93,14 @@ fn parse_status(clause: &str, list: &str) -> Result<Vec<(u16, u16)>, String> {
 #[cfg(test)]
 mod tests {
     use super::Expect;
+
+    #[test]
+    fn what_wants_a_body_contradicts_head() {
+        let never = |clause| Expect::parse([clause]).unwrap().never_of_head();
+        assert_eq!(never("size=13"), Some("size="));
+        assert_eq!(never("body~=x"), Some("body~="));
+        assert_eq!((never("size=0"), never("status=204")), (None, None));
+    }
 
     #[test]
     fn without_flags_success_and_redirects_are_good() {

@@ -1,13 +1,16 @@
 //! The request as the flags describe it, serialised.
 
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use super::proxy::Proxy;
 use crate::base64;
+use crate::files;
 use crate::request::RequestImage;
 use crate::target::{Credentials, Target};
+
+/// A request is kept in memory, whole.
+const MOST_REQUEST_BYTES: u64 = 1 << 30;
 
 /// What the user said about the request.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +46,12 @@ impl Message<'_> {
                         .to_owned(),
                 );
             }
-            let bytes =
-                read_input(path).map_err(|error| format!("--raw {}: {error}", path.display()))?;
+            let bytes = read_input(path).map_err(|error| {
+                format!(
+                    "--raw {}: {error}; name a readable file, or - for standard input",
+                    path.display()
+                )
+            })?;
             if bytes.is_empty() {
                 return Err(format!(
                     "--raw {}: the file is empty; a request is needed",
@@ -148,8 +155,19 @@ fn check_method(method: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// A header fit to be shown in a message: without the value of one that is secret.
+fn shown(header: &str) -> String {
+    const SECRET: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+    let end = header.find([':', ' ']).unwrap_or(header.len());
+    let is_secret = SECRET.iter().any(|name| header[..end].eq_ignore_ascii_case(name));
+    if is_secret && end < header.len() {
+        return format!("{} [masked]", &header[..=end].trim_end());
+    }
+    header.escape_debug().to_string()
+}
+
 fn check_header(header: &str) -> Result<(&str, &str), String> {
-    let shown = header.escape_debug();
+    let shown = shown(header);
     let Some((name, value)) = header.split_once(':') else {
         return Err(format!("-H '{shown}': no colon; use 'Name: value'"));
     };
@@ -174,12 +192,16 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 fn read_input(path: &Path) -> io::Result<Vec<u8>> {
-    if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes)?;
-        return Ok(bytes);
+    let from_stdin = path == Path::new("-");
+    let bytes = if from_stdin {
+        files::read_stdin(MOST_REQUEST_BYTES)?
+    } else {
+        files::read(path, MOST_REQUEST_BYTES)?
+    };
+    if bytes.len() as u64 > MOST_REQUEST_BYTES {
+        return Err(io::Error::other(format!("larger than {} MiB", MOST_REQUEST_BYTES >> 20)));
     }
-    fs::read(path)
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -282,6 +304,10 @@ mod tests {
         };
         assert!(header("no colon").contains("-H 'no colon': no colon"));
         assert!(header("A: b\r\nEvil: c").contains("control characters"));
+        for secret in ["Authorization Basic hunter2", "cookie: hunter2\r\n"] {
+            let message = header(secret);
+            assert!(message.contains("[masked]") && !message.contains("hunter2"), "{message}");
+        }
         assert!(header("A B: c").contains("no header name"));
         assert!(header(": c").contains("no header name"));
         for method in ["", "GE T", "GET\r\n", "CONNECT"] {

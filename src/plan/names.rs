@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use super::proxy::Proxy;
 use crate::cli::NetworkArgs;
 use crate::exit::Refusal;
-use crate::target::Target;
+use crate::target::{Target, ascii_host};
 
 /// Every entry of `--resolve` and `--connect-to` must be one, and may lead somewhere.
 pub(super) fn check(args: &NetworkArgs, proxy: Option<&Proxy>) -> Result<(), Refusal> {
@@ -28,19 +28,40 @@ pub(super) fn check(args: &NetworkArgs, proxy: Option<&Proxy>) -> Result<(), Ref
     Ok(())
 }
 
-/// Where `--connect-to` leads from a host and a port.
-pub(super) fn connect_to(
-    args: &NetworkArgs,
-    host: &str,
-    port: u16,
-) -> Result<(String, u16), String> {
-    for entry in &args.connect_to {
-        let [from, to] = connect_to_entry(entry, host, port)?;
-        if from.0.eq_ignore_ascii_case(host) && from.1 == port {
-            return Ok(to);
+/// A host that is to be looked up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Place {
+    /// Its name or address, in ASCII.
+    pub(super) host: String,
+    /// The port there.
+    pub(super) port: u16,
+    /// What named it, for messages: `--proxy`, `URL '...'`.
+    pub(super) named_by: String,
+}
+
+impl Place {
+    /// Where connections for `target` go: to the proxy, where `--connect-to` leads, or where the URL says.
+    ///
+    /// # Errors
+    /// The entry of `--connect-to` that is none.
+    pub(super) fn of(
+        target: &Target,
+        args: &NetworkArgs,
+        proxy: Option<&Proxy>,
+    ) -> Result<Self, String> {
+        if let Some(Proxy { host, port, .. }) = proxy {
+            return Ok(Self { host: host.clone(), port: *port, named_by: "--proxy".to_owned() });
         }
+        for entry in &args.connect_to {
+            let [from, (host, port)] = connect_to_entry(entry, &target.host, target.port)?;
+            if from.0.eq_ignore_ascii_case(&target.host) && from.1 == target.port {
+                let named_by = format!("--connect-to '{}'", entry.escape_debug());
+                return Ok(Self { host, port, named_by });
+            }
+        }
+        let named_by = format!("URL '{target}'");
+        Ok(Self { host: target.host.clone(), port: target.port, named_by })
     }
-    Ok((host.to_owned(), port))
 }
 
 /// An entry of `--connect-to`, from where and to where; `host` and `port` stand for what it leaves empty.
@@ -53,16 +74,19 @@ fn connect_to_entry(entry: &str, host: &str, port: u16) -> Result<[(String, u16)
     };
     let parts = split(entry);
     let [from_host, from_port, to_host, to_port] = parts[..] else { return Err(refuse()) };
-    let place = |name: &str, number: &str| {
+    let place = |name: &str, number: &str| -> Result<(String, u16), String> {
         let name = if name.is_empty() { host } else { name };
         let number = if number.is_empty() { Ok(port) } else { number.parse::<u16>() };
-        number.map(|number| (name.to_owned(), number)).map_err(|_| refuse())
+        let number = number.map_err(|_| refuse())?;
+        let name = ascii_host(name)
+            .map_err(|why| format!("--connect-to '{}': {why}", entry.escape_debug()))?;
+        Ok((name, number))
     };
     Ok([place(from_host, from_port)?, place(to_host, to_port)?])
 }
 
 /// An entry of `--resolve`: a host, a port, its addresses.
-fn resolve_entry(entry: &str) -> Result<(&str, u16, Vec<IpAddr>), String> {
+fn resolve_entry(entry: &str) -> Result<(String, u16, Vec<IpAddr>), String> {
     let refuse =
         || format!("--resolve '{}': HOST:PORT:ADDRESS,... is wanted", entry.escape_debug());
     let mut parts = entry.splitn(3, ':');
@@ -77,16 +101,15 @@ fn resolve_entry(entry: &str) -> Result<(&str, u16, Vec<IpAddr>), String> {
     let bare = |text: &str| text.trim().trim_start_matches('[').trim_end_matches(']').to_owned();
     let addresses: Result<Vec<IpAddr>, _> =
         list.split(',').map(|address| bare(address).parse()).collect();
+    let host =
+        ascii_host(host).map_err(|why| format!("--resolve '{}': {why}", entry.escape_debug()))?;
     Ok((host, port, addresses.map_err(|_| refuse())?))
 }
 
 /// The addresses that `--resolve` gives a host, or those that the system knows.
-pub(super) fn look_up(
-    target: &Target,
-    args: &NetworkArgs,
-    host: &str,
-    port: u16,
-) -> Result<Vec<SocketAddr>, Refusal> {
+pub(super) fn look_up(place: &Place, args: &NetworkArgs) -> Result<Vec<SocketAddr>, Refusal> {
+    let Place { host, port, named_by } = place;
+    let (host, port) = (host.as_str(), *port);
     for entry in &args.resolve {
         let (known, number, addresses) = resolve_entry(entry).map_err(Refusal::usage)?;
         if known.eq_ignore_ascii_case(host) && number == port {
@@ -95,7 +118,7 @@ pub(super) fn look_up(
     }
     let found = (host, port).to_socket_addrs().map_err(|error| {
         Refusal::target(format!(
-            "URL '{target}': host '{host}' does not resolve ({error}); check its spelling"
+            "{named_by}: host '{host}' does not resolve ({error}); check its spelling"
         ))
     })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
@@ -105,7 +128,9 @@ pub(super) fn look_up(
         }
     }
     if addresses.is_empty() {
-        return Err(Refusal::target(format!("URL '{target}': host '{host}' has no address")));
+        return Err(Refusal::target(format!(
+            "{named_by}: host '{host}' has no address; check its spelling"
+        )));
     }
     Ok(addresses)
 }
@@ -133,15 +158,18 @@ fn split(entry: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::connect_to;
+    use super::{Place, look_up};
     use crate::cli::NetworkArgs;
+    use crate::plan::proxy::Proxy;
+    use crate::target::Target;
 
     #[test]
     fn connections_are_led_elsewhere_as_far_as_they_are_meant() {
         let to = |entry: &str| {
             let connect_to_args = vec![entry.to_owned()];
             let args = NetworkArgs { connect_to: connect_to_args, ..NetworkArgs::default() };
-            connect_to(&args, "a.test", 80)
+            let target = Target::parse("http://a.test/").unwrap();
+            Place::of(&target, &args, None).map(|place| (place.host, place.port))
         };
         let is = |host: &str, port: u16| Ok((host.to_owned(), port));
         assert_eq!(to("a.test:80:b.test:8080"), is("b.test", 8080));
@@ -149,8 +177,28 @@ mod tests {
         assert_eq!(to("A.test::[::1]:"), is("::1", 80));
         assert_eq!(to("a.test:443:b.test:8080"), is("a.test", 80));
         assert_eq!(to("c.test:80:b.test:8080"), is("a.test", 80));
+        assert_eq!(to("a.test:80:b\u{fc}cher.test:"), is("xn--bcher-kva.test", 80));
         for entry in ["", "a", "a:b", "a:80:b:x", "a:80:b:1:2"] {
             assert!(to(entry).unwrap_err().contains("--connect-to"), "{entry}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_does_not_resolve_is_reported_with_what_named_it() {
+        let target = Target::parse("http://a.invalid/").unwrap();
+        let proxy = Proxy::parse("http://u:secret@proxy.invalid:3128").unwrap();
+        let leads =
+            NetworkArgs { connect_to: vec!["::b.invalid:81".to_owned()], ..NetworkArgs::default() };
+        let plain = NetworkArgs::default();
+        for (args, proxy, says) in [
+            (&plain, Some(&proxy), "--proxy: host 'proxy.invalid' does not resolve"),
+            (&leads, None, "--connect-to '::b.invalid:81': host 'b.invalid' does not resolve"),
+            (&plain, None, "URL 'http://a.invalid/': host 'a.invalid' does not resolve"),
+        ] {
+            let place = Place::of(&target, args, proxy).unwrap();
+            let refusal = look_up(&place, args).unwrap_err();
+            assert!(refusal.message.starts_with(says), "{}", refusal.message);
+            assert!(!refusal.message.contains("secret"), "{}", refusal.message);
         }
     }
 }

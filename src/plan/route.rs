@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::names::Place;
 use super::proxy::Proxy;
 use super::{cores, names, sources};
 use crate::cli::{AddressesArg, NetworkArgs, ProxyProtocolArg};
@@ -242,17 +243,15 @@ fn addresses(
     proxy: Option<&Proxy>,
     asking_from: Option<&[IpAddr]>,
 ) -> Result<(Vec<Endpoint>, String), Refusal> {
-    let (host, port) = match proxy {
-        Some(proxy) => (proxy.host.clone(), proxy.port),
-        None => names::connect_to(args, &target.host, target.port).map_err(Refusal::usage)?,
-    };
-    let mut found = names::look_up(target, args, &host, port)?;
+    let place = Place::of(target, args, proxy).map_err(Refusal::usage)?;
+    let mut found = names::look_up(&place, args)?;
     let all = found.len();
     found.retain(|address| !(args.ipv4 && address.is_ipv6() || args.ipv6 && address.is_ipv4()));
     if found.is_empty() {
         let (flag, version) = if args.ipv4 { ("-4", "IPv4") } else { ("-6", "IPv6") };
         return Err(Refusal::target(format!(
-            "{flag}: host '{host}' has no {version} address, and {all} of the other version"
+            "{flag}: host '{}' of {} has no {version} address, and {all} of the other version",
+            place.host, place.named_by
         )));
     }
     let mut note = String::new();

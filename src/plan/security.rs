@@ -1,13 +1,16 @@
 //! TLS as the flags ask for it: files read, authorities looked up, contradictions refused.
 
 use std::env;
-use std::fs;
 use std::path::Path;
 
 use super::key::private_key;
 use crate::cli::{TlsArgs, TlsVersionArg};
-use crate::target::Target;
+use crate::files;
+use crate::target::{Target, ascii_host};
 use crate::tls::{Identity, Options, ResumptionShare, Security, Trust, Version};
+
+/// All authorities of a machine together take less than a MiB.
+const MOST_PEM_BYTES: u64 = 16 << 20;
 
 /// What the bytes of a run against `target` are wrapped in.
 ///
@@ -34,7 +37,10 @@ pub(super) fn security(args: &TlsArgs, target: &Target) -> Result<Option<Securit
     };
     let share = if args.no_resumption { 0 } else { args.resumption.unwrap_or(100) };
     let options = Options {
-        name: args.sni.clone().unwrap_or_else(|| target.host.clone()),
+        name: match &args.sni {
+            Some(name) => ascii_host(name).map_err(|why| format!("--sni: {why}"))?,
+            None => target.host.clone(),
+        },
         trust,
         identity,
         version: args.tls.map(|version| match version {
@@ -68,7 +74,12 @@ fn needless(args: &TlsArgs) -> Option<&'static str> {
 }
 
 fn read(flag: &str, path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("{flag} {}: {error}", path.display()))
+    let refuse = |why: &str| format!("{flag} {}: {why}; name a PEM file", path.display());
+    let bytes = files::read(path, MOST_PEM_BYTES).map_err(|error| refuse(&error.to_string()))?;
+    if bytes.len() as u64 > MOST_PEM_BYTES {
+        return Err(refuse(&format!("larger than {} MiB", MOST_PEM_BYTES >> 20)));
+    }
+    Ok(bytes)
 }
 
 /// Those that this machine trusts; Mozilla's where it has none at all, as in a container from scratch. What is there and

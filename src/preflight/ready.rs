@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{NoAnswer, look};
 use crate::cli::RunArgs;
 use crate::exit::{Refusal, Signal};
-use crate::failure::Phase;
+use crate::failure::{Kind, Phase, errno_name};
 use crate::plan::Plan;
 use crate::run::Interrupts;
 use crate::summary::Seen;
@@ -52,6 +52,10 @@ pub fn await_target(
             Err(NoAnswer { signal: Some(signal), .. }) => return Err(stopped(signal)),
             // A try for which hardly any time was left says less than the one before it.
             Err(none) if monotonic() >= ready_by => before.unwrap_or_else(|| sentence(&none)),
+            // Permissions may yet be given: a server makes its socket first.
+            Err(none) if none.failure.is_permanent() && none.failure.kind != Kind::Denied => {
+                return Err(refusal(plan, &none));
+            }
             Err(none) => sentence(&none),
         };
         if let Some(signal) = interrupts.take() {
@@ -92,5 +96,7 @@ fn sentence(none: &NoAnswer) -> String {
         "" => String::new(),
         sample => format!(": '{sample}'"),
     };
-    format!("{description} ({}){sample}; {}", kind.name(), kind.hint())
+    let errno = errno_name(none.failure.errno).map(|errno| format!(", {errno}"));
+    let errno = errno.unwrap_or_default();
+    format!("{description} ({}{errno}){sample}; {}", kind.name(), none.failure.hint())
 }

@@ -5,6 +5,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::units::significant;
+
 const SECONDS_PER_DAY: u64 = 86_400;
 
 /// A latency with four digits and its unit: `850 ns`, `312.4 us`, `1.234 ms`, `10.00 s`.
@@ -64,10 +66,10 @@ pub fn counted(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", count(number))
 }
 
-/// A rate with two decimals, in groups of three: `184,201.33`.
+/// A rate with two decimals, in groups of three: `184,201.33`; a small one with three digits: `0.00139`.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
-    let text = format!("{per_second:.2}");
+    let text = significant(per_second, 2);
     match text.split_once('.') {
         Some((whole, decimals)) => format!("{}.{decimals}", group(whole)),
         None => text,
@@ -98,7 +100,12 @@ pub fn bytes(number: f64) -> String {
         amount /= 1024.0;
         unit = larger;
     }
-    if unit == "B" { format!("{amount:.0} B") } else { format!("{amount:.2} {unit}") }
+    match unit {
+        // Bytes are whole, but not those of a second.
+        "B" if amount < 1.0 => format!("{} B", significant(amount, 0)),
+        "B" => format!("{amount:.0} B"),
+        unit => format!("{amount:.2} {unit}"),
+    }
 }
 
 /// Bytes a second as wrk prints them, without the final `B`: `606.33M`. A unit begins at 0.85 of itself.
@@ -112,6 +119,9 @@ pub fn wrk_bytes(per_second: f64) -> String {
         }
         amount /= 1024.0;
         unit = larger;
+    }
+    if amount < 1.0 && unit.is_empty() {
+        return significant(amount, 2);
     }
     format!("{amount:.2}{unit}")
 }
@@ -237,6 +247,7 @@ mod tests {
     fn wrk_starts_a_unit_at_85_percent_of_it() {
         let sizes = [0.0, 870.0, 871.0, 635_783_086.0].map(wrk_bytes);
         assert_eq!(sizes, ["0.00", "870.00", "0.85K", "606.33M"]);
+        assert_eq!(wrk_bytes(5.0 / 3600.0), "0.00139");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::plan::Plan;
 use crate::report::format::{duration, rate};
 use crate::report::page::{Page, Paint};
 use crate::summary::{Doubt, End, Gate, Summary};
+use crate::units::significant;
 
 /// Longer clauses do not move the others' results away.
 const MOST_ALIGNED: usize = 32;
@@ -64,7 +65,7 @@ pub(super) fn amount(clause: &Clause, value: f64) -> String {
         Unit::Nanoseconds => duration(value),
         Unit::PerSecond => format!("{}/s", rate(value)),
         Unit::Share => {
-            let text = format!("{:.4}", value * 100.0);
+            let text = significant(value * 100.0, 4);
             format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
         }
     }

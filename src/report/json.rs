@@ -267,7 +267,7 @@ fn error(row: &ErrorRow, summary: &Summary) -> Value {
         "first_s": row.first.seconds_from(summary.origin),
         "last_s": row.last.seconds_from(summary.origin),
         "sample": (!row.sample.is_empty()).then(|| format::escape(&row.sample)),
-        "hint": row.failure.kind.hint(),
+        "hint": row.failure.hint(),
     })
 }
 

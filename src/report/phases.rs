@@ -5,6 +5,7 @@ use crate::report::format::{self, count, duration, float, length};
 use crate::report::page::Page;
 use crate::summary::{Disturbance, PhaseSummary, Rates, Summary};
 use crate::time::seconds;
+use crate::units::significant;
 
 /// More bursts than this are summed up.
 const MOST_BURSTS: usize = 8;
@@ -73,11 +74,11 @@ fn row(page: &mut Page, phase: &PhaseSummary) {
     let max = response.all.max_ns().map_or("-".to_owned(), |max| duration(float(max)));
     let over = phase.over_limit.map_or(String::new(), |over| format!("{:>10}", count(over)));
     let answered =
-        if phase.name == "bursts" { "-".to_owned() } else { format!("{:.1}", rates.achieved_rps) };
+        if phase.name == "bursts" { "-".to_owned() } else { significant(rates.achieved_rps, 1) };
     page.line(&format!(
         "  {:<18}{:>11}{answered:>11}{:>11}{:>11}{max:>11}{over}",
         phase.name,
-        format!("{:.1}", rates.offered_rps),
+        significant(rates.offered_rps, 1),
         cell(0.5),
         cell(0.99),
     ));

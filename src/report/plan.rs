@@ -37,13 +37,18 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
     );
     page.fact("Seed", &plan.seed.to_string());
     if let Some(schedule) = &plan.schedule {
-        let slots =
-            schedule.slots().map_or("without an end".to_owned(), |slots| counted(slots, "request"));
+        let slots = schedule
+            .slots()
+            .map_or("no fixed number of requests".to_owned(), |slots| counted(slots, "request"));
         let first: Vec<String> =
             first_due_s(plan).iter().map(|at_s| format!("{at_s:.6}")).collect();
+        let more = if first.len() == SHOWN_SLOTS { " ..." } else { "" };
         page.fact(
             "Schedule",
-            &format!("{slots}, warm-up included; due at {} ... s", first.join(", ")),
+            &format!(
+                "{slots} in the measured window; with the warm-up, due at {}{more} s",
+                first.join(", ")
+            ),
         );
     }
     page.gap();

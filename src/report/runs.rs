@@ -8,6 +8,7 @@ use crate::report::json::document;
 use crate::report::page::{Page, Paint, Style};
 use crate::report::tsv::{tsv_header, tsv_row};
 use crate::summary::{End, Summary};
+use crate::units::significant;
 
 /// A run with the plan that it carried out: the repetitions differ in their seeds.
 pub type Carried = (Plan, Summary);
@@ -128,7 +129,7 @@ fn middles(page: &mut Page, runs: &[Carried]) {
     let rates = whole.iter().map(|summary| summary.rates().achieved_rps).collect();
     let errors = whole.iter().map(|s| float(s.counts().scheduled - s.counts().ok)).collect();
     page.head(&format!("{:<14}{:>14}{:>14}{:>14}", "Over the runs", "median", "min", "max"));
-    middle(page, ("achieved/s", rates), |rate| format!("{rate:.2}"));
+    middle(page, ("achieved/s", rates), |rate| significant(rate, 2));
     middle(page, ("p50", time(0.5)), duration);
     middle(page, ("p99", time(0.99)), duration);
     middle(page, ("errors", errors), |errors| errors.to_string());

@@ -12,6 +12,7 @@ use crate::report::json::errno;
 use crate::report::page::{Page, Paint, Style, unbroken};
 use crate::report::{gates, latency, phases, tls};
 use crate::summary::{End, Engine, Seen, Spread, Summary, spin_share, work_share};
+use crate::units::significant;
 use crate::verdict::{Level, Verdict};
 
 /// More workers than this are shown as a range.
@@ -80,7 +81,7 @@ fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
 /// What one request before the run showed.
 fn answer(seen: &Seen) -> String {
     let framing = match seen.framing {
-        Body::None => "no body announced",
+        Body::None => "no body",
         Body::Length(_) => "Content-Length",
         Body::Chunked => "chunked",
         Body::UntilClose => "ends with the connection",
@@ -363,7 +364,7 @@ fn error(page: &mut Page, row: &ErrorRow, summary: &Summary) {
         let sample = format::escape_within(&row.sample, page.width() - AROUND);
         page.line(&format!("{:14}sample: \"{sample}\"", ""));
     }
-    page.more(&format!("hint: {}", kind.hint()));
+    page.more(&format!("hint: {}", failure.hint()));
 }
 
 fn connections(page: &mut Page, summary: &Summary) {
@@ -452,5 +453,9 @@ fn client(page: &mut Page, summary: &Summary) {
 fn wrk_lines(summary: &Summary) -> String {
     let requests = summary.rates().achieved_rps;
     let bytes = summary.bytes_per_second(summary.measured.bytes_in_window);
-    format!("Requests/sec: {requests:9.2}\nTransfer/sec: {:>10}B", format::wrk_bytes(bytes))
+    format!(
+        "Requests/sec: {:>9}\nTransfer/sec: {:>10}B",
+        significant(requests, 2),
+        format::wrk_bytes(bytes)
+    )
 }

@@ -8,6 +8,7 @@ use crate::report::format::{count, counted, duration, float, percent};
 use crate::report::page::Page;
 use crate::summary::{Summary, share};
 use crate::time::seconds;
+use crate::units::significant;
 
 /// The line about TLS among those that say what was run; nothing for plain text.
 pub(super) fn agreement(page: &mut Page, plan: &Plan, summary: &Summary) {
@@ -39,12 +40,12 @@ pub(super) fn handshakes(page: &mut Page, plan: &Plan, summary: &Summary) {
     }
     let handshakes = &summary.record.handshakes;
     page.more(&format!(
-        "TLS: {}, {} resumed ({}), {} failed; {:.2} handshakes a second",
+        "TLS: {}, {} resumed ({}), {} failed; {} handshakes a second",
         counted(handshakes.full, "full handshake"),
         count(handshakes.resumed),
         percent(share(handshakes.resumed, handshakes.completed())),
         count(handshakes.failed),
-        a_second(summary),
+        significant(a_second(summary), 2),
     ));
     let times = summary.record.handshake.as_ref();
     if let Some((median, max)) =

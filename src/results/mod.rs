@@ -9,17 +9,20 @@ mod run;
 mod seek;
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use crate::exit::Refusal;
+use crate::files;
 pub use run::Run;
 
 /// No result file is nearly as large.
 const MOST_BYTES: u64 = 256 << 20;
+/// Values in a document, by the marks between them: a day of intervals has a million. Each takes a hundred bytes of memory,
+/// and as few as two in a file.
+const MOST_VALUES: usize = 4_000_000;
 /// Runs in one document, or files in one folder, that anybody compares.
 const MOST_RUNS: usize = 10_000;
 /// What can be read, for those who gave something else.
@@ -58,12 +61,28 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<Run>, Refusal> {
 fn twice(runs: &[Run]) -> Option<(&Run, &Run)> {
     let mut by_start: HashMap<&str, Vec<&Run>> = HashMap::new();
     runs.iter().find_map(|run| {
-        let started_at = run.document["started_at"].as_str().unwrap_or_default();
-        let others = by_start.entry(started_at).or_default();
+        let others = by_start.entry(started_at(run)).or_default();
         let same = others.iter().find(|other| other.document == run.document).copied();
         others.push(run);
         same.map(|other| (other, run))
     })
+}
+
+/// How many of the `new` runs are also among those of the base: the same measurement, under whatever name.
+#[must_use]
+pub fn also_in(base: &[Run], new: &[Run]) -> usize {
+    let mut by_start: HashMap<&str, Vec<&Run>> = HashMap::new();
+    base.iter().for_each(|run| by_start.entry(started_at(run)).or_default().push(run));
+    let is_known = |run: &&Run| {
+        by_start
+            .get(started_at(run))
+            .is_some_and(|others| others.iter().any(|other| other.document == run.document))
+    };
+    new.iter().filter(is_known).count()
+}
+
+fn started_at(run: &Run) -> &str {
+    run.document["started_at"].as_str().unwrap_or_default()
 }
 
 /// The runs of one document; `name` says where it came from.
@@ -82,6 +101,9 @@ pub fn runs_in(document: Value, name: &str) -> Result<Vec<Run>, String> {
                 return Err("it holds no run at all".to_owned());
             }
             let all = runs.len();
+            if all > MOST_RUNS {
+                return Err(format!("it holds {all} runs; at most {MOST_RUNS} can be compared"));
+            }
             let one = |(index, run): (usize, Value)| {
                 let place = format!("run {} of {all}", index + 1);
                 if run.get("schema").and_then(Value::as_str) != Some("maxq.run/1") {
@@ -127,20 +149,27 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Refusal> {
 
 fn read_file(path: &Path) -> Result<Value, String> {
     let cannot = |error: std::io::Error| format!("{error}; name a readable file");
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(cannot)?;
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    let too_large = || format!("larger than {} MiB; {READABLE}", MOST_BYTES >> 20);
+    // What is known to be too large is not read first.
+    if fs::metadata(path).is_ok_and(|known| known.len() > MOST_BYTES) {
+        return Err(too_large());
+    }
+    let bytes = files::read(path, MOST_BYTES).map_err(cannot)?;
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(format!("larger than {} MiB; {READABLE}", MOST_BYTES >> 20));
+        return Err(too_large());
+    }
+    let marks = bytes.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    if marks > MOST_VALUES {
+        return Err(format!("it holds more than {MOST_VALUES} values; {READABLE}"));
     }
     serde_json::from_slice(&bytes).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
+        let line = error.line();
         if bytes.is_empty() {
             format!("it is empty; {READABLE}")
         } else if error.is_eof() {
             format!("it ends in the middle, in line {line}: was it cut short? measure again")
         } else {
-            format!("it is no JSON (line {line}, column {column}); {READABLE}")
+            format!("it is not JSON that can be read ({error}); {READABLE}")
         }
     })
 }

@@ -108,6 +108,13 @@ fn other_documents_are_refused_for_what_they_are() {
 }
 
 #[test]
+fn more_runs_than_anybody_compares_are_refused_before_they_are_read() {
+    let runs = vec![json!({}); 10_001];
+    let why = runs_in(json!({ "schema": "maxq.runs/1", "runs": runs }), "x").unwrap_err();
+    assert!(why.contains("10001 runs; at most 10000"), "{why}");
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let whole = document().to_string();
@@ -115,7 +122,7 @@ fn files_that_cannot_be_read_are_named_in_one_line() {
     for (name, content, says) in [
         ("empty.json", "", "it is empty"),
         ("half.json", half, "ends in the middle"),
-        ("text.json", "maxq 0.1.0: GET", "no JSON"),
+        ("text.json", "maxq 0.1.0: GET", "not JSON"),
         ("bell\u{7}.json", "{}", "no result of maxq"),
     ] {
         let path = folder.path().join(name);
@@ -125,6 +132,23 @@ fn files_that_cannot_be_read_are_named_in_one_line() {
         assert!(refusal.message.contains(says), "{}", refusal.message);
         assert!(refusal.message.contains(&name.replace('\u{7}', "\\x07")), "{}", refusal.message);
     }
+    let nested = "[".repeat(100_000);
+    let many_values = format!("[{}0]", "0,".repeat(4_000_000));
+    for (name, content, says) in [
+        ("deep.json", nested.as_str(), "recursion limit"),
+        ("overflow.json", "{\"schema\": 1e999}", "number out of range"),
+        ("nan.json", "{\"schema\": NaN}", "not JSON that can be read"),
+        ("many.json", &many_values, "more than 4000000 values"),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        let message = read(&[path]).unwrap_err().message;
+        assert!(message.contains(name) && message.contains(says), "{message}");
+    }
+    // A file with a hole takes no room, and is not read to be refused.
+    let large = folder.path().join("large.json");
+    fs::File::create(&large).unwrap().set_len(2 << 30).unwrap();
+    assert!(read(&[large]).unwrap_err().message.contains("larger than 256 MiB"));
     let nowhere = read(&[folder.path().join("nowhere.json")]).unwrap_err();
     assert!(nowhere.code == 2 && nowhere.message.contains("nowhere.json"));
 }

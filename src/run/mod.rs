@@ -373,6 +373,11 @@ impl Watch<'_> {
                 end = End::GaveUp;
                 self.control.stop(Stop::Now);
             }
+            let hopeless = self.count(|gauges| gauges.hopeless.load(Ordering::Relaxed));
+            if hopeless == self.gauges.len() && opened == 0 && end == End::Finished {
+                end = End::GaveUp;
+                self.control.stop(Stop::Now);
+            }
             if let (Some((condition, value)), End::Finished) = (observer.reason_to_abort, end) {
                 end = End::Aborted { condition, value };
                 self.control.stop(Stop::Soon);

@@ -2,7 +2,7 @@
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-use super::verify::is_issuer_as_server;
+use super::verify::{is_issuer_as_server, is_version_1};
 use crate::failure::{Failure, Kind, Phase};
 
 /// Why a session could not be established, or could not go on.
@@ -51,6 +51,9 @@ fn certificate_kind(error: &CertificateError) -> Kind {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             Kind::CertificateNotYetValid
         }
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            Kind::CertificateWithoutNames
+        }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Kind::CertificateWrongHost
         }
@@ -84,6 +87,12 @@ fn alert_kind(alert: AlertDescription) -> Kind {
 
 fn text_of(error: &Error) -> String {
     match error {
+        Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+            presented, ..
+        }) if presented.is_empty() => "no subjectAltName".to_owned(),
+        Error::InvalidCertificate(error) if is_version_1(error) => {
+            "an X.509 version 1 certificate, which has no subjectAltName".to_owned()
+        }
         Error::InvalidCertificate(CertificateError::NotValidForNameContext {
             presented, ..
         }) => {

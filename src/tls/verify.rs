@@ -14,6 +14,11 @@ pub(super) fn is_issuer_as_server(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity"))
 }
 
+/// The certificate has no extensions, since its version has none. What is behind rustls tells it by name only.
+pub(super) fn is_version_1(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(other) if other.to_string().contains("UnsupportedCertVersion"))
+}
+
 /// Takes any certificate. Its key must still have signed the handshake, as a server that knows it can.
 #[derive(Debug)]
 pub(super) struct Anybody(pub(super) Arc<CryptoProvider>);

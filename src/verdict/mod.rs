@@ -15,6 +15,7 @@ use crate::summary::{
     Client, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,
 };
 use crate::time::{Nanos, seconds};
+use crate::units::significant;
 
 /// The answer, in the order in which the first that holds is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -207,7 +208,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         (
             Code::Unstable,
             format!(
-                "what waited for an answer grew by {slope:.0} a second at {rate:.0} requests a second: latencies depend on how long the run is"
+                "what waited for an answer grew by {} a second at {} requests a second: latencies depend on how long the run is",
+                significant(slope, 0),
+                significant(rate, 0)
             ),
         )
     } else if let Some(reason) = invalid(&["T1", "T2"]) {
@@ -298,7 +301,8 @@ fn too_few(evidence: &Evidence<'_>) -> Option<String> {
             "{count} responses that depend on one another tell as much as {effective}, too few for a p99, which needs {needed}: run longer"
         )
     } else {
-        format!("{count} responses are too few for a p99, which needs {needed}")
+        let responses = if count == 1 { "response is" } else { "responses are" };
+        format!("{count} {responses} too few for a p99, which needs {needed}")
     })
 }
 
@@ -322,8 +326,9 @@ fn fine(evidence: &Evidence<'_>) -> (Code, String) {
         );
     }
     let sentence = format!(
-        "{:.1} requests a second were offered and {:.1} answered; the client kept its schedule",
-        rates.offered_rps, rates.achieved_rps
+        "{} requests a second were offered and {} answered; the client kept its schedule",
+        significant(rates.offered_rps, 1),
+        significant(rates.achieved_rps, 1)
     );
     (Code::Valid, sentence)
 }

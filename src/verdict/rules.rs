@@ -8,6 +8,7 @@ use super::{Evidence, Level, Reason, SATURATED_SHARE, percent};
 use crate::analysis::trend::drifts;
 use crate::failure::Phase;
 use crate::time::seconds;
+use crate::units::significant;
 
 /// Client lag above this is worth a warning.
 const LAG_WARN_NS: u64 = 100_000;
@@ -223,7 +224,8 @@ fn taken_away(evidence: &Evidence<'_>) -> Vec<Reason> {
     // Threads of the kernel come and go without taking much.
     if most > SWITCHES_PER_SECOND && delayed > 0.01 {
         let text = format!(
-            "a worker was taken from its core {most:.0} times a second and waited {:.1} % of the time for it",
+            "a worker was taken from its core {} times a second and waited {:.1} % of the time for it",
+            significant(most, 0),
             delayed * 100.0
         );
         reasons.extend(found("C5", Level::Warn, text));
@@ -332,7 +334,9 @@ fn near_ceiling(evidence: &Evidence<'_>) -> Vec<Reason> {
         return Vec::new();
     }
     let text = format!(
-        "{offered:.0} requests a second are more than 70 % of the {ceiling:.0} that this client reached here against an empty server (maxq calibrate)"
+        "{} requests a second are more than 70 % of the {} that this client reached here against an empty server (maxq calibrate)",
+        significant(offered, 0),
+        significant(ceiling, 0)
     );
     found("C11", Level::Warn, text)
 }

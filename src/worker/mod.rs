@@ -456,6 +456,16 @@ impl Worker {
         self.opened
     }
 
+    /// No connection was ever opened, all were tried, and no other try can do better.
+    #[must_use]
+    pub fn is_hopeless(&self) -> bool {
+        let rows = self.record.errors.rows();
+        self.opened == 0
+            && self.unsettled == 0
+            && !rows.is_empty()
+            && rows.iter().all(|row| row.failure.is_permanent())
+    }
+
     /// Nothing more is taken: the run is over, but for what is in flight.
     #[must_use]
     pub fn is_draining(&self) -> bool {

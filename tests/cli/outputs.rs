@@ -261,3 +261,19 @@ fn colour_is_for_those_who_ask_for_it() {
         .arg(url(&server)));
     assert!(!both.stdout.contains('\x1b'), "NO_COLOR ranks first");
 }
+
+#[test]
+fn a_pipe_whose_reader_comes_late_is_waited_for_and_said() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut command = maxq();
+    command.args(QUICK).args(["--json", "-o"]).arg(&pipe).arg(url(&server));
+    let running = Running::start(&mut command);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let report = fs::read_to_string(&pipe).unwrap();
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("waiting for"), "{}", ended.stderr);
+    Report::of(&report).assert_all_ok();
+}

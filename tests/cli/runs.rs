@@ -172,3 +172,48 @@ fn headers_and_body_arrive_as_given() {
         measure(&[&arguments[..], &more].concat()).assert_all_ok();
     }
 }
+
+#[test]
+fn an_answer_to_head_has_no_body_whatever_its_content_length_says() {
+    let server = target();
+    let url = format!("http://{}/bytes/1000", server.local_address());
+    let head = ["-m", "HEAD", "-t", "1", "-c", "2", "-n", "50", "--expect", "size=0"];
+    let report = measure(&[&head[..], &[&url]].concat());
+    report.assert_all_ok();
+    assert_eq!(report.count("ok"), 50);
+    // Two hundred bytes of head at most, and none of the thousand that it announces.
+    assert!(report.number("/bytes/received") < 50 * 500, "{:?}", report.json["bytes"]);
+    let text = run(maxq().args(head).arg(&url));
+    assert!(text.stdout.contains("200, 0 bytes (no body), kept alive"), "{}", text.stdout);
+    for clause in ["size=1000", "body~=x"] {
+        let ended = run(maxq().args(["-m", "HEAD", "-n", "1", "--expect", clause, &url]));
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("contradicts -m HEAD"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn an_international_host_is_sent_in_ascii_and_reported_as_it_was_typed() {
+    let server = target();
+    let port = server.local_address().port();
+    let url = format!("http://b\u{fc}cher.example:{port}/echo");
+    let resolve = format!("B\u{dc}CHER.example:{port}:127.0.0.1");
+    let host = format!("body~=xn--bcher-kva.example:{port}");
+    let flags = ["-t", "1", "-c", "1", "-n", "5", "--resolve", &resolve, "--expect", &host];
+    let report = measure(&[&flags[..], &[&url]].concat());
+    report.assert_all_ok();
+    assert_eq!((report.count("ok"), report.text("/plan/url")), (5, url.as_str()));
+}
+
+#[test]
+fn a_rate_below_one_is_shown_with_its_digits() {
+    let server = target();
+    let flags = ["-R", "90/h", "-t", "1", "-c", "1", "-d", "1s", "--warmup", "0"];
+    let text = run(maxq().args(flags).arg(url(&server)));
+    assert!(text.stdout.contains("0.0250 requests a second"), "{}", text.stdout);
+    let tsv = run(maxq().args(flags).args(["--format", "tsv"]).arg(url(&server)));
+    let mut lines = tsv.stdout.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let (names, cells) = (lines.next().unwrap(), lines.next().unwrap());
+    let rate = names.iter().position(|name| *name == "rate_rps").unwrap();
+    assert_eq!(cells[rate], "0.025");
+}

@@ -75,7 +75,7 @@ fn a_pipe_without_a_reader_is_refused_by_name() {
     for flag in ["--timeseries", "-o"] {
         let ended = run(maxq_on_engine().args(["-d", "1s", flag]).arg(&path).arg(url(&server)));
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(8), ""), "{}", ended.stderr);
-        for part in [flag, "fifo", "no process has opened it"] {
+        for part in [flag, "fifo", "no program has opened this pipe"] {
             assert!(ended.stderr.contains(part), "{}", ended.stderr);
         }
     }

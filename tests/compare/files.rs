@@ -96,7 +96,7 @@ fn files_that_cannot_be_compared_are_refused_by_name() {
         ("foreign.json", "{\"results\": []}".to_owned(), "no result of maxq"),
         ("later.json", "{\"schema\": \"maxq.run/9\"}".to_owned(), "maxq.run/9"),
         ("sweep.json", "{\"schema\": \"maxq.sweep/1\"}".to_owned(), "maxq.sweep/1"),
-        ("broken.json", no_histogram.to_string(), "histogram is no HdrHistogram"),
+        ("broken.json", no_histogram.to_string(), "histogram is not an HdrHistogram"),
         ("key.json", no_key.to_string(), "counts.ok is missing"),
     ] {
         let path = folder.path().join(name);
@@ -168,4 +168,28 @@ fn a_refusal_leaves_no_pass_of_another_day_behind() {
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(fs::read_to_string(&junit).unwrap().contains("<error"));
     assert_ne!(fs::read_to_string(&markdown).unwrap(), "pass");
+}
+
+#[test]
+fn the_same_runs_on_both_sides_are_said_and_pipes_are_files_too() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let base = recorded(folder.path(), "base.json", &law(&server, 5), "5");
+    let copy = folder.path().join("copy.json");
+    fs::copy(&base, &copy).unwrap();
+    for new in [&base, &copy] {
+        let ended = compare(&base, new, &["--invalid"]);
+        let words = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("both sides hold the same runs"), "{}", ended.stdout);
+        let json = parsed(&compare(&base, new, &["--invalid", "--json"]).stdout);
+        let note = json["notes"][0].as_str().unwrap();
+        assert!(note.starts_with("both sides hold the same runs"), "{note}");
+    }
+    let pipe = folder.path().join("pipe.json");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let content = fs::read(&base).unwrap();
+    let ended = std::thread::scope(|scope| {
+        scope.spawn(|| fs::write(&pipe, &content).unwrap());
+        compare(&base, &pipe, &["--invalid"])
+    });
+    assert!(ended.stdout.contains("both sides hold"), "{ended:?}");
 }

@@ -26,6 +26,7 @@ fn what_is_wrong_with_a_certificate_is_named_and_no_request_is_sent() {
         ("certificate_expired", papers.authority.issue_for_years(&own, (2019, 2021))),
         ("certificate_not_yet_valid", papers.authority.issue_for_years(&own, (3000, 3001))),
         ("certificate_wrong_host", papers.authority.issue(&["other.example", "localhost"])),
+        ("certificate_without_names", papers.authority.issue(&[])),
         ("certificate_untrusted", stranger.issue(&own)),
         ("certificate_untrusted", impostor.issue(&own)),
         ("certificate_untrusted", Certified::by_itself(&own, false)),
@@ -45,6 +46,9 @@ fn what_is_wrong_with_a_certificate_is_named_and_no_request_is_sent() {
         let bad = nginx.address_of(port);
         assert_refused(kind, &format!("https://{bad}/small"), &trust);
         let report = assert_listed(kind, bad, nginx.address(), &trust);
+        if kind == "certificate_without_names" {
+            assert_eq!(report.text("/errors/0/sample"), "no subjectAltName");
+        }
         if kind == "certificate_wrong_host" {
             assert_eq!(report.text("/errors/0/sample"), "valid for other.example, localhost");
         }

@@ -7,6 +7,7 @@ use crate::capacity::{Broken, Found, Row};
 use crate::plan::Plan;
 use crate::report::Document;
 use crate::report::json::plan_of;
+use crate::units::significant;
 
 /// The JSON Schema (draft 2020-12) of the documents that [`ceiling_json`] writes.
 #[must_use]
@@ -103,7 +104,7 @@ fn trial(found: &Found, row: &Row, run: Option<&Document>) -> Value {
 #[must_use]
 pub fn ceiling_tsv(found: &Found) -> String {
     let answer = &found.answer;
-    let text = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.3}"));
+    let text = |value: Option<f64>| value.map_or(String::new(), |value| significant(value, 3));
     let columns = [
         ("variable", if found.closed { "connections" } else { "rate" }.to_owned()),
         ("ceiling", text(answer.ceiling)),

@@ -397,7 +397,7 @@ fn a_load_has_as_many_digits_as_it_is_known_by() {
         texts,
         [
             "0.5 req/s",
-            "0.13 req/s",
+            "0.127 req/s",
             "10 req/s",
             "100 req/s",
             "907.9 req/s",

@@ -7,6 +7,7 @@ use crate::report::format::{counted, duration, float, length, rate};
 use crate::report::gates::amount;
 use crate::report::page::{Page, Paint, Style};
 use crate::report::text::{threads, whom};
+use crate::units::significant;
 
 /// A load with its unit: `908 req/s`, `64 connections`.
 #[must_use]
@@ -26,7 +27,7 @@ fn number(load: f64) -> String {
         let whole = rate(load.round());
         return whole.trim_end_matches("00").trim_end_matches('.').to_owned();
     }
-    let text = if load < 10.0 { format!("{load:.2}") } else { format!("{load:.1}") };
+    let text = significant(load, if load < 10.0 { 2 } else { 1 });
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 

@@ -2,6 +2,7 @@
 
 use crate::comparison::{Answer, Comparison, Design, Metric, Row, Side, Unit, Verdict};
 use crate::report::format::{count, counted, duration};
+use crate::units::significant;
 
 /// More runs that were left out are not named one by one.
 const MOST_NAMED: usize = 4;
@@ -47,7 +48,7 @@ pub(super) fn value(row: &Row, open: bool, value: Option<f64>) -> String {
     reason = "a rate is a positive number far below 2^53"
 )]
 fn per_second(rate: f64) -> String {
-    if rate < 1000.0 { format!("{rate:.2}") } else { count(rate.round() as u64) }
+    if rate < 1000.0 { significant(rate, 2) } else { count(rate.round() as u64) }
 }
 
 /// A share of errors: small ones keep their digits.

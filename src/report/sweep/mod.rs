@@ -17,6 +17,7 @@ pub use svg::sweep_svg;
 pub use text::{sweep_findings, sweep_progress, sweep_text};
 
 use crate::report::format;
+use crate::units::significant;
 
 /// A number of a sweep as people read it: four digits, or all of a whole number.
 fn number(value: f64) -> String {
@@ -24,7 +25,7 @@ fn number(value: f64) -> String {
         size if size >= 999.5 => format!("{value:.0}"),
         size if size >= 99.95 => format!("{value:.1}"),
         size if size >= 9.995 => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
+        _ => significant(value, 3),
     };
     let short = match text.split_once('.') {
         Some((whole, decimals)) => {

@@ -220,7 +220,7 @@ fn a_run_without_any_response_says_so() {
             "Errors        1,234",
             "       1,234  connect refused (ECONNREFUSED), from -1.00 s to 8.00 s",
             "              Nothing listens there.",
-            "              hint: is the server running there?",
+            "              hint: check that a server listens on this host and port",
             "",
             "Connections   64 asked, 0 opened, 0 used, 1,234 failed attempts, 0 reconnects",
             "              requests per connection: min 0, median 0, max 0",
@@ -253,7 +253,7 @@ fn failures_are_listed_with_cause_time_sample_and_hint() {
             "           2  parse bad_head, from 1.50 s to 2.50 s",
             "              The response head is not HTTP/1.x.",
             r#"              sample: "\x1b[2J\x1b]0;owned\x07\xff\xfe\xc2\x9b31m\"\r\n""#,
-            "              hint: look at the sample: is this port speaking HTTP/1.1?",
+            "              hint: check that this port speaks HTTP/1.1",
             "           1  parse head_too_large, at -1.00 s",
             "              The response head exceeds 64 KiB or 256 headers.",
             r#"              sample: "\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b...""#,
@@ -261,7 +261,15 @@ fn failures_are_listed_with_cause_time_sample_and_hint() {
             "           1  receive reset (ECONNRESET), at 3.00 s",
         ],
     );
-    assert_lines(&report, &["           1  send other (18), at 4.00 s"]);
+    assert_lines(
+        &report,
+        &[
+            "           1  send other (18), at 4.00 s",
+            "              An operating system error without a name of its own here.",
+            "              hint: the operating system ended it with error 18; strace shows",
+            "              the call that failed",
+        ],
+    );
 }
 
 #[test]
