@@ -78,6 +78,8 @@ kinds! {
         "RFC 9112 section 6.3 forbids guessing the length; fix the server";
     BadHead, "bad_head", "The response head is not HTTP/1.x.",
         "look at the sample: is this port speaking HTTP/1.1?";
+    BadHeaderLine, "bad_header_line", "A header line can be read in more than one way.",
+        "the sample shows the line; NUL or a bare CR is refused in any line, and a fold, a space before the colon, or an odd character in Content-Length, Transfer-Encoding, or Connection; fix the server";
     BadTransferEncoding, "bad_transfer_encoding", "Transfer-Encoding cannot be framed.",
         "only a final 'chunked' delimits a message; fix the server";
     BrokenPipe, "broken_pipe", "The server had closed the connection when the request was sent.",
@@ -110,8 +112,8 @@ kinds! {
         "the server sent more than its framing announced";
     HandshakeTimeout, "handshake_timeout", "The TLS handshake was not over in time.",
         "the server is slow to answer or stalls; --connect-timeout bounds the wait";
-    HeadTooLarge, "head_too_large", "The response head exceeds 64 KiB or 256 headers.",
-        "no sane client accepts this head";
+    HeadTooLarge, "head_too_large", "The response head is larger than 1 MiB.",
+        "the sample shows the line that crosses the limit; does the server ever end its head?";
     LostInPipeline, "lost_in_pipeline", "A pipelined request died with its connection.",
         "the server closes in mid-pipeline; lower --pipeline";
     LooksLikeHttp2, "looks_like_http2", "The server answered with HTTP/2 frames.",

@@ -19,7 +19,7 @@ const DATA_PATH: &[(&str, &[&str])] = &[
     ("record", &["failure", "schedule", "time"]),
     ("conn", &["http1", "schedule", "time"]),
     ("tls", &["failure", "record"]),
-    ("tunnel", &[]),
+    ("tunnel", &["http1"]),
     (
         "worker",
         &[
@@ -68,7 +68,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["cli.rs", "cli/", "main.rs"]),
     ("core_affinity", &["calibrate.rs", "plan/cores.rs", "run/", "serve/"]),
     ("hdrhistogram", &["record/", "report/", "results/"]),
-    ("httparse", &["http1/", "preflight/", "serve/", "tunnel.rs"]),
+    ("httparse", &["http1/", "serve/"]),
     ("io_uring", &["engine/"]),
     ("io_uring06", &["serve/"]),
     ("libc", &["engine/", "failure.rs", "preflight/", "report/", "sys.rs"]),

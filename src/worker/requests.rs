@@ -125,7 +125,9 @@ impl Worker {
                     break;
                 }
                 Err(kind) => {
-                    self.record.errors.count(Failure::new(FailurePhase::Parse, kind), now, rest);
+                    let offence = conn.reader.offence();
+                    let sample = if offence.is_empty() { rest } else { offence };
+                    self.record.errors.count(Failure::new(FailurePhase::Parse, kind), now, sample);
                     self.lose(now, index, Outcome::ProtocolError);
                     return;
                 }

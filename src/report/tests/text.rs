@@ -255,9 +255,10 @@ fn failures_are_listed_with_cause_time_sample_and_hint() {
             r#"              sample: "\x1b[2J\x1b]0;owned\x07\xff\xfe\xc2\x9b31m\"\r\n""#,
             "              hint: look at the sample: is this port speaking HTTP/1.1?",
             "           1  parse head_too_large, at -1.00 s",
-            "              The response head exceeds 64 KiB or 256 headers.",
+            "              The response head is larger than 1 MiB.",
             r#"              sample: "\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b...""#,
-            "              hint: no sane client accepts this head",
+            "              hint: the sample shows the line that crosses the limit; does the server",
+            "              ever end its head?",
             "           1  receive reset (ECONNRESET), at 3.00 s",
         ],
     );
