@@ -17,6 +17,7 @@ use crate::calibration::cache;
 use crate::cli::{EngineArg, FormatArg, IdleArg, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::host;
+use crate::request::RequestImage;
 use crate::schedule::{Schedule, Stage, Timeline};
 use crate::target::Target;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
@@ -51,7 +52,6 @@ impl Plan {
         let ready_by = args.preflight.wait_ready.map(|patience_ns| monotonic().plus(patience_ns));
         let target = Target::parse(url).map_err(Refusal::usage)?;
         let security = security(&args.tls, &target).map_err(Refusal::usage)?;
-        let load = load(args, stages).map_err(Refusal::usage)?;
         let timeouts = timeouts(args).map_err(Refusal::usage)?;
         let expect =
             Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
@@ -63,9 +63,10 @@ impl Plan {
             body: args.body.as_deref(),
             raw: args.raw.as_deref(),
             close: args.no_keepalive,
-            pipeline: load.pipeline,
         };
         let (request, method) = message.serialise(&target).map_err(Refusal::usage)?;
+        let load = load(args, stages, &request).map_err(Refusal::usage)?;
+        let request = request.for_pipeline(load.pipeline);
         if u32::try_from(request.length()).is_err() {
             return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
         }
@@ -143,7 +144,7 @@ impl Plan {
     /// # Errors
     /// The flag that cannot be obeyed, and the remedy.
     pub fn with_load(&self, args: &RunArgs) -> Result<Self, Refusal> {
-        let load = load(args, None).map_err(Refusal::usage)?;
+        let load = load(args, None, &self.request).map_err(Refusal::usage)?;
         let seed = args.seed.unwrap_or(self.seed);
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
         let (cores, threads_reason) = workers(args, &load, self.same_host)?;
@@ -214,7 +215,11 @@ fn find_route(
     }
 }
 
-fn load(args: &RunArgs, stages: Option<Vec<Stage>>) -> Result<Load, String> {
+fn load(
+    args: &RunArgs,
+    stages: Option<Vec<Stage>>,
+    request: &RequestImage,
+) -> Result<Load, String> {
     let connections = match args.connections {
         0 => return Err("-c 0: there must be at least one connection".to_owned()),
         c if c > MOST_CONNECTIONS => {
@@ -238,20 +243,7 @@ fn load(args: &RunArgs, stages: Option<Vec<Stage>>) -> Result<Load, String> {
     if args.duration == Some(0) {
         return Err("-d 0: the measured time must be longer than nothing".to_owned());
     }
-    if args.requests_per_connection == Some(0) {
-        return Err("--requests-per-connection 0: at least one request must go over a connection"
-            .to_owned());
-    }
-    let requests_per_connection =
-        if args.no_keepalive { Some(1) } else { args.requests_per_connection };
-    if let Some(each) = requests_per_connection
-        && each < u64::from(pipeline)
-    {
-        let flag = if args.no_keepalive { "--no-keepalive" } else { "--requests-per-connection" };
-        return Err(format!(
-            "-p {pipeline} contradicts {flag}: a connection is closed after {each}; use a smaller -p"
-        ));
-    }
+    let requests_per_connection = requests_per_connection(args, request, u64::from(pipeline))?;
     let pacing = Pacing::of(args, stages, u64::from(connections) * u64::from(pipeline))?;
     let (warmup_ns, auto_warmup) = warmup(args, pacing.as_ref())?;
     Ok(Load {
@@ -264,6 +256,41 @@ fn load(args: &RunArgs, stages: Option<Vec<Stage>>) -> Result<Load, String> {
         requests_per_connection,
         pacing,
     })
+}
+
+/// After how many requests a connection is closed, if that is said.
+fn requests_per_connection(
+    args: &RunArgs,
+    request: &RequestImage,
+    pipeline: u64,
+) -> Result<Option<u64>, String> {
+    let each = args.requests_per_connection;
+    if each == Some(0) {
+        return Err("--requests-per-connection 0: at least one request must go over a connection"
+            .to_owned());
+    }
+    let closer = if args.no_keepalive {
+        Some("--no-keepalive")
+    } else if !request.closes() {
+        None
+    } else if args.raw.is_some() {
+        Some("--raw, whose request asks the server to close,")
+    } else {
+        Some("-H 'Connection: close'")
+    };
+    if let (Some(closer), Some(each @ 2..)) = (closer, each) {
+        return Err(format!(
+            "--requests-per-connection {each} contradicts {closer}, which closes a connection after each request; leave one of them out"
+        ));
+    }
+    let flag = closer.unwrap_or("--requests-per-connection");
+    let each = if closer.is_some() { Some(1) } else { each };
+    match each {
+        Some(each) if each < pipeline => Err(format!(
+            "-p {pipeline} contradicts {flag}: a connection is closed after {each}; use a smaller -p"
+        )),
+        each => Ok(each),
+    }
 }
 
 /// How long the measured window is, where that is known beforehand.

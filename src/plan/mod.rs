@@ -8,6 +8,7 @@ pub mod expect;
 mod gates;
 mod message;
 mod names;
+mod obligations;
 mod output;
 pub mod pacing;
 mod proxy;
