@@ -289,7 +289,8 @@ pub struct RunArgs {
     /// Request method [default: GET, POST with a body].
     #[arg(short, long, value_name = "METHOD", help_heading = "Request")]
     pub method: Option<String>,
-    /// Add a header, or replace Host, User-Agent, Content-Type; repeatable.
+    /// Add a header, or replace Host, User-Agent, Accept, Content-Type; repeatable. 'Connection: close' works like
+    /// --no-keepalive, 'Transfer-Encoding: chunked' chunks the body.
     #[arg(short = 'H', long = "header", value_name = "K: V", help_heading = "Request")]
     pub headers: Vec<String>,
     /// Request body: text, @FILE, or @- for standard input.
@@ -301,7 +302,7 @@ pub struct RunArgs {
         help_heading = "Request"
     )]
     pub body: Option<String>,
-    /// Send the bytes of this file as they are; - for standard input.
+    /// Send the bytes of this file as they are; - for standard input. It holds exactly one request.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "headers", "body", "no_keepalive"], help_heading = "Request")]
     pub raw: Option<PathBuf>,
 

@@ -16,6 +16,7 @@ mod sends;
 pub mod sim;
 mod sim_server;
 pub mod sockets;
+mod told;
 pub mod uring;
 mod wait;
 

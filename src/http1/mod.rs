@@ -83,6 +83,17 @@ pub enum Progressed {
     NeedMore,
 }
 
+/// What is known of a response whose head was whole, and whose body was not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Begun {
+    /// Three digits.
+    pub status: u16,
+    /// Bytes of the body so far, without transfer coding.
+    pub body_bytes: u64,
+    /// How the body ends.
+    pub body: Body,
+}
+
 /// What the end of the stream means at this point.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StreamEnd {
@@ -164,6 +175,29 @@ impl ResponseReader {
             return self.enter_learned_body(&head, input, framer);
         }
         self.advance_slowly(input, framer)
+    }
+
+    /// What is known of the response in progress, once its head is whole.
+    #[must_use]
+    pub fn begun(&self) -> Option<Begun> {
+        let body = match self.state {
+            State::Head => return None,
+            State::Length { left } => Body::Length(self.body_bytes.saturating_add(left)),
+            State::Chunked(_) => Body::Chunked,
+            State::UntilClose => Body::UntilClose,
+        };
+        Some(Begun { status: self.status, body_bytes: self.body_bytes, body })
+    }
+
+    /// The kind of a timeout here: how far the response in progress has come.
+    #[must_use]
+    pub fn late_kind(&self) -> Kind {
+        match self.state {
+            State::Head if self.carry.is_empty() && self.interim == 0 => Kind::ResponseTimeout,
+            State::Head => Kind::HeadTimeout,
+            State::Length { .. } | State::Chunked(_) => Kind::BodyTimeout,
+            State::UntilClose => Kind::OpenEnded,
+        }
     }
 
     /// The line for which a head was refused, or its beginning; empty when it was not.

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{Framer, Progressed, Response, ResponseReader, StreamEnd};
+use super::head::Body;
+use super::{Begun, Framer, Progressed, Response, ResponseReader, StreamEnd};
 use crate::failure::Kind;
 
 /// Everything that a stream came to: its responses, then how it ended.
@@ -193,6 +194,32 @@ fn the_heads_of_a_response_share_one_limit() {
         let fresh = read(pieces, &mut Framer::new(false, None));
         assert_eq!(fresh.violation, Some(Kind::HeadTooLarge));
         assert_eq!(read(pieces, &mut experienced.clone()), fresh);
+    }
+}
+
+#[test]
+fn a_timeout_says_how_far_the_response_had_come() {
+    let begun = |body_bytes, body| Some(Begun { status: 200, body_bytes, body });
+    for (stream, kind, expected) in [
+        ("", Kind::ResponseTimeout, None),
+        ("HTTP/1.1 200 OK\r\nContent-", Kind::HeadTimeout, None),
+        ("HTTP/1.1 103 Early Hints\r\n\r\n", Kind::HeadTimeout, None),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfour",
+            Kind::BodyTimeout,
+            begun(4, Body::Length(9)),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+            Kind::BodyTimeout,
+            begun(3, Body::Chunked),
+        ),
+        ("HTTP/1.1 200 OK\r\n\r\ndata: 1\n\n", Kind::OpenEnded, begun(9, Body::UntilClose)),
+    ] {
+        let mut reader = ResponseReader::new();
+        let advanced = reader.advance(stream.as_bytes(), &mut Framer::new(false, None));
+        assert_eq!(advanced, Ok(Progressed::NeedMore));
+        assert_eq!((reader.late_kind(), reader.begun()), (kind, expected), "{stream:?}");
     }
 }
 

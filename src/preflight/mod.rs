@@ -262,7 +262,12 @@ impl<'a> Wire<'a> {
         let mut kept = Vec::new();
         let mut first_byte = None;
         loop {
-            let plain = self.plain()?;
+            let plain = self.plain().map_err(|none| match none.failure.kind {
+                Kind::ResponseTimeout if none.signal.is_none() => {
+                    sampled(Phase::Timeout, reader.late_kind(), &kept)
+                }
+                _ => none,
+            })?;
             let now = monotonic();
             let first_byte = *first_byte.get_or_insert(now);
             let whole = |response, kept| Answer { kept, response, first_byte, last_byte: now };
@@ -275,9 +280,10 @@ impl<'a> Wire<'a> {
                     StreamEnd::Violation(kind) => {
                         Err(sampled(Phase::Parse, kind, reader.offence()))
                     }
-                    StreamEnd::BetweenResponses | StreamEnd::Cut => {
-                        Err(sampled(Phase::Receive, Kind::ClosedEarly, &kept))
+                    StreamEnd::BetweenResponses => {
+                        Err(NoAnswer::new(Phase::Receive, Kind::ClosedUnanswered))
                     }
+                    StreamEnd::Cut => Err(sampled(Phase::Receive, Kind::ClosedEarly, &kept)),
                 };
             };
             let room = KEPT_BYTES.saturating_sub(kept.len());

@@ -14,7 +14,7 @@ pub mod request_log;
 pub mod tally;
 
 pub use client::{ClientTally, Turns};
-pub use errors::{ErrorRow, ErrorTable};
+pub use errors::{Came, ErrorRow, ErrorTable};
 pub use handshakes::{Handshakes, Negotiated};
 pub use interval::Interval;
 pub use latency::LatencyHistogram;

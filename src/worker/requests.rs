@@ -3,8 +3,9 @@
 use super::{Action, Stage, Worker};
 use crate::conn::{ConnId, Detail, Flight, Receiving, State};
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
+use crate::http1::head::Body;
 use crate::http1::{self, Progressed, Response};
-use crate::record::{Completion, Fate, Lag, Outcome, RequestRow, ServerStamps};
+use crate::record::{Came, Completion, Fate, Lag, Outcome, RequestRow, ServerStamps};
 use crate::schedule::PhaseIndex;
 use crate::time::Nanos;
 
@@ -162,6 +163,31 @@ impl Worker {
             _ => Action::Receive { conn: id, receiving: conn.receiving },
         };
         self.actions.push(action);
+    }
+
+    /// Request bytes of a send that is confirmed were handed to the kernel.
+    pub(super) fn count_sent_bytes(&mut self, now: Nanos, bytes: u64) {
+        // Of what is not confirmed, all was counted as it was handed over; what is said of it later is no news.
+        if self.batch.confirm {
+            let phase = self.phase_at(now);
+            self.record.phase_mut(phase).bytes_sent += bytes;
+        }
+    }
+
+    /// How far the response in progress on a connection has come, once its head is whole.
+    pub(super) fn came(&self, index: u32) -> Option<Came> {
+        let conn = &self.conns[index as usize];
+        let begun = conn.reader.begun()?;
+        let sent = self.flights.oldest(conn, index)?.sent;
+        Some(Came {
+            status: begun.status,
+            first_byte_ns: conn.first_byte.unwrap_or(sent).since(sent),
+            body_bytes: begun.body_bytes,
+            body_length: match begun.body {
+                Body::Length(length) => Some(length),
+                Body::None | Body::Chunked | Body::UntilClose => None,
+            },
+        })
     }
 
     #[inline]

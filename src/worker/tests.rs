@@ -204,7 +204,7 @@ fn every_way_to_fail_has_its_own_class_and_kind() {
     for (deed, kind) in [
         (Deed::Garbage, Kind::BadHead),
         (Deed::Cut, Kind::ClosedEarly),
-        (Deed::Close, Kind::ClosedEarly),
+        (Deed::Close, Kind::ClosedUnanswered),
         (Deed::Reset, Kind::Reset),
     ] {
         let outcome = run(job(), &only(deed));
