@@ -119,7 +119,7 @@ kinds! {
     HeadTimeout, "head_timeout", "The response head was not whole in time.",
         "the server began to answer and got no further; raise --timeout, or see its log";
     HeadTooLarge, "head_too_large", "The response head is larger than 1 MiB.",
-        "the sample shows the line that crosses the limit; does the server ever end its head?";
+        "the sample shows the line that crosses the limit";
     LostInPipeline, "lost_in_pipeline", "A pipelined request died with its connection.",
         "the server closes in mid-pipeline; lower --pipeline";
     LooksLikeHttp2, "looks_like_http2", "The server answered with HTTP/2 frames.",

@@ -379,12 +379,11 @@ fn error(page: &mut Page, row: &ErrorRow, summary: &Summary) {
 fn how_far(came: &Came) -> String {
     let status = came.status;
     let first_byte = duration(float(came.first_byte_ns));
-    let body_bytes = counted(came.body_bytes, "byte");
-    let length = came.body_length.map(|length| format!(" of {}", count(length)));
-    let length = length.unwrap_or_default();
-    format!(
-        "the first one: status {status} after {first_byte}, then {body_bytes}{length} of the body"
-    )
+    let body = match came.body_length {
+        None => format!("{} of the body", counted(came.body_bytes, "byte")),
+        Some(length) => format!("{} of {} body bytes", count(came.body_bytes), count(length)),
+    };
+    format!("first: status {status} after {first_byte}, then {body}")
 }
 
 fn connections(page: &mut Page, summary: &Summary) {

@@ -257,12 +257,19 @@ fn failures_are_listed_with_cause_time_sample_and_hint() {
             "           1  parse head_too_large, at -1.00 s",
             "              The response head is larger than 1 MiB.",
             r#"              sample: "\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b...""#,
-            "              hint: the sample shows the line that crosses the limit; does the server",
-            "              ever end its head?",
+            "              hint: the sample shows the line that crosses the limit",
             "           1  receive reset (ECONNRESET), at 3.00 s",
         ],
     );
     assert_lines(&report, &["           1  send other (18), at 4.00 s"]);
+    assert_lines(
+        &report,
+        &[
+            "           1  timeout body_timeout, at 9.00 s",
+            "              The response body was not whole in time.",
+            "              first: status 200 after 1.200 ms, then 9 of 1,000 body bytes",
+        ],
+    );
 }
 
 #[test]
