@@ -124,6 +124,24 @@ fn what_is_no_response_is_named() {
 }
 
 #[test]
+fn a_request_that_asks_to_close_is_the_last_on_its_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("raw");
+    fs::write(&path, "GET / HTTP/1.0\r\nHost: a\r\n\r\n").unwrap();
+    // The server does as it is asked, and does not say so.
+    let server = Scripted::start(|mut peer| {
+        peer.request();
+        peer.send(OK);
+    });
+    let raw = ["--raw", path.to_str().unwrap()];
+    for flags in [&["-H", "Connection: close"][..], &["--no-keepalive"], &raw] {
+        let report = measure(&[flags, &["-n", "40", "-c", "2", &server.url()]].concat());
+        report.assert_all_ok();
+        assert_eq!(report.count("ok"), 40, "{flags:?}");
+    }
+}
+
+#[test]
 fn odd_heads_that_are_framed_clearly_are_measured() {
     let long = format!("X: {}\r\n", "x".repeat(70 * 1024));
     for lines in [
