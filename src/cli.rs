@@ -296,7 +296,8 @@ pub struct RunArgs {
     /// Request method [default: GET, POST with a body].
     #[arg(short, long, value_name = "METHOD", help_heading = "Request")]
     pub method: Option<String>,
-    /// Add a header, or replace Host, User-Agent, Content-Type; repeatable.
+    /// Add a header, or replace Host, User-Agent, Accept, Content-Type; repeatable. 'Connection: close' works like
+    /// --no-keepalive, 'Transfer-Encoding: chunked' chunks the body.
     #[arg(short = 'H', long = "header", value_name = "K: V", help_heading = "Request")]
     pub headers: Vec<String>,
     /// Authenticate with this user and password (Basic); @FILE reads them from its first line, which other users of this machine do not see.
@@ -311,7 +312,7 @@ pub struct RunArgs {
         help_heading = "Request"
     )]
     pub body: Option<String>,
-    /// Send the bytes of this file as they are; - for standard input.
+    /// Send the bytes of this file as they are; - for standard input. It holds exactly one request.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "headers", "body", "no_keepalive"], help_heading = "Request")]
     pub raw: Option<PathBuf>,
 

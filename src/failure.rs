@@ -78,8 +78,12 @@ kinds! {
         "RFC 9112 section 6.3 forbids guessing the length; fix the server";
     BadHead, "bad_head", "The response head is not HTTP/1.x.",
         "check that this port speaks HTTP/1.1";
+    BadHeaderLine, "bad_header_line", "A header line can be read in more than one way.",
+        "the sample shows the line; NUL or a bare CR is refused in any line, and a fold, a space before the colon, or an odd character in Content-Length, Transfer-Encoding, or Connection; fix the server";
     BadTransferEncoding, "bad_transfer_encoding", "Transfer-Encoding cannot be framed.",
         "only a final 'chunked' delimits a message; fix the server";
+    BodyTimeout, "body_timeout", "The response body was not whole in time.",
+        "raise --timeout, or find out why the server sends this slowly";
     BrokenPipe, "broken_pipe", "The server had closed the connection when the request was sent.",
         "the server closes idle or busy connections; see its keep-alive limits";
     CertificateExpired, "certificate_expired", "The server's certificate has expired.",
@@ -102,6 +106,8 @@ kinds! {
         "the keep-alive race; see the server's keep-alive timeout and request limit, or use --requests-per-connection";
     ClosedInHandshake, "closed_in_handshake", "The server closed the connection during the TLS handshake.",
         "check that this port speaks TLS; the server's log may say why";
+    ClosedUnanswered, "closed_unanswered", "The server closed the connection before any byte of a response.",
+        "the server gave no answer at all: check that this port speaks HTTP, and the server's log and limits";
     ClosedWithoutNotice, "closed_without_notice", "The connection was closed without TLS's close_notify, and only that tells the end of such a response.",
         "the response may have been cut short; let the server send Content-Length, or close in due form";
     ConnectTimeout, "connect_timeout", "The connection did not open in time.",
@@ -112,8 +118,10 @@ kinds! {
         "the server sent more than its framing announced";
     HandshakeTimeout, "handshake_timeout", "The TLS handshake was not over in time.",
         "the server is slow to answer or stalls; --connect-timeout bounds the wait";
-    HeadTooLarge, "head_too_large", "The response head exceeds 64 KiB or 256 headers.",
-        "no sane client accepts this head";
+    HeadTimeout, "head_timeout", "The response head was not whole in time.",
+        "the server began to answer and got no further; raise --timeout, or see its log";
+    HeadTooLarge, "head_too_large", "The response head is larger than 1 MiB.",
+        "the sample shows the line that crosses the limit";
     LostInPipeline, "lost_in_pipeline", "A pipelined request died with its connection.",
         "the server closes in mid-pipeline; lower --pipeline";
     LooksLikeHttp2, "looks_like_http2", "The server answered with HTTP/2 frames.",
@@ -136,6 +144,8 @@ kinds! {
         "this port speaks no TLS; use http://";
     NothingInCommon, "nothing_in_common", "Client and server have no version, cipher or group of TLS in common.",
         "compare --tls, --ciphers and --groups with the server's settings";
+    OpenEnded, "open_ended", "The head came in time, but with neither Content-Length nor chunked coding, and the server did not close the connection, which alone ends such a body.",
+        "an event stream cannot be measured this way; let the server send a length or chunks, or close: -H 'Connection: close' asks it to";
     Other, "other", "An operating system error without a name of its own here.",
         "the operating system gave no error code; strace shows the call that failed";
     ProxyRefused, "proxy_refused", "The proxy did not open a tunnel to the target.",
@@ -144,7 +154,7 @@ kinds! {
         "check that a server listens on this host and port";
     Reset, "reset", "The peer reset the connection.",
         "the server aborted; see its log, its backlog and its limits";
-    ResponseTimeout, "response_timeout", "The response was not whole in time.",
+    ResponseTimeout, "response_timeout", "No byte of the response came in time.",
         "raise --timeout, or find out why the server is this slow";
     TimedOut, "timed_out", "The kernel gave up on the peer.",
         "packets are lost between here and the server";

@@ -13,6 +13,7 @@ pub struct RequestImage {
     copies: Bytes,
     length: usize,
     head: bool,
+    closes: bool,
 }
 
 impl RequestImage {
@@ -26,13 +27,19 @@ impl RequestImage {
         assert!(!request.is_empty(), "an empty request cannot be sent");
         let fitting = (BATCH_BYTES / request.len()).max(1);
         let copies = fitting.min(pipeline.max(1) as usize);
-        Self { copies: request.repeat(copies).into(), length: request.len(), head }
+        Self { copies: request.repeat(copies).into(), length: request.len(), head, closes: false }
     }
 
     /// The same request, ready for batches of up to `pipeline`.
     #[must_use]
     pub fn for_pipeline(&self, pipeline: u32) -> Self {
-        Self::new(self.one(), pipeline, self.head)
+        Self::new(self.one(), pipeline, self.head).closing(self.closes)
+    }
+
+    /// The same request; `closes` says that it asks the server to close the connection after its response.
+    #[must_use]
+    pub fn closing(self, closes: bool) -> Self {
+        Self { closes, ..self }
     }
 
     /// One request.
@@ -58,6 +65,12 @@ impl RequestImage {
     #[must_use]
     pub fn length(&self) -> usize {
         self.length
+    }
+
+    /// Whether it asks the server to close the connection after its response, so that it is the last one on it.
+    #[must_use]
+    pub fn closes(&self) -> bool {
+        self.closes
     }
 
     /// Whether responses carry no body whatever their head says.

@@ -2,11 +2,10 @@
 //!
 //! Pure: bytes in, meaning out. Owned by whoever talks to a proxy, a worker or the preflight.
 
-use httparse::{EMPTY_HEADER, Response, Status};
+use crate::http1::head;
 
 /// More bytes than this are no answer to CONNECT.
 const MOST_HEAD_BYTES: usize = 16 * 1024;
-const MOST_HEADERS: usize = 64;
 
 /// A tunnel that is not there yet.
 #[derive(Debug, Default)]
@@ -31,14 +30,12 @@ impl Tunnel {
     /// Takes what the proxy says.
     pub fn hear(&mut self, bytes: &[u8]) -> Heard {
         self.head.extend_from_slice(bytes);
-        let mut headers = [EMPTY_HEADER; MOST_HEADERS];
-        let mut answer = Response::new(&mut headers);
-        match answer.parse(&self.head) {
+        match head::parse(&self.head, false, None) {
             // RFC 9110 section 9.3.6: after any 2xx, what follows the head is the tunnel's.
-            Ok(Status::Complete(length)) if matches!(answer.code, Some(200..=299)) => {
-                Heard::Open(self.head.len() - length)
+            Ok(Some(answer)) if (200..300).contains(&answer.status) => {
+                Heard::Open(self.head.len() - answer.length)
             }
-            Ok(Status::Partial) if self.head.len() <= MOST_HEAD_BYTES => Heard::NeedMore,
+            Ok(None) if self.head.len() <= MOST_HEAD_BYTES => Heard::NeedMore,
             _ => Heard::Refused(std::mem::take(&mut self.head)),
         }
     }
@@ -56,6 +53,13 @@ mod tests {
             assert_eq!(tunnel.hear(&answer[..cut]), Heard::NeedMore);
             assert_eq!(tunnel.hear(&[&answer[cut..], b"abc"].concat()), Heard::Open(3));
         }
+    }
+
+    #[test]
+    fn an_answer_with_odd_lines_opens_the_tunnel() {
+        let lines = "X : y\r\nX: folded\r\n line\r\nno colon\r\n".repeat(100);
+        let answer = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
+        assert_eq!(Tunnel::default().hear(answer.as_bytes()), Heard::Open(0));
     }
 
     #[test]

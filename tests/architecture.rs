@@ -19,7 +19,7 @@ const DATA_PATH: &[(&str, &[&str])] = &[
     ("record", &["failure", "schedule", "time"]),
     ("conn", &["http1", "schedule", "time"]),
     ("tls", &["failure", "record"]),
-    ("tunnel", &[]),
+    ("tunnel", &["http1"]),
     (
         "worker",
         &[
@@ -81,7 +81,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("core_affinity", &["calibrate.rs", "plan/cores.rs", "run/", "serve/"]),
     ("flate2", &["results/"]),
     ("hdrhistogram", &["record/", "report/", "results/"]),
-    ("httparse", &["http1/", "preflight/", "serve/", "tunnel.rs"]),
+    ("httparse", &["http1/", "serve/"]),
     ("idna", &["target.rs"]),
     ("io_uring", &["engine/"]),
     ("io_uring06", &["serve/"]),

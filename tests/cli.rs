@@ -198,7 +198,7 @@ fn numbers_that_cannot_be_obeyed_are_refused_in_one_line() {
 
 #[test]
 fn requests_that_cannot_be_sent_are_refused_in_one_line() {
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 19] = [
         (&["-b", "@/nonexistent/body"], &["--body @/nonexistent/body", "readable file"]),
         (&["-b", "@/"], &["--body @/", "readable file"]),
         (&["--raw", "/nonexistent/raw"], &["--raw /nonexistent/raw", "No such file"]),
@@ -211,6 +211,16 @@ fn requests_that_cannot_be_sent_are_refused_in_one_line() {
         (&["-m", "GE T"], &["-m 'GE T'", "a word like GET"]),
         (&["-m", "GET\r\nX: y"], &["-m", "a word like GET"]),
         (&["--no-keepalive", "-H", "Connection: x"], &["--no-keepalive", "-H"]),
+        (&["-H", "Connection: close", "-p", "2"], &["-p 2", "-H 'Connection: close'"]),
+        (
+            &["-H", "Connection: close", "--requests-per-connection", "2"],
+            &["--requests-per-connection 2", "-H 'Connection: close'"],
+        ),
+        (&["-H", "Content-Length: 5", "-b", "hello world"], &["-H 'Content-Length: 5'", "11"]),
+        (&["-H", "Transfer-Encoding: chunked"], &["-H 'Transfer-Encoding: chunked'", "-b"]),
+        (&["-H", "Upgrade: h2c"], &["-H 'Upgrade: h2c'", "HTTP/1.1"]),
+        (&["-H", "Host: a", "-H", "host: b"], &["-H 'Host: a'", "once"]),
+        (&["-H", "Expect: 100-continue"], &["-H 'Expect: 100-continue'", "-b"]),
     ];
     for (arguments, parts) in cases {
         refused_in_one_line(2, &[arguments, &[NOWHERE]].concat(), parts);

@@ -7,8 +7,13 @@ mod support;
 mod vectors;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use maxq::engine::sim;
 use maxq::plan::{Expect, Timeouts};
@@ -120,6 +125,43 @@ fn simulated(deed: sim::Deed, requests: u64) -> Vec<u64> {
         counts.in_flight_at_end,
         counts.unsent,
     ]
+}
+
+#[test]
+fn what_was_sent_of_an_unfinished_request_is_counted_by_every_engine() {
+    const BODY_BYTES: u64 = 40 << 20;
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("body");
+    File::create(&path).unwrap().set_len(BODY_BYTES).unwrap();
+    let body = format!("@{}", path.display());
+    let flags = ["-b", &body, "-c", "2", "--timeout", "500ms", "-d", "600ms", "--warmup", "0"];
+    for engine in ["uring", "portable"] {
+        for answers in [false, true] {
+            let read = Arc::new(AtomicU64::new(0));
+            let seen = Arc::clone(&read);
+            let server = Scripted::start(move |peer| {
+                // A part of the request is read, and no more of it.
+                let mut piece = vec![0; 1 << 20];
+                if peer.stream().read_exact(&mut piece).is_err() {
+                    return;
+                }
+                seen.fetch_add(1 << 20, Ordering::SeqCst);
+                if answers {
+                    peer.send("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
+                }
+                thread::sleep(Duration::from_millis(700));
+            });
+            let ended = with(engine, &flags, &server.url());
+            let report = Report::of(&ended.stdout);
+            let (sent, requests) = (report.number("/bytes/sent"), report.count("sent"));
+            let read = read.load(Ordering::SeqCst);
+            assert!(read > 0 && sent >= read, "{engine}: {read} of {sent} bytes were read");
+            assert!(sent < BODY_BYTES * requests, "{engine}: the server stopped reading");
+            let ended = if answers { "http_error" } else { "timeout" };
+            assert!(report.count(ended) > 0, "{engine}: {:#}", report.json["counts"]);
+        }
+    }
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn a_server_that_closes_instead_of_answering_truncates() {
         peer.request();
     });
     assert_eq!(report.count("truncated"), report.count("sent"));
-    assert_eq!(report.error("receive/closed_early"), report.count("sent"));
+    assert_eq!(report.error("receive/closed_unanswered"), report.count("sent"));
+    assert!(report.json["errors"][0]["response"].is_null());
     assert_eq!(server.requests(), report.count("sent"));
 }
 
@@ -123,12 +124,98 @@ fn what_is_no_response_is_named() {
 }
 
 #[test]
+fn a_request_that_asks_to_close_is_the_last_on_its_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("raw");
+    fs::write(&path, "GET / HTTP/1.0\r\nHost: a\r\n\r\n").unwrap();
+    // The server does as it is asked, and does not say so.
+    let server = Scripted::start(|mut peer| {
+        peer.request();
+        peer.send(OK);
+    });
+    let raw = ["--raw", path.to_str().unwrap()];
+    for flags in [&["-H", "Connection: close"][..], &["--no-keepalive"], &raw] {
+        let report = measure(&[flags, &["-n", "40", "-c", "2", &server.url()]].concat());
+        report.assert_all_ok();
+        assert_eq!(report.count("ok"), 40, "{flags:?}");
+    }
+}
+
+#[test]
+fn odd_heads_that_are_framed_clearly_are_measured() {
+    let long = format!("X: {}\r\n", "x".repeat(70 * 1024));
+    for lines in [
+        "X: a\r\n folded\r\n\tline\r\n",
+        "X : a\r\nWhat?: a\r\n\"Y\": a\r\n",
+        "a line without a colon\r\n",
+        &"A: b\r\n".repeat(300),
+        &long,
+    ] {
+        let response = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 5\r\n\r\nhello");
+        let (report, server) = good(20, answers(response.leak().as_bytes()));
+        report.assert_all_ok();
+        assert_eq!(server.accepted(), 2, "its framing is beyond doubt");
+    }
+}
+
+#[test]
+fn a_header_line_that_is_refused_is_shown() {
+    let cases: [(&[u8], &str, &str); 4] = [
+        (b"Content-Length : 5", "bad_header_line", "Content-Length : 5"),
+        (b"Content-Length: 5, 6", "bad_content_length", "Content-Length: 5, 6"),
+        (b"X: a\0b", "bad_header_line", "X: a\\x00b"),
+        (b"X: y\r\n Transfer-Encoding: chunked", "bad_header_line", " Transfer-Encoding: chunked"),
+    ];
+    for (lines, kind, shown) in cases {
+        let response = [b"HTTP/1.1 200 OK\r\nA: b\r\n", lines, b"\r\nC: d\r\n\r\nhello"].concat();
+        let (report, _server) = faulty(5, answers(response.leak()));
+        assert_eq!(report.error(&format!("parse/{kind}")), report.count("sent"));
+        assert_eq!(report.text("/errors/0/sample"), shown);
+    }
+}
+
+#[test]
+fn a_head_that_comes_late_and_a_body_without_an_end_are_told_apart() {
+    let cases: [(&str, &str, Option<u64>); 4] = [
+        (
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n",
+            "open_ended",
+            Some(9),
+        ),
+        ("HTTP/1.0 200 OK\r\n\r\nhello", "open_ended", Some(5)),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+            "body_timeout",
+            Some(2),
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-", "head_timeout", None),
+    ];
+    for (bytes, kind, body_bytes) in cases {
+        let server = Scripted::start(move |mut peer| {
+            peer.request();
+            peer.send(bytes);
+            peer.wait_for_close();
+        });
+        let report = measure_to(5, &["-n", "2", "-c", "2", "--timeout", "1s", &server.url()]);
+        assert_eq!(report.count("timeout"), 2, "{kind}");
+        assert_eq!(report.error(&format!("timeout/{kind}")), 2, "{:?}", report.errors());
+        let came = &report.json["errors"][0]["response"];
+        assert_eq!(came["body_bytes"].as_u64(), body_bytes, "{kind}: {came}");
+        assert_eq!(came["status"].as_u64(), body_bytes.map(|_| 200));
+        assert!(came["body_length"].is_null());
+        let first_byte_us = came["first_byte_us"].as_f64();
+        assert_eq!(first_byte_us.is_some_and(|us| us > 0.0 && us < 1e6), body_bytes.is_some());
+    }
+}
+
+#[test]
 fn an_endless_head_is_cut_off() {
     let (report, _server) = faulty(5, |mut peer| {
         peer.request();
         peer.send("HTTP/1.1 200 OK\r\n");
-        for _ in 0..4096 {
-            peer.send("X-Filler: 0123456789012345678901234567890123456789\r\n");
+        let lines = "X-Filler: 0123456789012345678901234567890123456789\r\n".repeat(1000);
+        for _ in 0..40 {
+            peer.send(&lines);
         }
         peer.wait_for_close();
     });
@@ -184,7 +271,10 @@ fn a_body_that_drips_is_timed_out() {
     let report = measure_to(5, &[&limits[..], &[&server.url()]].concat());
     assert!(report.count("timeout") >= 2);
     assert_eq!(report.count("timeout"), report.count("sent"));
-    assert_eq!(report.error("timeout/response_timeout"), report.count("sent"));
+    assert_eq!(report.error("timeout/body_timeout"), report.count("sent"));
+    let came = &report.json["errors"][0]["response"];
+    assert_eq!((&came["status"], &came["body_length"]), (&200.into(), &1000.into()));
+    assert!((1..30).contains(&came["body_bytes"].as_u64().unwrap()), "{came}");
 }
 
 #[test]

@@ -237,7 +237,7 @@ fn an_answer_that_never_ends_holds_nobody_beyond_the_timeout() {
     });
     let flags = ["-d", "200ms", "--timeout", "300ms", "--drain", "0", &server.url()];
     let ended = with_preflight(&flags);
-    assert!(ended.stderr.contains("response_timeout"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("body_timeout"), "{}", ended.stderr);
     assert!(ended.took < Duration::from_secs(4), "{:?}", ended.took);
 }
 

@@ -91,7 +91,9 @@ fn known_vectors_are_read_as_told_however_they_are_cut() {
             vector.line
         );
         let step = stream.len().div_ceil(300).max(1);
-        for at in (0..=stream.len()).step_by(step) {
+        // The longest streams take long to read, and hold the same byte nearly everywhere.
+        let step_of_cuts = if stream.len() > 100_000 { stream.len().div_ceil(8) } else { step };
+        for at in (0..=stream.len()).step_by(step_of_cuts) {
             let (first, second) = stream.split_at(at);
             told(read(&[first, second], &mut Framer::new(false, None)), "cut in two");
         }

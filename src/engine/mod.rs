@@ -18,6 +18,7 @@ pub mod sim;
 mod sim_server;
 pub mod sockets;
 mod spin;
+mod told;
 pub mod uring;
 mod wait;
 

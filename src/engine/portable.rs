@@ -27,6 +27,7 @@ use super::meter::Meter;
 use super::patience::Patience;
 use super::sockets::Sockets;
 use super::spin::Rounds;
+use super::told::Told;
 use super::{
     Desk, LONGEST_SLEEP_NS, Link, Order, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported,
 };
@@ -154,26 +155,7 @@ struct Slot {
 /// Requests on their way into a socket.
 struct Sending {
     rest: Bytes,
-    whole: usize,
     told: Told,
-}
-
-/// What the worker wants to hear when requests are on their way.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Told {
-    Nothing,
-    Sent,
-    Transmitted,
-}
-
-impl Told {
-    fn event(self, id: ConnId, whole: usize) -> Option<Event<'static>> {
-        match self {
-            Self::Nothing => None,
-            Self::Sent => Some(Event::Sent(id, whole as u64)),
-            Self::Transmitted => Some(Event::Transmitted(id)),
-        }
-    }
 }
 
 /// The loop of a run: waits, tells the worker the time, and ends when it is finished.
@@ -367,8 +349,7 @@ impl Engine {
                     }
                     _ => (Bytes::from(worker.sealed(conn)), Told::Transmitted),
                 };
-                let whole = rest.len();
-                Self::send(engine, &mut worker, conn, Sending { rest, whole, told });
+                Self::send(engine, &mut worker, conn, Sending { rest, told });
                 continue;
             }
             match action {
@@ -483,14 +464,15 @@ impl Engine {
             }
         };
         match attempt {
-            Ok(sent) if sent == sending.whole => {
-                engine.slots.borrow_mut()[id.index as usize].writer = Some(writer);
-                if let Some(event) = sending.told.event(id, sent) {
-                    worker.on_event(monotonic(), event);
-                }
-            }
             Ok(sent) => {
                 let rest = sending.rest.slice(sent..);
+                if let Some(event) = sending.told.event(id, sent, rest.is_empty()) {
+                    worker.on_event(monotonic(), event);
+                }
+                if rest.is_empty() {
+                    engine.slots.borrow_mut()[id.index as usize].writer = Some(writer);
+                    return;
+                }
                 let closing = Rc::clone(&engine.slots.borrow()[id.index as usize].closing);
                 let write = Self::write(Rc::clone(engine), id, writer, Sending { rest, ..sending });
                 monoio::spawn(unless_closed(closing, Role::Writer, write));
@@ -507,18 +489,24 @@ impl Engine {
         first: Sending,
     ) {
         let mut next = Some(first);
-        while let Some(Sending { mut rest, whole, told }) = next.take() {
-            while !rest.is_empty() {
+        let closing = Rc::clone(&engine.slots.borrow()[id.index as usize].closing);
+        while let Some(Sending { mut rest, told }) = next.take() {
+            loop {
                 match writer.write(rest.clone()).await.0 {
-                    Ok(sent) => rest = rest.slice(sent..),
+                    Ok(sent) => {
+                        rest = rest.slice(sent..);
+                        if let Some(event) = told.event(id, sent, rest.is_empty()) {
+                            Self::tell(&engine, event);
+                        }
+                    }
                     Err(error) => return Self::tell(&engine, failed(Phase::Send, id, &error)),
                 }
-            }
-            if let Some(event) = told.event(id, whole) {
-                Self::tell(&engine, event);
-            }
-            if !engine.is_current(id) {
-                return;
+                if closing.closed.get() {
+                    return;
+                }
+                if rest.is_empty() {
+                    break;
+                }
             }
             next = engine.slots.borrow_mut()[id.index as usize].queue.pop_front();
         }

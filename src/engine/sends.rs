@@ -35,8 +35,11 @@ impl Engine<'_> {
         };
         let copies = worker.image().batch(worker.image().most());
         let bytes = &copies[from as usize..from as usize + length as usize];
+        // A send that is confirmed completes with each part that the socket takes: what was handed over is then known
+        // even when the rest never is, because the connection ends before that.
+        let all = if confirm { 0 } else { libc::MSG_WAITALL };
         let entry = opcode::Send::new(descriptor, bytes.as_ptr(), length)
-            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            .flags(all | libc::MSG_NOSIGNAL)
             .build()
             .user_data(token(Operation::Send, id));
         // A failed or short send completes in any case; only the news of success can be done without.
@@ -105,8 +108,10 @@ impl Engine<'_> {
 
     pub(super) fn sent(&mut self, id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
         let slot = &mut self.slots[id.index as usize];
-        if slot.generation != id.generation {
-            return;
+        if slot.generation != id.generation || slot.socket.is_none() {
+            // The connection was closed while this was on its way.
+            let sent = u64::try_from(result).unwrap_or(0);
+            return worker.on_event(now, Event::SentPart(id, sent));
         }
         let Ok(sent) = u32::try_from(result) else {
             fail(Phase::Send, id, result, worker, now);
@@ -116,7 +121,7 @@ impl Engine<'_> {
         if sent >= left {
             slot.send = (0, 0);
             if whole > 0 {
-                worker.on_event(now, Event::Sent(id, u64::from(whole)));
+                worker.on_event(now, Event::Sent(id, u64::from(sent)));
             } else {
                 // Only failures and short sends complete unasked.
                 fail(Phase::Send, id, -libc::EPIPE, worker, now);
@@ -125,6 +130,7 @@ impl Engine<'_> {
         }
         let left = left - sent;
         slot.send = (whole, left);
+        worker.on_event(now, Event::SentPart(id, u64::from(sent)));
         self.send_bytes(id, whole - left, left, true, worker);
     }
 }

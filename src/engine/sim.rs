@@ -142,7 +142,7 @@ enum News {
     Opened,
     Refused,
     Bored,
-    Sent(u64),
+    Sent,
     Transmitted,
     Bytes(Vec<u8>),
     End,
@@ -264,8 +264,10 @@ impl Simulation<'_> {
                     self.serve(conn);
                 }
                 if confirm {
+                    // Its sockets take everything at once, and say so a moment later.
                     let bytes = self.worker.image().batch(count).len() as u64;
-                    self.plan(conn, self.now.plus(1_000), News::Sent(bytes));
+                    self.worker.on_event(self.now, Event::SentPart(conn, bytes));
+                    self.plan(conn, self.now.plus(1_000), News::Sent);
                 }
             }
             Action::Transmit { conn, .. } => self.transmit(conn),
@@ -421,7 +423,7 @@ impl Simulation<'_> {
                 let failure = Failure::from_errno(Phase::Connect, libc::ECONNREFUSED);
                 self.worker.on_event(self.now, Event::Failed(id, failure));
             }
-            News::Sent(bytes) => self.worker.on_event(self.now, Event::Sent(id, bytes)),
+            News::Sent => self.worker.on_event(self.now, Event::Sent(id, 0)),
             News::Transmitted => self.worker.on_event(self.now, Event::Transmitted(id)),
             News::Bytes(bytes) => {
                 peer.buffered.extend_from_slice(&bytes);

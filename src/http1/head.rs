@@ -1,17 +1,18 @@
 //! One response head: from bytes to status and framing (RFC 9112 sections 4 and 6).
 //!
-//! httparse finds the lines; what they mean for the length of the body is decided here.
+//! httparse reads what nearly every server sends. What it does not accept is read once more by `lines`, which knows what
+//! can be accepted all the same; `fields` says what the fields mean for the length of the body.
 
 use std::ops::Range;
 
-use httparse::{EMPTY_HEADER, Header, ParserConfig, Status};
+use httparse::{EMPTY_HEADER, Header, Status};
 
+use super::fields::Fields;
+use super::lines;
 use crate::failure::Kind;
 
-/// A head of more bytes than this is refused.
-pub const MOST_HEAD_BYTES: usize = 64 * 1024;
-/// A head of more header lines than this is refused.
-pub const MOST_HEADERS: usize = 256;
+/// All heads of a response, interim ones included, may have so many bytes together. Their lines are not counted.
+pub const MOST_HEAD_BYTES: usize = 1024 * 1024;
 /// Enough for nearly every response; the array is on the stack.
 const USUAL_HEADERS: usize = 32;
 
@@ -49,63 +50,40 @@ impl Head {
     }
 }
 
-/// Parses the head at the start of `bytes`. `None`: it goes on after them.
+/// Why a head is refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refused {
+    /// The kind of violation.
+    pub kind: Kind,
+    /// Where in the bytes the offending line is; of what does not begin like a head, everything.
+    pub line: Range<usize>,
+}
+
+/// Parses the head at the start of `bytes`, however long it is. `None`: it goes on after them.
 ///
 /// `to_head_request` says that no body follows whatever the head announces. When `holes` is given, it is filled with
 /// the places of header values that say nothing about framing.
 ///
 /// # Errors
-/// The kind of violation.
+/// The kind of violation and the line that it is in.
 pub fn parse(
     bytes: &[u8],
     to_head_request: bool,
     holes: Option<&mut Vec<Range<usize>>>,
-) -> Result<Option<Head>, Kind> {
-    let seen = &bytes[..bytes.len().min(MOST_HEAD_BYTES)];
-    let mut holes = holes;
-    let parsed = match parse_lines::<USUAL_HEADERS>(seen, to_head_request, holes.as_deref_mut()) {
-        Err(Stop::MoreHeaders) => parse_lines::<MOST_HEADERS>(seen, to_head_request, holes),
-        parsed => parsed,
-    };
-    let parsed = parsed.map_err(|stop| match stop {
-        Stop::Kind(kind) => kind,
-        Stop::MoreHeaders => Kind::HeadTooLarge,
-    })?;
-    match parsed {
-        None if seen.len() == MOST_HEAD_BYTES => Err(Kind::HeadTooLarge),
-        parsed => Ok(parsed),
-    }
-}
-
-enum Stop {
-    Kind(Kind),
-    MoreHeaders,
-}
-
-fn parse_lines<const N: usize>(
-    bytes: &[u8],
-    to_head_request: bool,
-    holes: Option<&mut Vec<Range<usize>>>,
-) -> Result<Option<Head>, Stop> {
-    let mut headers = [EMPTY_HEADER; N];
+) -> Result<Option<Head>, Refused> {
+    let mut headers = [EMPTY_HEADER; USUAL_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
-    let length = match ParserConfig::default().parse_response(&mut response, bytes) {
-        Ok(Status::Partial) => return Ok(None),
-        Ok(Status::Complete(length)) => length,
-        Err(httparse::Error::TooManyHeaders) => return Err(Stop::MoreHeaders),
-        Err(httparse::Error::Version) => {
-            return match as_version_1_1(bytes) {
-                Some(copy) => parse_lines::<N>(&copy, to_head_request, holes),
-                None => Err(Stop::Kind(version_kind(bytes))),
-            };
-        }
-        Err(_) => return Err(Stop::Kind(Kind::BadHead)),
+    let (length, status) = match (response.parse(bytes), response.code) {
+        (Ok(Status::Partial), _) => return Ok(None),
+        (Ok(Status::Complete(length)), Some(status @ 100..)) => (length, status),
+        // More lines than usual, a later minor version, something odd, or no response at all.
+        _ => return lines::parse(bytes, to_head_request, holes),
     };
-    let status = response.code.unwrap_or(0);
-    if status < 100 {
-        return Err(Stop::Kind(Kind::BadHead));
+    let mut fields = Fields::default();
+    for header in response.headers.iter() {
+        let added = fields.add(header.name.as_bytes(), header.value);
+        added.map_err(|kind| Refused { kind, line: place(bytes, header) })?;
     }
-    let fields = Fields::read(response.headers).map_err(Stop::Kind)?;
     if let Some(holes) = holes {
         find_holes(bytes, response.headers, holes);
     }
@@ -118,120 +96,12 @@ fn parse_lines<const N: usize>(
     }))
 }
 
-/// A head of a later version with the same major number is read as HTTP/1.1 (RFC 9110 section 2.5), which httparse
-/// leaves to us.
+/// Where `header` is in `bytes`, from its name to the end of its value.
 #[cold]
-fn as_version_1_1(bytes: &[u8]) -> Option<Vec<u8>> {
-    const BEFORE_MINOR: &[u8] = b"HTTP/1.";
-    let start = bytes.iter().position(|byte| !b"\r\n".contains(byte))?;
-    let minor = start + BEFORE_MINOR.len();
-    let later = bytes[start..].starts_with(BEFORE_MINOR)
-        && bytes.get(minor).is_some_and(|digit| (b'2'..=b'9').contains(digit));
-    later.then(|| {
-        let mut copy = bytes.to_vec();
-        copy[minor] = b'1';
-        copy
-    })
-}
-
-/// Tells apart what commonly answers on the wrong port.
-fn version_kind(bytes: &[u8]) -> Kind {
-    const TLS_ALERT: u8 = 0x15;
-    const TLS_HANDSHAKE: u8 = 0x16;
-    const HTTP2_SETTINGS: u8 = 4;
-    match bytes {
-        [TLS_ALERT | TLS_HANDSHAKE, ..] => Kind::LooksLikeTls,
-        [0, 0, _, HTTP2_SETTINGS, ..] => Kind::LooksLikeHttp2,
-        _ if bytes.starts_with(b"HTTP/") => Kind::UnsupportedVersion,
-        _ => Kind::BadHead,
-    }
-}
-
-/// The header fields that decide about framing.
-#[derive(Default)]
-struct Fields {
-    content_length: Option<u64>,
-    chunked_last: Option<bool>,
-    close: bool,
-    keep_alive: bool,
-}
-
-impl Fields {
-    fn read(headers: &[Header<'_>]) -> Result<Self, Kind> {
-        let mut fields = Self::default();
-        for header in headers {
-            if header.name.eq_ignore_ascii_case("content-length") {
-                fields.add_content_length(header.value)?;
-            } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-                fields.add_transfer_encoding(header.value)?;
-            } else if header.name.eq_ignore_ascii_case("connection") {
-                for option in list(header.value) {
-                    fields.close |= option.eq_ignore_ascii_case(b"close");
-                    fields.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-                }
-            }
-        }
-        Ok(fields)
-    }
-
-    /// Equal values, in one line or several, are one value (RFC 9112 section 6.3).
-    fn add_content_length(&mut self, value: &[u8]) -> Result<(), Kind> {
-        let mut any = false;
-        for item in value.split(|&byte| byte == b',') {
-            let length = decimal(item.trim_ascii()).ok_or(Kind::BadContentLength)?;
-            if self.content_length.is_some_and(|known| known != length) {
-                return Err(Kind::BadContentLength);
-            }
-            self.content_length = Some(length);
-            any = true;
-        }
-        if any { Ok(()) } else { Err(Kind::BadContentLength) }
-    }
-
-    /// Codings accumulate over lines; after `chunked` none may follow.
-    fn add_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Kind> {
-        for coding in list(value) {
-            if self.chunked_last == Some(true) {
-                return Err(Kind::BadTransferEncoding);
-            }
-            self.chunked_last = Some(coding.eq_ignore_ascii_case(b"chunked"));
-        }
-        if self.chunked_last.is_none() { Err(Kind::BadTransferEncoding) } else { Ok(()) }
-    }
-
-    fn body(&self, status: u16, to_head_request: bool) -> Body {
-        if to_head_request || status < 200 || status == 204 || status == 304 {
-            return Body::None;
-        }
-        match (self.chunked_last, self.content_length) {
-            (Some(true), _) => Body::Chunked,
-            (Some(false), _) | (None, None) => Body::UntilClose,
-            (None, Some(0)) => Body::None,
-            (None, Some(length)) => Body::Length(length),
-        }
-    }
-
-    /// A message with both framings, or with a coding that HTTP/1.0 does not know, may be an attack: its connection is
-    /// not used again.
-    fn keep_alive(&self, http_1_0: bool) -> bool {
-        let suspect = self.chunked_last.is_some() && (self.content_length.is_some() || http_1_0);
-        !suspect && !self.close && (!http_1_0 || self.keep_alive)
-    }
-}
-
-/// The non-empty members of a comma-separated list.
-fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
-}
-
-fn decimal(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |value, &digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        value.checked_mul(10)?.checked_add(digit)
-    })
+fn place(bytes: &[u8], header: &Header<'_>) -> Range<usize> {
+    let start = header.name.as_ptr().addr() - bytes.as_ptr().addr();
+    let length = bytes[start..].iter().position(|byte| b"\r\n".contains(byte));
+    start..length.map_or(bytes.len(), |length| start + length)
 }
 
 fn find_holes(bytes: &[u8], headers: &[Header<'_>], holes: &mut Vec<Range<usize>>) {
@@ -249,12 +119,13 @@ fn find_holes(bytes: &[u8], headers: &[Header<'_>], holes: &mut Vec<Range<usize>
 
 #[cfg(test)]
 mod tests {
-    use super::{Body, MOST_HEAD_BYTES, MOST_HEADERS, parse};
+    use super::{Body, parse};
     use crate::failure::Kind;
 
     fn framing(head: &str) -> Result<(Body, bool), Kind> {
         parse(format!("{head}\r\n\r\n").as_bytes(), false, None)
             .map(|head| head.map(|head| (head.body, head.keep_alive)).expect("a whole head"))
+            .map_err(|refused| refused.kind)
     }
 
     #[test]
@@ -320,9 +191,9 @@ mod tests {
             ("SSH-2.0-OpenSSH", Kind::BadHead),
             ("\x16\x03\x01\x02", Kind::LooksLikeTls),
             ("\0\0\x12\x04\0\0\0\0\0", Kind::LooksLikeHttp2),
-            ("HTTP/1.1 200 OK\r\nA : b", Kind::BadHead),
-            ("HTTP/1.1 200 OK\r\nA: b\r\n c", Kind::BadHead),
-            ("HTTP/1.1 200 OK\r\nA: b\0c", Kind::BadHead),
+            ("HTTP/1.1 200 OK\r\nContent-Length : 5", Kind::BadHeaderLine),
+            ("HTTP/1.1 200 OK\r\nConnection: a\r\n b", Kind::BadHeaderLine),
+            ("HTTP/1.1 200 OK\r\nA: b\0c", Kind::BadHeaderLine),
         ] {
             assert_eq!(framing(head), Err(kind), "{head:?}");
         }
@@ -335,15 +206,18 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_bounded_in_bytes_and_lines() {
-        let mut lines = "HTTP/1.1 200 OK\r\n".to_owned();
-        lines.push_str(&"a: b\r\n".repeat(MOST_HEADERS));
-        assert!(parse(format!("{lines}\r\n").as_bytes(), false, None).unwrap().is_some());
-        lines.push_str("a: b\r\n\r\n");
-        assert_eq!(parse(lines.as_bytes(), false, None), Err(Kind::HeadTooLarge));
-        let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(MOST_HEAD_BYTES));
-        assert_eq!(parse(long.as_bytes(), false, None), Err(Kind::HeadTooLarge));
-        let whole_but_long = format!("{long}\r\n\r\n");
-        assert_eq!(parse(whole_but_long.as_bytes(), false, None), Err(Kind::HeadTooLarge));
+    fn a_head_may_have_any_number_of_lines_of_any_length() {
+        let long = format!("X: {}", "x".repeat(70 * 1024));
+        for lines in ["a: b\r\n".repeat(300), "a: b\r\n".repeat(50_000), format!("{long}\r\n")] {
+            let head = format!("HTTP/1.1 200 OK\r\n{lines}Content-Length: 5");
+            assert_eq!(framing(&head), Ok((Body::Length(5), true)));
+        }
+    }
+
+    #[test]
+    fn the_offending_line_is_named() {
+        let head = b"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 5, 6\r\nC: d\r\n\r\n";
+        let refused = parse(head, false, None).unwrap_err();
+        assert_eq!(head[refused.line].escape_ascii().to_string(), "Content-Length: 5, 6");
     }
 }

@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::head::{self, Head};
-use crate::failure::Kind;
+use super::head::{self, Head, Refused};
+use super::lines::is_text;
 
 /// What has been learned, if anything.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +33,7 @@ impl LearnedHead {
     ///
     /// # Errors
     /// As [`head::parse`].
-    pub fn parse(&mut self, input: &[u8], to_head_request: bool) -> Result<Option<Head>, Kind> {
+    pub fn parse(&mut self, input: &[u8], to_head_request: bool) -> Result<Option<Head>, Refused> {
         let head = head::parse(input, to_head_request, Some(&mut self.holes));
         // The holes may have been overwritten: what was known before is gone.
         self.head = None;
@@ -56,7 +56,7 @@ impl LearnedHead {
         for hole in &self.holes {
             let literal = literal_start..hole.start;
             if candidate[literal.clone()] != self.bytes[literal]
-                || !candidate[hole.clone()].iter().all(|&byte| is_field_value_byte(byte))
+                || !candidate[hole.clone()].iter().all(|&byte| is_text(byte))
             {
                 return false;
             }
@@ -68,11 +68,6 @@ impl LearnedHead {
         self.bytes.copy_from_slice(candidate);
         true
     }
-}
-
-/// What the full parser accepts inside a field value.
-fn is_field_value_byte(byte: u8) -> bool {
-    (byte >= b' ' && byte != 0x7f) || byte == b'\t'
 }
 
 #[cfg(test)]

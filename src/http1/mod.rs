@@ -2,30 +2,31 @@
 //!
 //! A [`ResponseReader`] belongs to a connection and holds what one response in progress needs; a [`Framer`] belongs to
 //! a worker and holds what all its connections share. Neither knows sockets, clocks or requests. Bytes go in by
-//! reference, nothing is kept of them but a head that was cut; no allocation follows a number that the server sent.
+//! reference, nothing is kept of them but a head that was cut; no allocation follows a number that the server sent. After
+//! a head is refused, the line that it was refused for is kept to be shown ([`ResponseReader::offence`]).
 //!
 //! Rule 1: the verdict on a stream of bytes does not depend on how it was cut into pieces.
 //! Rule 2: the end of the stream is an input like any other ([`ResponseReader::end_of_stream`]).
 
+mod carry;
 pub mod chunked;
+mod fields;
 pub mod head;
 pub mod learned;
+pub mod lines;
 pub mod needle;
 pub mod stamps;
 
 use crate::failure::Kind;
+use carry::Carry;
 use chunked::{Chunked, Found};
-use head::{Body, Head, MOST_HEAD_BYTES};
+use head::{Body, Head, MOST_HEAD_BYTES, Refused};
 use learned::LearnedHead;
 use needle::{Needle, Progress};
 pub use stamps::{Stamp, stamp_lines};
 
 /// Interim responses that may precede a final one.
 const MOST_INTERIM: u8 = 64;
-/// A cut head is looked at again after each piece while it is short, and after each line end when it is longer.
-const EAGER_HEAD_BYTES: usize = 1024;
-/// Memory that a connection keeps for cut heads between responses.
-const KEPT_CARRY_BYTES: usize = 4096;
 
 /// What all connections of a worker share: what was learned, and what to look for.
 #[derive(Clone, Debug)]
@@ -82,6 +83,17 @@ pub enum Progressed {
     NeedMore,
 }
 
+/// What is known of a response whose head was whole, and whose body was not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Begun {
+    /// Three digits.
+    pub status: u16,
+    /// Bytes of the body so far, without transfer coding.
+    pub body_bytes: u64,
+    /// How the body ends.
+    pub body: Body,
+}
+
 /// What the end of the stream means at this point.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum StreamEnd {
@@ -107,8 +119,10 @@ enum State {
 #[derive(Clone, Debug)]
 pub struct ResponseReader {
     state: State,
-    /// The pieces of a head that was cut.
-    carry: Vec<u8>,
+    /// The pieces of a head that was cut; after a violation, the offending line.
+    carry: Carry,
+    /// Bytes of the whole heads of the response in progress.
+    head_bytes: u32,
     status: u16,
     keep_alive: bool,
     interim: u8,
@@ -122,7 +136,8 @@ impl ResponseReader {
     pub fn new() -> Self {
         Self {
             state: State::Head,
-            carry: Vec::new(),
+            carry: Carry::default(),
+            head_bytes: 0,
             status: 0,
             keep_alive: false,
             interim: 0,
@@ -145,7 +160,7 @@ impl ResponseReader {
     /// Takes the next bytes of the stream, up to the end of one response.
     ///
     /// # Errors
-    /// The kind of violation; the stream is of no use after it.
+    /// The kind of violation; the stream is of no use after it. [`ResponseReader::offence`] shows it.
     #[inline(always)]
     pub fn advance(&mut self, input: &[u8], framer: &mut Framer) -> Result<Progressed, Kind> {
         if let State::Head = self.state
@@ -162,6 +177,35 @@ impl ResponseReader {
         self.advance_slowly(input, framer)
     }
 
+    /// What is known of the response in progress, once its head is whole.
+    #[must_use]
+    pub fn begun(&self) -> Option<Begun> {
+        let body = match self.state {
+            State::Head => return None,
+            State::Length { left } => Body::Length(self.body_bytes.saturating_add(left)),
+            State::Chunked(_) => Body::Chunked,
+            State::UntilClose => Body::UntilClose,
+        };
+        Some(Begun { status: self.status, body_bytes: self.body_bytes, body })
+    }
+
+    /// The kind of a timeout here: how far the response in progress has come.
+    #[must_use]
+    pub fn late_kind(&self) -> Kind {
+        match self.state {
+            State::Head if self.carry.is_empty() && self.interim == 0 => Kind::ResponseTimeout,
+            State::Head => Kind::HeadTimeout,
+            State::Length { .. } | State::Chunked(_) => Kind::BodyTimeout,
+            State::UntilClose => Kind::OpenEnded,
+        }
+    }
+
+    /// The line for which a head was refused, or its beginning; empty when it was not.
+    #[must_use]
+    pub fn offence(&self) -> &[u8] {
+        self.carry.bytes()
+    }
+
     #[inline(never)]
     fn enter_learned_body(
         &mut self,
@@ -169,6 +213,10 @@ impl ResponseReader {
         input: &[u8],
         framer: &Framer,
     ) -> Result<Progressed, Kind> {
+        if head.length > self.head_room() {
+            self.carry.keep(last_line(&input[..self.head_room()]));
+            return Err(Kind::HeadTooLarge);
+        }
         self.enter_body(head, input, head.length, framer)
     }
 
@@ -209,8 +257,12 @@ impl ResponseReader {
                 StreamEnd::BetweenResponses
             }
             // A long head is not looked at again after each piece, so a violation may still be hidden in it.
-            State::Head => match head::parse(&self.carry, framer.to_head_request, None) {
-                Err(kind) => StreamEnd::Violation(kind),
+            State::Head => match head::parse(self.carry.bytes(), framer.to_head_request, None) {
+                Err(Refused { kind, line }) => {
+                    let line = self.carry.bytes()[line].to_vec();
+                    self.carry.keep(&line);
+                    StreamEnd::Violation(kind)
+                }
                 Ok(_) => StreamEnd::Cut,
             },
             State::Length { .. } | State::Chunked(_) => StreamEnd::Cut,
@@ -241,29 +293,38 @@ impl ResponseReader {
         input: &[u8],
         framer: &mut Framer,
     ) -> Result<Option<(Head, usize)>, Kind> {
-        if self.carry.is_empty() {
-            if let Some(head) = framer.learned.parse(input, framer.to_head_request)? {
-                return Ok(Some((head, head.length)));
-            }
-            self.carry.extend_from_slice(input);
-            return Ok(None);
-        }
         let carried = self.carry.len();
-        let taken = input.len().min(MOST_HEAD_BYTES - carried);
-        self.carry.extend_from_slice(&input[..taken]);
-        let worth_looking = self.carry.len() <= EAGER_HEAD_BYTES
-            || self.carry.len() == MOST_HEAD_BYTES
-            || input[..taken].contains(&b'\n');
-        if !worth_looking {
+        let room = self.head_room() - carried;
+        let seen = &input[..input.len().min(room)];
+        let is_full = seen.len() == room;
+        if carried > 0 && !self.carry.add(seen) && !is_full {
             return Ok(None);
         }
-        let Some(head) = framer.learned.parse(&self.carry, framer.to_head_request)? else {
-            return Ok(None);
+        let bytes = if carried > 0 { self.carry.bytes() } else { seen };
+        let line = match framer.learned.parse(bytes, framer.to_head_request) {
+            Ok(Some(head)) => {
+                self.carry.clear();
+                self.head_bytes += u32::try_from(head.length).unwrap_or(u32::MAX);
+                // What was carried was no whole head, so the head ends within the new bytes.
+                return Ok(Some((head, head.length - carried)));
+            }
+            Ok(None) if !is_full => {
+                if carried == 0 {
+                    self.carry.add(seen);
+                }
+                return Ok(None);
+            }
+            Ok(None) => (Kind::HeadTooLarge, last_line(bytes)),
+            Err(Refused { kind, line }) => (kind, &bytes[line]),
         };
-        self.carry.clear();
-        self.carry.shrink_to(KEPT_CARRY_BYTES);
-        // What was carried was no whole head, so the head ends within the new bytes.
-        Ok(Some((head, head.length - carried)))
+        let (kind, line) = (line.0, line.1.to_vec());
+        self.carry.keep(&line);
+        Err(kind)
+    }
+
+    /// Bytes that the heads of the response in progress may still have.
+    fn head_room(&self) -> usize {
+        MOST_HEAD_BYTES - self.head_bytes as usize
     }
 
     fn count_interim(&mut self, status: u16, framer: &mut Framer) -> Result<(), Kind> {
@@ -380,11 +441,19 @@ impl ResponseReader {
             contains: needle.is_none_or(|needle| needle.is_found(self.found)),
         };
         self.state = State::Head;
+        self.head_bytes = 0;
         self.interim = 0;
         self.body_bytes = 0;
         self.found = Progress::default();
         response
     }
+}
+
+/// The last line of `bytes`, which goes on after them.
+#[cold]
+fn last_line(bytes: &[u8]) -> &[u8] {
+    let start = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    &bytes[start..]
 }
 
 /// A response that is all there, and that nobody looks into: the reader need not even be told.

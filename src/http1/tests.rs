@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{Framer, Progressed, Response, ResponseReader, StreamEnd};
+use super::head::Body;
+use super::{Begun, Framer, Progressed, Response, ResponseReader, StreamEnd};
 use crate::failure::Kind;
 
 /// Everything that a stream came to: its responses, then how it ended.
@@ -59,6 +60,8 @@ const STREAMS: &[&[u8]] = &[
     b"HTTP/1.1 200 OK\r\nContent-Le",
     b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxgarbage",
     b"\x15\x03\x01\x00\x02\x02\x46",
+    b"HTTP/1.1 200 OK\r\nX : a\r\n b\r\nWhat?: c\r\nnone\r\nContent-Length: 1\r\n\r\nx",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n b\r\n\r\nx",
 ];
 
 #[test]
@@ -146,7 +149,8 @@ fn a_head_without_end_is_refused_at_its_limit_and_not_buffered_beyond() {
         pieces += 1;
     }
     assert_eq!(fed, Err(Kind::HeadTooLarge));
-    assert_eq!(pieces, 66);
+    assert_eq!(pieces, 1049);
+    assert!(reader.offence().starts_with(b"X: xxx"), "{:?}", reader.offence());
 }
 
 #[test]
@@ -155,8 +159,72 @@ fn a_long_hidden_violation_is_found_at_the_end_of_the_stream() {
     stream.extend_from_slice(&[b'x'; 2000]);
     stream.push(0);
     let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-    assert_eq!(read(&bytes, &mut Framer::new(false, None)).violation, Some(Kind::BadHead));
-    assert_eq!(whole(&stream).violation, Some(Kind::BadHead));
+    assert_eq!(read(&bytes, &mut Framer::new(false, None)).violation, Some(Kind::BadHeaderLine));
+    assert_eq!(whole(&stream).violation, Some(Kind::BadHeaderLine));
+}
+
+#[test]
+fn the_line_that_is_refused_is_shown_however_it_came() {
+    let stream = [
+        b"HTTP/1.1 200 OK\r\nX: ",
+        &[b'x'; 3000][..],
+        b"\r\nContent-Length : 5\r\nY: y\r\n\r\nhello",
+    ]
+    .concat();
+    for length in [1, 10, 1000, 5000] {
+        let mut reader = ResponseReader::new();
+        let mut framer = Framer::new(false, None);
+        let refused =
+            stream.chunks(length).find_map(|piece| reader.advance(piece, &mut framer).err());
+        assert_eq!(refused, Some(Kind::BadHeaderLine), "in pieces of {length}");
+        assert_eq!(reader.offence(), b"Content-Length : 5", "in pieces of {length}");
+    }
+}
+
+#[test]
+fn the_heads_of_a_response_share_one_limit() {
+    let long = format!("X: {}\r\n\r\n", "x".repeat(600_000));
+    let last = format!("HTTP/1.1 204 No\r\n{long}");
+    let stream = format!("HTTP/1.1 103 Early Hints\r\n{long}{last}");
+    assert_eq!(whole(last.repeat(3).as_bytes()).responses.len(), 3);
+    let (interim, after) = stream.as_bytes().split_at(stream.len() - last.len());
+    for pieces in [&[stream.as_bytes()][..], &[interim, after]] {
+        let verdict = read(pieces, &mut Framer::new(false, None));
+        assert_eq!(verdict.violation, Some(Kind::HeadTooLarge));
+    }
+    // Another connection learns the final head in between, so that it is recognised, not parsed.
+    let mut framer = Framer::new(false, None);
+    let (mut hinted, mut plain) = (ResponseReader::new(), ResponseReader::new());
+    assert_eq!(hinted.advance(interim, &mut framer), Ok(Progressed::NeedMore));
+    assert!(matches!(plain.advance(after, &mut framer), Ok(Progressed::Whole { .. })));
+    assert_eq!(hinted.advance(after, &mut framer), Err(Kind::HeadTooLarge));
+    assert!(hinted.offence().starts_with(b"X: xxx"), "{:?}", hinted.offence());
+}
+
+#[test]
+fn a_timeout_says_how_far_the_response_had_come() {
+    let begun = |body_bytes, body| Some(Begun { status: 200, body_bytes, body });
+    for (stream, kind, expected) in [
+        ("", Kind::ResponseTimeout, None),
+        ("HTTP/1.1 200 OK\r\nContent-", Kind::HeadTimeout, None),
+        ("HTTP/1.1 103 Early Hints\r\n\r\n", Kind::HeadTimeout, None),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nfour",
+            Kind::BodyTimeout,
+            begun(4, Body::Length(9)),
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+            Kind::BodyTimeout,
+            begun(3, Body::Chunked),
+        ),
+        ("HTTP/1.1 200 OK\r\n\r\ndata: 1\n\n", Kind::OpenEnded, begun(9, Body::UntilClose)),
+    ] {
+        let mut reader = ResponseReader::new();
+        let advanced = reader.advance(stream.as_bytes(), &mut Framer::new(false, None));
+        assert_eq!(advanced, Ok(Progressed::NeedMore));
+        assert_eq!((reader.late_kind(), reader.begun()), (kind, expected), "{stream:?}");
+    }
 }
 
 #[test]

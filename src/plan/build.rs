@@ -55,13 +55,14 @@ impl Plan {
         let ready_by = args.preflight.wait_ready.map(|patience_ns| monotonic().plus(patience_ns));
         let target = Target::parse(url).map_err(Refusal::usage)?;
         let security = security(&args.tls, &target).map_err(Refusal::usage)?;
-        let load = load(args, stages).map_err(Refusal::usage)?;
         let timeouts = timeouts(args).map_err(Refusal::usage)?;
         let expect =
             Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
         let proxy = proxy(args, &target).map_err(Refusal::usage)?;
-        let (request, method) = request(args, &target, proxy.as_ref(), load.pipeline)?;
+        let (request, method) = request(args, &target, proxy.as_ref())?;
         check_request(&request, &expect)?;
+        let load = load(args, stages, &request).map_err(Refusal::usage)?;
+        let request = request.for_pipeline(load.pipeline);
         let seed = args.seed.unwrap_or_else(random_seed);
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
         let slice_ns = slice_ns(&load);
@@ -139,7 +140,7 @@ impl Plan {
     /// # Errors
     /// The flag that cannot be obeyed, and the remedy.
     pub fn with_load(&self, args: &RunArgs) -> Result<Self, Refusal> {
-        let load = load(args, None).map_err(Refusal::usage)?;
+        let load = load(args, None, &self.request).map_err(Refusal::usage)?;
         let seed = args.seed.unwrap_or(self.seed);
         let (schedule, timeline) = course(&load, seed).map_err(Refusal::usage)?;
         let workers = workers(args, &load, self.same_host)?;
@@ -179,7 +180,6 @@ fn request(
     args: &RunArgs,
     target: &Target,
     proxy: Option<&Proxy>,
-    pipeline: u32,
 ) -> Result<(RequestImage, String), Refusal> {
     let credentials = credentials(args.user.as_ref(), target).map_err(Refusal::usage)?;
     let message = Message {
@@ -190,7 +190,6 @@ fn request(
         body: args.body.as_deref(),
         raw: args.raw.as_deref(),
         close: args.no_keepalive,
-        pipeline,
     };
     let (request, method) = message.serialise(target).map_err(Refusal::usage)?;
     if u32::try_from(request.length()).is_err() {
@@ -245,7 +244,11 @@ fn find_route(
     }
 }
 
-fn load(args: &RunArgs, stages: Option<Vec<Stage>>) -> Result<Load, String> {
+fn load(
+    args: &RunArgs,
+    stages: Option<Vec<Stage>>,
+    request: &RequestImage,
+) -> Result<Load, String> {
     let connections = match args.connections {
         0 => return Err("-c 0: there must be at least one connection".to_owned()),
         c if c > MOST_CONNECTIONS => {
@@ -269,20 +272,7 @@ fn load(args: &RunArgs, stages: Option<Vec<Stage>>) -> Result<Load, String> {
     if args.duration == Some(0) {
         return Err("-d 0: the measured time must be longer than nothing".to_owned());
     }
-    if args.requests_per_connection == Some(0) {
-        return Err("--requests-per-connection 0: at least one request must go over a connection"
-            .to_owned());
-    }
-    let requests_per_connection =
-        if args.no_keepalive { Some(1) } else { args.requests_per_connection };
-    if let Some(each) = requests_per_connection
-        && each < u64::from(pipeline)
-    {
-        let flag = if args.no_keepalive { "--no-keepalive" } else { "--requests-per-connection" };
-        return Err(format!(
-            "-p {pipeline} contradicts {flag}: a connection is closed after {each}; use a smaller -p"
-        ));
-    }
+    let requests_per_connection = requests_per_connection(args, request, u64::from(pipeline))?;
     let pacing = Pacing::of(args, stages, u64::from(connections) * u64::from(pipeline))?;
     let (warmup_ns, auto_warmup) = warmup(args, pacing.as_ref())?;
     Ok(Load {
@@ -295,6 +285,41 @@ fn load(args: &RunArgs, stages: Option<Vec<Stage>>) -> Result<Load, String> {
         requests_per_connection,
         pacing,
     })
+}
+
+/// After how many requests a connection is closed, if that is said.
+fn requests_per_connection(
+    args: &RunArgs,
+    request: &RequestImage,
+    pipeline: u64,
+) -> Result<Option<u64>, String> {
+    let each = args.requests_per_connection;
+    if each == Some(0) {
+        return Err("--requests-per-connection 0: at least one request must go over a connection"
+            .to_owned());
+    }
+    let closer = if args.no_keepalive {
+        Some("--no-keepalive")
+    } else if !request.closes() {
+        None
+    } else if args.raw.is_some() {
+        Some("--raw, whose request asks the server to close,")
+    } else {
+        Some("-H 'Connection: close'")
+    };
+    if let (Some(closer), Some(each @ 2..)) = (closer, each) {
+        return Err(format!(
+            "--requests-per-connection {each} contradicts {closer}, which closes a connection after each request; leave one of them out"
+        ));
+    }
+    let flag = closer.unwrap_or("--requests-per-connection");
+    let each = if closer.is_some() { Some(1) } else { each };
+    match each {
+        Some(each) if each < pipeline => Err(format!(
+            "-p {pipeline} contradicts {flag}: a connection is closed after {each}; use a smaller -p"
+        )),
+        each => Ok(each),
+    }
 }
 
 /// How long the measured window is, where that is known beforehand.

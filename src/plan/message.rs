@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::obligations::{Given, Origin, of_raw};
 use super::proxy::Proxy;
 use crate::base64;
 use crate::files;
@@ -29,8 +30,6 @@ pub(super) struct Message<'a> {
     pub proxy: Option<&'a Proxy>,
     /// Ask the server to close after the response.
     pub close: bool,
-    /// Copies to prepare.
-    pub pipeline: u32,
 }
 
 impl Message<'_> {
@@ -58,15 +57,44 @@ impl Message<'_> {
                     path.display()
                 ));
             }
+            let obligations = of_raw(path, &bytes)?;
             let method = method_of(&bytes);
-            return Ok((RequestImage::new(&bytes, self.pipeline, method == "HEAD"), method));
+            let image = RequestImage::new(&bytes, 1, method == "HEAD");
+            return Ok((image.closing(obligations.closes), method));
         }
         let body = self.read_body()?;
         let method = self.method.unwrap_or(if body.is_some() { "POST" } else { "GET" });
         check_method(method)?;
-        let mut bytes = self.head(target, method, body.as_deref())?.into_bytes();
-        bytes.extend_from_slice(body.as_deref().unwrap_or(b""));
-        Ok((RequestImage::new(&bytes, self.pipeline, method == "HEAD"), method.to_owned()))
+        let headers = self.headers.iter().map(|header| check_header(header));
+        let headers = headers.collect::<Result<Vec<_>, String>>()?;
+        let given = Given {
+            origin: Origin::Flags,
+            fields: headers
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+                .collect(),
+            body_bytes: body.as_ref().map(Vec::len),
+        };
+        let obligations = given.obligations()?;
+        let closes = self.close || obligations.closes;
+        if self.close && !obligations.closes && given.has("Connection") {
+            return Err(
+                "--no-keepalive contradicts -H 'Connection: ...': give one of them".to_owned()
+            );
+        }
+        if self.close && given.has("Keep-Alive") {
+            return Err(
+                "--no-keepalive contradicts -H 'Keep-Alive: ...': give one of them".to_owned()
+            );
+        }
+        let mut bytes = self.head(target, method, &given)?.into_bytes();
+        for (name, value) in &headers {
+            bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        append(&mut bytes, body.as_deref().unwrap_or_default(), obligations.chunked);
+        let image = RequestImage::new(&bytes, 1, method == "HEAD");
+        Ok((image.closing(closes), method.to_owned()))
     }
 
     fn read_body(&self) -> Result<Option<Vec<u8>>, String> {
@@ -81,17 +109,13 @@ impl Message<'_> {
         }
     }
 
-    fn head(&self, target: &Target, method: &str, body: Option<&[u8]>) -> Result<String, String> {
+    /// The first line and what maxq adds to the headers that were given.
+    fn head(&self, target: &Target, method: &str, given: &Given<'_>) -> Result<String, String> {
         let absolute = self.proxy.map(|_| format!("http://{}", target.authority));
         let absolute = absolute.unwrap_or_default();
         let mut head = format!("{method} {absolute}{} HTTP/1.1\r\n", target.path);
-        let mut given = Vec::new();
-        for header in self.headers {
-            given.push(check_header(header)?);
-        }
-        let has = |name: &str| given.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
         let mut add = |name: &str, value: &str| {
-            if !has(name) {
+            if !given.has(name) {
                 head.push_str(&format!("{name}: {value}\r\n"));
             }
         };
@@ -103,31 +127,26 @@ impl Message<'_> {
             ("a user of --proxy", "Proxy-Authorization", self.proxy.and_then(Proxy::credentials)),
         ] {
             let Some(credentials) = credentials else { continue };
-            if has(name) {
+            if given.has(name) {
                 return Err(format!(
                     "-H '{name}: ...' contradicts {whose}, from which maxq makes that header; leave one of them out"
                 ));
             }
             add(name, &basic(credentials));
         }
-        if let Some(body) = body {
+        if given.body_bytes.is_some() {
             add("Content-Type", "application/octet-stream");
-            if !has("Transfer-Encoding") {
-                add("Content-Length", &body.len().to_string());
-            }
+        }
+        // Of these methods a server expects a body, and an empty one is told by its length (RFC 9110 section 8.6).
+        let expected = matches!(method, "POST" | "PUT" | "PATCH").then_some(0);
+        if let Some(length) = given.body_bytes.or(expected)
+            && !given.has("Transfer-Encoding")
+        {
+            add("Content-Length", &length.to_string());
         }
         if self.close {
-            if has("Connection") {
-                return Err(
-                    "--no-keepalive contradicts -H 'Connection: ...': give one of them".to_owned()
-                );
-            }
             add("Connection", "close");
         }
-        for (name, value) in &given {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str("\r\n");
         Ok(head)
     }
 }
@@ -135,6 +154,19 @@ impl Message<'_> {
 /// The value of the header that says who asks (RFC 7617).
 pub(super) fn basic(credentials: &Credentials) -> String {
     format!("Basic {}", base64::encode(credentials.reveal()))
+}
+
+/// Adds a body, as one chunk where it is to be chunked.
+fn append(bytes: &mut Vec<u8>, body: &[u8], chunked: bool) {
+    if !chunked {
+        return bytes.extend_from_slice(body);
+    }
+    if !body.is_empty() {
+        bytes.extend_from_slice(format!("{:x}\r\n", body.len()).as_bytes());
+        bytes.extend_from_slice(body);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
 }
 
 /// The first word of a request that the user wrote byte for byte, fit to be shown.
@@ -218,7 +250,6 @@ mod tests {
         credentials: None,
         proxy: None,
         close: false,
-        pipeline: 1,
     };
 
     fn serialise(message: &Message<'_>) -> Result<String, String> {
@@ -270,6 +301,52 @@ mod tests {
             "{request}"
         );
         assert!(request.ends_with("\r\n\r\nhello"), "{request}");
+    }
+
+    #[test]
+    fn a_method_that_expects_a_body_says_that_there_is_none() {
+        for (method, says_so) in [
+            ("POST", true),
+            ("PUT", true),
+            ("PATCH", true),
+            ("GET", false),
+            ("HEAD", false),
+            ("DELETE", false),
+            ("OPTIONS", false),
+        ] {
+            let request = serialise(&Message { method: Some(method), ..PLAIN }).unwrap();
+            assert_eq!(request.contains("\r\nContent-Length: 0\r\n"), says_so, "{request}");
+            let headers = ["content-length: 0".to_owned()];
+            let given = Message { method: Some(method), headers: &headers, ..PLAIN };
+            let request = serialise(&given).unwrap().to_ascii_lowercase();
+            assert_eq!(request.matches("content-length").count(), 1, "{request}");
+        }
+    }
+
+    #[test]
+    fn a_chunked_request_has_its_body_chunked() {
+        let headers = ["Transfer-Encoding: chunked".to_owned()];
+        let request = |body| serialise(&Message { headers: &headers, body: Some(body), ..PLAIN });
+        let whole = request("hello, world").unwrap();
+        assert!(whole.ends_with("\r\n\r\nc\r\nhello, world\r\n0\r\n\r\n"), "{whole}");
+        assert!(!whole.contains("Content-Length"), "{whole}");
+        assert!(request("").unwrap().ends_with("chunked\r\n\r\n0\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_request_that_asks_to_close_is_known_to() {
+        let target = Target::parse("http://x/").unwrap();
+        let closes = |close, headers: &[String]| {
+            let (image, _) = Message { close, headers, ..PLAIN }.serialise(&target).unwrap();
+            let text = String::from_utf8(image.one().to_vec()).unwrap();
+            assert!(text.matches("onnection").count() <= 1, "{text}");
+            image.for_pipeline(4).closes()
+        };
+        assert!(!closes(false, &[]));
+        assert!(closes(true, &[]));
+        assert!(closes(false, &["Connection: close".to_owned()]));
+        assert!(closes(true, &["connection: Close".to_owned()]));
+        assert!(!closes(false, &["Connection: keep-alive".to_owned()]));
     }
 
     #[test]

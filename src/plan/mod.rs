@@ -10,6 +10,7 @@ mod gates;
 mod key;
 mod message;
 mod names;
+mod obligations;
 mod output;
 pub mod pacing;
 mod proxy;

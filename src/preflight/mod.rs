@@ -10,14 +10,14 @@ mod seen;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 
-use httparse::EMPTY_HEADER;
 use socket2::{SockAddr, Socket};
 
 use crate::cli::PreflightArgs;
 use crate::engine::sockets::Sockets;
 use crate::exit::Signal;
 use crate::failure::{Failure, Kind, Phase};
-use crate::http1::head::{self, Body, MOST_HEADERS};
+use crate::http1::head::{self, Body};
+use crate::http1::lines;
 use crate::http1::{Framer, Progressed, Response, ResponseReader, StreamEnd};
 use crate::plan::{Endpoint, Expect, Plan, cores};
 use crate::run::Interrupts;
@@ -263,7 +263,12 @@ impl<'a> Wire<'a> {
         let mut kept = Vec::new();
         let mut first_byte = None;
         loop {
-            let plain = self.plain()?;
+            let plain = self.plain().map_err(|none| match none.failure.kind {
+                Kind::ResponseTimeout if none.signal.is_none() => {
+                    sampled(Phase::Timeout, reader.late_kind(), &kept)
+                }
+                _ => none,
+            })?;
             let now = monotonic();
             let first_byte = *first_byte.get_or_insert(now);
             let whole = |response, kept| Answer { kept, response, first_byte, last_byte: now };
@@ -273,10 +278,13 @@ impl<'a> Wire<'a> {
                         Err(sampled(Phase::Receive, Kind::ClosedWithoutNotice, &kept))
                     }
                     StreamEnd::Whole(response) => Ok(whole(response, kept)),
-                    StreamEnd::Violation(kind) => Err(sampled(Phase::Parse, kind, &kept)),
-                    StreamEnd::BetweenResponses | StreamEnd::Cut => {
-                        Err(sampled(Phase::Receive, Kind::ClosedEarly, &kept))
+                    StreamEnd::Violation(kind) => {
+                        Err(sampled(Phase::Parse, kind, reader.offence()))
                     }
+                    StreamEnd::BetweenResponses => {
+                        Err(NoAnswer::new(Phase::Receive, Kind::ClosedUnanswered))
+                    }
+                    StreamEnd::Cut => Err(sampled(Phase::Receive, Kind::ClosedEarly, &kept)),
                 };
             };
             let room = KEPT_BYTES.saturating_sub(kept.len());
@@ -284,7 +292,11 @@ impl<'a> Wire<'a> {
             match reader.advance(&plain, &mut framer) {
                 Ok(Progressed::Whole { response, .. }) => return Ok(whole(response, kept)),
                 Ok(Progressed::NeedMore) => {}
-                Err(kind) => return Err(sampled(Phase::Parse, kind, &plain)),
+                Err(kind) => {
+                    let offence = reader.offence();
+                    let sample = if offence.is_empty() { &plain } else { offence };
+                    return Err(sampled(Phase::Parse, kind, sample));
+                }
             }
         }
     }
@@ -381,17 +393,15 @@ impl Answer {
         let mut bytes = &self.kept[..];
         let broken = |kind| sampled(Phase::Parse, kind, &self.kept);
         let head = loop {
-            let head = head::parse(bytes, plan.request.is_head(), None).map_err(broken)?;
+            let head = head::parse(bytes, plan.request.is_head(), None);
+            let head = head.map_err(|refused| broken(refused.kind))?;
             let head = head.ok_or_else(|| broken(Kind::HeadTooLarge))?;
             if !head.is_interim() {
                 break head;
             }
             bytes = &bytes[head.length..];
         };
-        let mut headers = [EMPTY_HEADER; MOST_HEADERS];
-        let mut parsed = httparse::Response::new(&mut headers);
-        // It was parsed a moment ago; what httparse is told of here is only where the lines are.
-        let _ = parsed.parse(bytes);
+        let value = |name| value(lines::fields(&bytes[..head.length]), name);
         Ok(Seen {
             endpoint: String::new(),
             status: head.status,
@@ -399,10 +409,10 @@ impl Answer {
             body_bytes: self.response.body_bytes,
             framing: head.body,
             keep_alive: self.response.keep_alive && head.body != Body::UntilClose,
-            encoding: value(parsed.headers, "content-encoding"),
-            content_type: value(parsed.headers, "content-type"),
-            location: value(parsed.headers, "location"),
-            server: value(parsed.headers, "server"),
+            encoding: value("content-encoding"),
+            content_type: value("content-type"),
+            location: value("location"),
+            server: value("server"),
             connect_ns: 0,
             first_byte_ns: 0,
             whole_ns: 0,

@@ -103,11 +103,13 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// The value of a header of `head`, escaped and cut to what fits a line.
-pub(super) fn value(headers: &[httparse::Header<'_>], name: &str) -> Option<String> {
-    let found = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
-    let shown = &found.value[..found.value.len().min(MOST_SHOWN_BYTES)];
-    Some(shown.escape_ascii().to_string())
+/// The value of the first of `fields` with this name, escaped and cut to what fits a line.
+pub(super) fn value<'a>(
+    mut fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    name: &str,
+) -> Option<String> {
+    let (_, value) = fields.find(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))?;
+    Some(value[..value.len().min(MOST_SHOWN_BYTES)].escape_ascii().to_string())
 }
 
 #[cfg(test)]

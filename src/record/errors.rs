@@ -10,6 +10,19 @@ pub const MOST_ROWS: usize = 64;
 /// Most bytes of received data kept with a group.
 pub const SAMPLE_BYTES: usize = 96;
 
+/// How far a response had come that never was whole.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Came {
+    /// The status of its head.
+    pub status: u16,
+    /// From the send to its first byte, in nanoseconds.
+    pub first_byte_ns: u64,
+    /// Bytes of its body, without transfer coding.
+    pub body_bytes: u64,
+    /// How many there should have been; `None` where the head does not say.
+    pub body_length: Option<u64>,
+}
+
 /// One group of equal failures.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ErrorRow {
@@ -23,6 +36,8 @@ pub struct ErrorRow {
     pub last: Nanos,
     /// The bytes that the first one with any was about; raw, never to be printed unescaped.
     pub sample: Vec<u8>,
+    /// How far the response of the first one came whose head was whole.
+    pub came: Option<Came>,
 }
 
 /// All failures of one worker.
@@ -34,14 +49,14 @@ pub struct ErrorTable {
 impl ErrorTable {
     /// Counts one failure; `sample` may be empty.
     pub fn count(&mut self, failure: Failure, now: Nanos, sample: &[u8]) {
-        let row = ErrorRow {
-            failure,
-            count: 1,
-            first: now,
-            last: now,
-            sample: sample[..sample.len().min(SAMPLE_BYTES)].to_vec(),
-        };
-        self.add_row(row);
+        let sample = sample[..sample.len().min(SAMPLE_BYTES)].to_vec();
+        self.add_row(ErrorRow { failure, count: 1, first: now, last: now, sample, came: None });
+    }
+
+    /// Counts one failure in the middle of a response, whose head may have been whole.
+    pub fn count_begun(&mut self, failure: Failure, now: Nanos, came: Option<Came>) {
+        let sample = Vec::new();
+        self.add_row(ErrorRow { failure, count: 1, first: now, last: now, sample, came });
     }
 
     /// Adds the failures of another worker.
@@ -74,13 +89,14 @@ impl ErrorTable {
         if known.sample.is_empty() {
             known.sample = row.sample;
         }
+        known.came = known.came.or(row.came);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ErrorTable, MOST_ROWS, SAMPLE_BYTES};
-    use crate::failure::{Failure, Phase};
+    use super::{Came, ErrorTable, MOST_ROWS, SAMPLE_BYTES};
+    use crate::failure::{Failure, Kind, Phase};
     use crate::time::Nanos;
 
     #[test]
@@ -93,6 +109,19 @@ mod tests {
         let [row] = table.rows() else { panic!("one row") };
         assert_eq!((row.count, row.first, row.last), (3, Nanos(5), Nanos(9)));
         assert_eq!(row.sample.len(), SAMPLE_BYTES);
+    }
+
+    #[test]
+    fn a_row_keeps_how_far_the_first_response_came() {
+        let came = |status| Came { status, first_byte_ns: 1, body_bytes: 2, body_length: Some(3) };
+        let late = Failure::new(Phase::Timeout, Kind::BodyTimeout);
+        let (mut table, mut other) = (ErrorTable::default(), ErrorTable::default());
+        table.count_begun(late, Nanos(5), None);
+        other.count_begun(late, Nanos(6), Some(came(200)));
+        other.count_begun(late, Nanos(7), Some(came(201)));
+        table.add(&other);
+        let [row] = table.rows() else { panic!("one row") };
+        assert_eq!((row.count, row.came), (3, Some(came(200))));
     }
 
     #[test]

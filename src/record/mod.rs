@@ -16,7 +16,7 @@ pub mod tally;
 
 pub use absence::Absence;
 pub use client::{ClientTally, Turns};
-pub use errors::{ErrorRow, ErrorTable};
+pub use errors::{Came, ErrorRow, ErrorTable};
 pub use handshakes::{Handshakes, Negotiated};
 pub use interval::Interval;
 pub use latency::LatencyHistogram;

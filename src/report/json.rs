@@ -268,6 +268,12 @@ fn error(row: &ErrorRow, summary: &Summary) -> Value {
         "last_s": row.last.seconds_from(summary.origin),
         "sample": (!row.sample.is_empty()).then(|| format::escape(&row.sample)),
         "hint": row.failure.hint(),
+        "response": row.came.map(|came| json!({
+            "status": came.status,
+            "first_byte_us": micros(came.first_byte_ns),
+            "body_bytes": came.body_bytes,
+            "body_length": came.body_length,
+        })),
     })
 }
 

@@ -6,7 +6,7 @@
 use crate::http1::head::Body;
 use crate::plan::{Idle, Plan};
 use crate::record::errors::MOST_ROWS;
-use crate::record::{Counts, ErrorRow};
+use crate::record::{Came, Counts, ErrorRow};
 use crate::report::format::{self, count, counted, duration, float, length, percent};
 use crate::report::json::errno;
 use crate::report::page::{Page, Paint, Style, unbroken};
@@ -359,12 +359,26 @@ fn error(page: &mut Page, row: &ErrorRow, summary: &Summary) {
         &format!("{} {}{}, {when}", failure.phase.name(), kind.name(), errno.unwrap_or_default()),
     );
     page.more(kind.description());
+    if let Some(came) = &row.came {
+        page.more(&how_far(came));
+    }
     if !row.sample.is_empty() {
         const AROUND: usize = "sample: \"\"".len();
         let sample = format::escape_within(&row.sample, page.width() - AROUND);
         page.line(&format!("{:14}sample: \"{sample}\"", ""));
     }
     page.more(&format!("hint: {}", failure.hint()));
+}
+
+/// How far the response of the first error of a kind came.
+fn how_far(came: &Came) -> String {
+    let status = came.status;
+    let first_byte = duration(float(came.first_byte_ns));
+    let body = match came.body_length {
+        None => format!("{} of the body", counted(came.body_bytes, "byte")),
+        Some(length) => format!("{} of {} body bytes", count(came.body_bytes), count(length)),
+    };
+    format!("first: status {status} after {first_byte}, then {body}")
 }
 
 fn connections(page: &mut Page, summary: &Summary) {

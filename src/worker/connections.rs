@@ -1,6 +1,5 @@
 //! What happens to connections: opened, lost, opened again after a while, looked through for what has waited too long.
 
-use super::requests::RESPONSE_TIMEOUT;
 use super::{Action, Event, Stage, Worker};
 use crate::conn::{Receiving, State};
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
@@ -63,12 +62,17 @@ impl Worker {
 
     pub(super) fn on_rare_event(&mut self, now: Nanos, event: Event<'_>) {
         let (Event::Connected(id)
+        | Event::SentPart(id, _)
         | Event::Sent(id, _)
         | Event::Transmitted(id)
         | Event::Received(id, _)
         | Event::Discarded(id, _)
         | Event::Eof(id)
         | Event::Failed(id, _)) = event;
+        if let Event::SentPart(_, bytes) = event {
+            // The kernel has these bytes, whatever became of the connection since.
+            return self.count_sent_bytes(now, bytes);
+        }
         if !self.is_current(id) {
             return;
         }
@@ -77,13 +81,12 @@ impl Worker {
             Event::Connected(_) => self.connected(now, index),
             Event::Sent(_, bytes) => {
                 self.conns[index as usize].sending = false;
-                let phase = self.phase_at(now);
-                self.record.phase_mut(phase).bytes_sent += bytes;
+                self.count_sent_bytes(now, bytes);
                 self.refill(now, index);
             }
             Event::Transmitted(_) => self.transmitted(now, index),
-            // It is no rare event, and was seen to.
-            Event::Received(..) => {}
+            // Both were seen to.
+            Event::Received(..) | Event::SentPart(..) => {}
             // The run is over: whatever this belongs to, nobody counts it.
             Event::Discarded(..) if self.stage == Stage::Finished => self.orphaned.push(index),
             Event::Discarded(_, length) => self.discarded(now, index, length),
@@ -150,7 +153,9 @@ impl Worker {
             self.close(now, index);
             return;
         }
-        let closed = if conn.answered > 0 { Kind::ClosedIdle } else { Kind::ClosedEarly };
+        let closed = if conn.answered > 0 { Kind::ClosedIdle } else { Kind::ClosedUnanswered };
+        let came = self.came(index);
+        let conn = &mut self.conns[index as usize];
         let (failure, outcome) = match conn.reader.end_of_stream(&self.framer) {
             StreamEnd::Whole(response) if in_form => {
                 self.complete_last(now, index, &response);
@@ -166,10 +171,12 @@ impl Worker {
                 (Failure::new(FailurePhase::Receive, Kind::ClosedEarly), Outcome::Truncated)
             }
             StreamEnd::Violation(kind) => {
-                (Failure::new(FailurePhase::Parse, kind), Outcome::ProtocolError)
+                let failure = Failure::new(FailurePhase::Parse, kind);
+                self.record.errors.count(failure, now, conn.reader.offence());
+                return self.lose(now, index, Outcome::ProtocolError);
             }
         };
-        self.record.errors.count(failure, now, &[]);
+        self.record.errors.count_begun(failure, now, came);
         self.lose(now, index, outcome);
     }
 
@@ -181,7 +188,8 @@ impl Worker {
             _ => {}
         }
         let asked = conn.in_flight() > 0;
-        self.record.errors.count(failure, now, &[]);
+        let came = self.came(index);
+        self.record.errors.count_begun(failure, now, came);
         if asked {
             self.lose(now, index, Outcome::Reset);
         } else {
@@ -329,7 +337,8 @@ impl Worker {
                 self.handshake_failed(now, index, timeout(Kind::HandshakeTimeout), &[]);
             }
             State::Open => {
-                self.record.errors.count(RESPONSE_TIMEOUT, now, &[]);
+                let late = timeout(self.conns[index as usize].reader.late_kind());
+                self.record.errors.count_begun(late, now, self.came(index));
                 self.lose(now, index, Outcome::Timeout);
             }
         }

@@ -92,7 +92,10 @@ pub enum Action {
 pub enum Event<'a> {
     /// It is open.
     Connected(ConnId),
-    /// All of a send that was to be confirmed, so many bytes, has been handed over.
+    /// So many bytes of a send that is to be confirmed have been handed over, and more are to follow. It counts even when
+    /// the connection is gone.
+    SentPart(ConnId, u64),
+    /// All of a send that was to be confirmed has been handed over, the last of it so many bytes.
     Sent(ConnId, u64),
     /// All of what was to be transmitted has been handed over.
     Transmitted(ConnId),

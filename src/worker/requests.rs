@@ -3,8 +3,9 @@
 use super::{Action, Stage, Worker};
 use crate::conn::{ConnId, Detail, Flight, Receiving, State};
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
+use crate::http1::head::Body;
 use crate::http1::{self, Progressed, Response};
-use crate::record::{Completion, Fate, Lag, Outcome, RequestRow, ServerStamps};
+use crate::record::{Came, Completion, Fate, Lag, Outcome, RequestRow, ServerStamps};
 use crate::schedule::PhaseIndex;
 use crate::time::Nanos;
 
@@ -12,8 +13,7 @@ use crate::time::Nanos;
 pub(super) const DISCARD_FROM_BYTES: u64 = 32 * 1024;
 
 /// A request was given up at its timeout.
-pub(super) const RESPONSE_TIMEOUT: Failure =
-    Failure::new(FailurePhase::Timeout, Kind::ResponseTimeout);
+const RESPONSE_TIMEOUT: Failure = Failure::new(FailurePhase::Timeout, Kind::ResponseTimeout);
 
 /// A request that has ended, one way or the other.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +129,9 @@ impl Worker {
                     break;
                 }
                 Err(kind) => {
-                    self.record.errors.count(Failure::new(FailurePhase::Parse, kind), now, rest);
+                    let offence = conn.reader.offence();
+                    let sample = if offence.is_empty() { rest } else { offence };
+                    self.record.errors.count(Failure::new(FailurePhase::Parse, kind), now, sample);
                     self.lose(now, index, Outcome::ProtocolError);
                     return;
                 }
@@ -166,6 +168,31 @@ impl Worker {
         self.actions.push(action);
     }
 
+    /// Request bytes of a send that is confirmed were handed to the kernel.
+    pub(super) fn count_sent_bytes(&mut self, now: Nanos, bytes: u64) {
+        // Of what is not confirmed, all was counted as it was handed over; what is said of it later is no news.
+        if self.batch.confirm {
+            let phase = self.phase_at(now);
+            self.record.phase_mut(phase).bytes_sent += bytes;
+        }
+    }
+
+    /// How far the response in progress on a connection has come, once its head is whole.
+    pub(super) fn came(&self, index: u32) -> Option<Came> {
+        let conn = &self.conns[index as usize];
+        let begun = conn.reader.begun()?;
+        let sent = self.flights.oldest(conn, index)?.sent;
+        Some(Came {
+            status: begun.status,
+            first_byte_ns: conn.first_byte.unwrap_or(sent).since(sent),
+            body_bytes: begun.body_bytes,
+            body_length: match begun.body {
+                Body::Length(length) => Some(length),
+                Body::None | Body::Chunked | Body::UntilClose => None,
+            },
+        })
+    }
+
     #[inline]
     fn count_bytes(&mut self, now: Nanos, length: u64) {
         let in_window = now < self.window.stop;
@@ -180,7 +207,10 @@ impl Worker {
     #[inline]
     fn complete(&mut self, now: Nanos, index: u32, response: &Response, rest: &[u8]) -> bool {
         if self.answer_comes_too_late(now, index) {
-            self.record.errors.count(RESPONSE_TIMEOUT, now, &[]);
+            // Of one that came whole at once nothing came in time.
+            let began = self.conns[index as usize].first_byte.is_some();
+            let kind = if began { Kind::BodyTimeout } else { Kind::ResponseTimeout };
+            self.record.errors.count(Failure::new(FailurePhase::Timeout, kind), now, &[]);
             self.lose(now, index, Outcome::Timeout);
             return false;
         }

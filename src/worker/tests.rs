@@ -2,13 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::Job;
+use super::{Action, Event, Job, Worker};
 use crate::engine::sim::{self, Deed, Outcome, Server};
-use crate::failure::Kind;
+use crate::failure::{Failure, Kind, Phase as FailurePhase};
 use crate::plan::{Expect, Timeouts};
 use crate::record::buckets::IntervalBuckets;
 use crate::request::RequestImage;
 use crate::schedule::Timeline;
+use crate::time::Nanos;
 
 pub(super) const MILLISECOND: u64 = 1_000_000;
 pub(super) const SECOND: u64 = 1_000 * MILLISECOND;
@@ -226,7 +227,7 @@ fn every_way_to_fail_has_its_own_class_and_kind() {
     for (deed, kind) in [
         (Deed::Garbage, Kind::BadHead),
         (Deed::Cut, Kind::ClosedEarly),
-        (Deed::Close, Kind::ClosedEarly),
+        (Deed::Close, Kind::ClosedUnanswered),
         (Deed::Reset, Kind::Reset),
     ] {
         let outcome = run(job(), &only(deed));
@@ -342,6 +343,26 @@ fn large_requests_wait_for_their_own_end_before_the_next_is_sent() {
     let outcome = run(Job { image, pipeline: 4, ..counted(100) }, &server());
     assert_eq!(outcome.record.measured().counts.ok, 100);
     assert_eq!(outcome.record.measured().bytes_sent, 100 * 300_000);
+}
+
+#[test]
+fn parts_of_a_request_count_as_sent_even_when_its_connection_is_gone() {
+    let image = RequestImage::new(&[b'x'; 300_000], 1, false);
+    let mut worker = Worker::new(Job { image, connections: 1, ..job() }, Nanos(1));
+    let Some(Action::Connect(id)) = worker.next_action() else { panic!("it connects") };
+    worker.on_event(Nanos(2), Event::Connected(id));
+    worker.start_at(Nanos(10));
+    worker.events_at(Nanos(10), super::Late::default());
+    worker.tick(Nanos(10));
+    let actions = std::iter::from_fn(|| worker.next_action());
+    assert!(actions.into_iter().any(|action| matches!(action, Action::Send { confirm: true, .. })));
+    worker.on_event(Nanos(20), Event::SentPart(id, 1_000));
+    let reset = Failure::from_errno(FailurePhase::Receive, libc::ECONNRESET);
+    worker.on_event(Nanos(30), Event::Failed(id, reset));
+    worker.on_event(Nanos(40), Event::SentPart(id, 500));
+    let (record, _) = worker.take_record(Nanos(50));
+    let sent: u64 = record.phases.iter().map(|phase| phase.bytes_sent).sum();
+    assert_eq!(sent, 1_500);
 }
 
 #[test]

@@ -193,6 +193,20 @@ fn an_answer_to_head_has_no_body_whatever_its_content_length_says() {
 }
 
 #[test]
+fn a_request_that_asks_to_close_closes_its_connection() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let (path, url) = (folder.path().join("raw"), url(&server));
+    fs::write(&path, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let raw = ["--raw", path.to_str().unwrap()];
+    for flags in [&["-H", "Connection: close"][..], &["--no-keepalive"], &raw] {
+        let before = server.counters().connections_accepted;
+        let report = measure(&[flags, &["-n", "20", "-c", "2", &url]].concat());
+        report.assert_all_ok();
+        assert_eq!(server.counters().connections_accepted - before, 20, "{flags:?}");
+    }
+}
+
+#[test]
 fn an_international_host_is_sent_in_ascii_and_reported_as_it_was_typed() {
     let server = target();
     let port = server.local_address().port();
@@ -216,4 +230,34 @@ fn a_rate_below_one_is_shown_with_its_digits() {
     let (names, cells) = (lines.next().unwrap(), lines.next().unwrap());
     let rate = names.iter().position(|name| *name == "rate_rps").unwrap();
     assert_eq!(cells[rate], "0.025");
+}
+
+#[test]
+fn a_raw_request_that_contradicts_itself_is_refused_before_anything_is_sent() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("raw");
+    for (request, part) in [
+        ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello world", "Content-Length is 5"),
+        ("GET / HTTP/1.1\r\nHost: a\r\n", "no empty line"),
+        ("GET / HTTP/1.1\r\nUpgrade: h2c\r\n\r\n", "'Upgrade: h2c'"),
+    ] {
+        fs::write(&path, request).unwrap();
+        let ended = run(maxq().args(["--raw", path.to_str().unwrap(), "-n", "1", &url(&server)]));
+        assert_eq!((ended.code, ended.stderr.lines().count()), (Some(2), 1), "{ended:?}");
+        assert!(ended.stderr.contains("--raw") && ended.stderr.contains(part), "{ended:?}");
+    }
+    assert_eq!(server.counters().connections_accepted, 0);
+}
+
+#[test]
+fn a_chunked_body_and_an_empty_one_reach_the_server_whole() {
+    let server = target();
+    let url = format!("http://{}/echo", server.local_address());
+    let chunked = ["-H", "Transfer-Encoding: chunked", "-b", "hello", "--expect", "body~=hello"];
+    let empty = ["-m", "POST", "--expect", "body~=Content-Length: 0\r\n"];
+    for flags in [&chunked[..], &empty] {
+        let report = measure(&[flags, &["-n", "10", "-c", "2", &url]].concat());
+        report.assert_all_ok();
+        assert_eq!(report.number("/connections/reconnects"), 0);
+    }
 }

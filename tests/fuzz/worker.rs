@@ -293,11 +293,12 @@ impl Engine {
         let before = (self.worker.requests_in_flight(), self.worker.open_connections());
         self.worker.on_event(
             self.now,
-            match how % 5 {
+            match how % 6 {
                 0 => Event::Connected(gone),
                 1 => Event::Received(gone, SAYINGS[0]),
                 2 => Event::Eof(gone),
                 3 => Event::Sent(gone, 1),
+                4 => Event::SentPart(gone, 1),
                 _ => Event::Failed(gone, Failure::from_errno(Phase::Receive, libc::ECONNRESET)),
             },
         );

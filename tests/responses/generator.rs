@@ -80,7 +80,7 @@ const FIELDS: [&str; 16] = [
     "Set-Cookie: a=b, c=d",
     "Trailer: x",
 ];
-const ODD_FIELDS: [&str; 14] = [
+const ODD_FIELDS: [&str; 22] = [
     "no colon",
     ": no name",
     "Space : before",
@@ -95,6 +95,14 @@ const ODD_FIELDS: [&str; 14] = [
     "Content-Length: 99999999999999999999",
     "Transfer-Encoding: chunked, gzip",
     "(X): y",
+    " Content-Length: 3",
+    "Content-Length : 3",
+    "Transfer-Encoding\t: chunked",
+    "\"Connection\": close",
+    "Connection close",
+    "X-Connection : close",
+    "Connection: \u{1}close",
+    "X: \u{1}",
 ];
 const LENGTHS: [&str; 6] = ["{}", " {} ", "000{}", "{}, {}", "{},{} , {}", "\t{}"];
 const CODINGS: [&str; 7] =
@@ -148,7 +156,7 @@ fn response(random: &mut Random, stream: &mut Vec<u8>) {
     text(stream, start);
     text(stream, end);
     for _ in 0..random.below(4) {
-        let field = if random.one_in(40) { random.pick(&ODD_FIELDS) } else { random.pick(&FIELDS) };
+        let field = if random.one_in(12) { random.pick(&ODD_FIELDS) } else { random.pick(&FIELDS) };
         text(stream, field);
         text(stream, end);
     }

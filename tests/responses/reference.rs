@@ -2,12 +2,13 @@
 //! shares no line with the reader that it is there to check.
 //!
 //! Where the standard leaves a choice, it follows what maxq documents: bare LF ends a line of a head but not of a chunk,
-//! empty lines may precede a head, folded lines and white space before a colon are refused, a message with both framings
-//! is read as chunked and ends its connection, at most 64 interim responses, heads of at most 64 KiB and 256 lines.
+//! empty lines may precede a head, a message with both framings is read as chunked and ends its connection, at most 64
+//! interim responses, at most 1 MiB for the heads of a response together. Folded lines, white space before a colon, odd
+//! names, and lines without a colon are passed over unless they could be taken for Content-Length, Transfer-Encoding, or
+//! Connection; NUL and a bare CR are refused everywhere.
 
-const MOST_HEAD_BYTES: usize = 64 * 1024;
+const MOST_HEAD_BYTES: usize = 1024 * 1024;
 const MOST_EXTRA_BYTES: usize = 64 * 1024;
-const MOST_LINES: usize = 256;
 const MOST_INTERIM: usize = 64;
 
 /// A response that came whole.
@@ -83,7 +84,8 @@ fn one(stream: &[u8], to_head_request: bool) -> Result<(Whole, Option<usize>), S
     let mut at = 0;
     let mut interim = 0;
     loop {
-        let head = head(&stream[at..])?;
+        // The heads of a response share their limit, and they follow each other without a gap.
+        let head = head(&stream[at..], MOST_HEAD_BYTES - at)?;
         at += head.length;
         // What says nothing sensible about framing is refused in interim responses, too.
         let (framing, keep_alive) = framing(&head, to_head_request)?;
@@ -106,12 +108,13 @@ fn line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((text.strip_suffix(b"\r").unwrap_or(text), end + 1))
 }
 
-fn head(bytes: &[u8]) -> Result<Head, Stop> {
+fn head(bytes: &[u8], most: usize) -> Result<Head, Stop> {
+    let cut = || if !bytes.is_empty() && bytes.len() >= most { Stop::Bad } else { Stop::CutInHead };
     let mut at = 0;
     let mut lines = Vec::new();
     // Empty lines may precede it.
     loop {
-        let Some((text, length)) = line(&bytes[at..]) else { return Err(in_head(bytes)) };
+        let Some((text, length)) = line(&bytes[at..]) else { return Err(cut()) };
         at += length;
         if !text.is_empty() {
             lines.push(text);
@@ -119,23 +122,19 @@ fn head(bytes: &[u8]) -> Result<Head, Stop> {
         }
     }
     loop {
-        let Some((text, length)) = line(&bytes[at..]) else { return Err(in_head(bytes)) };
+        let Some((text, length)) = line(&bytes[at..]) else { return Err(cut()) };
         at += length;
         if text.is_empty() {
             break;
         }
         lines.push(text);
     }
-    if at > MOST_HEAD_BYTES || lines.len() > MOST_LINES + 1 {
+    if at > most {
         return Err(Stop::Bad);
     }
     let (minor, status) = status_line(lines[0])?;
-    let fields = lines[1..].iter().map(|line| field(line)).collect::<Result<_, Stop>>()?;
+    let fields = fields(&lines[1..])?;
     Ok(Head { status, minor, fields, length: at })
-}
-
-fn in_head(bytes: &[u8]) -> Stop {
-    if bytes.len() >= MOST_HEAD_BYTES { Stop::Bad } else { Stop::CutInHead }
 }
 
 fn status_line(line: &[u8]) -> Result<(u8, u16), Stop> {
@@ -161,16 +160,66 @@ fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
-fn field(line: &[u8]) -> Result<(String, String), Stop> {
-    let colon = line.iter().position(|&byte| byte == b':').ok_or(Stop::Bad)?;
-    let (name, value) = (&line[..colon], &line[colon + 1..]);
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    if name.is_empty() || !name.iter().all(is_token) || !value.iter().all(|&byte| is_text(byte)) {
-        return Err(Stop::Bad);
+/// The three that decide about framing, and their letters.
+const FRAMING: [(&str, &str); 3] = [
+    ("content-length", "contentlength"),
+    ("transfer-encoding", "transferencoding"),
+    ("connection", "connection"),
+];
+
+fn latin(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
+
+/// The letters of a text and nothing else of it.
+fn letters(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase()
+}
+
+/// The fields that decide about framing, and only those.
+fn fields(lines: &[&[u8]]) -> Result<Vec<(String, String)>, Stop> {
+    let mut fields = Vec::new();
+    let mut after_framing = false;
+    for line in lines {
+        if line.contains(&0) || line.contains(&b'\r') {
+            return Err(Stop::Bad);
+        }
+        let text = latin(line);
+        let (name, value) = match text.split_once(':') {
+            Some((name, value)) => (name, Some(value)),
+            None => (text.as_str(), None),
+        };
+        let spelled = letters(name);
+        if text.starts_with([' ', '\t']) {
+            let alike = value.is_some() && FRAMING.iter().any(|(_, letters)| *letters == spelled);
+            if after_framing || alike {
+                return Err(Stop::Bad);
+            }
+            continue;
+        }
+        after_framing = false;
+        let Some(value) = value else {
+            if FRAMING.iter().any(|(_, letters)| spelled.starts_with(letters)) {
+                return Err(Stop::Bad);
+            }
+            continue;
+        };
+        let name_lower = name.to_ascii_lowercase();
+        if FRAMING.iter().any(|(known, _)| *known == name_lower) {
+            if !value.bytes().all(|byte| byte > 127 || is_text(byte)) {
+                return Err(Stop::Bad);
+            }
+            after_framing = true;
+            fields.push((name_lower, value.trim_matches([' ', '\t']).to_owned()));
+        } else {
+            let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+            let odd = name.is_empty() || !name.chars().all(is_token);
+            if odd && FRAMING.iter().any(|(_, letters)| *letters == spelled) {
+                return Err(Stop::Bad);
+            }
+        }
     }
-    let latin = |bytes: &[u8]| bytes.iter().map(|&byte| char::from(byte)).collect::<String>();
-    let value = latin(value).trim_matches([' ', '\t']).to_owned();
-    Ok((latin(name).to_ascii_lowercase(), value))
+    Ok(fields)
 }
 
 fn framing(head: &Head, to_head_request: bool) -> Result<(Framing, bool), Stop> {

@@ -237,6 +237,11 @@ fn hostile_bytes_arrive_as_printable_ascii() {
         r#"\x1b[2J\x1b]0;owned\x07\xff\xfe\xc2\x9b31m\"\r\n"#
     );
     assert_eq!(document["errors"][3]["errno"], "18");
+    assert_eq!(document["errors"][3]["response"], Value::Null);
+    assert_eq!(
+        document["errors"][4]["response"],
+        json!({"status": 200, "first_byte_us": 1200.0, "body_bytes": 9, "body_length": 1000})
+    );
     assert_eq!(document["status"], json!({"200": 20_000, "503": 7}));
 }
 

@@ -19,7 +19,7 @@ use crate::plan::{
 };
 use crate::pressure::Pressure;
 use crate::record::latency::HIGHEST_NS;
-use crate::record::{ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record};
+use crate::record::{Came, ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record};
 use crate::report::Style;
 use crate::request::RequestImage;
 use crate::schedule::{Arrivals, Rate, Timeline};
@@ -323,8 +323,10 @@ fn hostile() -> Summary {
     errors.count(reset, at(3000), b"");
     let unnamed = Failure::from_errno(FailurePhase::Send, libc::EXDEV);
     errors.count(unnamed, at(4000), b"");
-    let timeout = Failure::new(FailurePhase::Timeout, Kind::ResponseTimeout);
-    errors.count(timeout, at(9000), b"");
+    let timeout = Failure::new(FailurePhase::Timeout, Kind::BodyTimeout);
+    let came =
+        Came { status: 200, first_byte_ns: 1_200_000, body_bytes: 9, body_length: Some(1000) };
+    errors.count_begun(timeout, at(9000), Some(came));
     record.interim_responses = 5;
     summary(record)
 }

@@ -255,9 +255,9 @@ fn failures_are_listed_with_cause_time_sample_and_hint() {
             r#"              sample: "\x1b[2J\x1b]0;owned\x07\xff\xfe\xc2\x9b31m\"\r\n""#,
             "              hint: check that this port speaks HTTP/1.1",
             "           1  parse head_too_large, at -1.00 s",
-            "              The response head exceeds 64 KiB or 256 headers.",
+            "              The response head is larger than 1 MiB.",
             r#"              sample: "\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b...""#,
-            "              hint: no sane client accepts this head",
+            "              hint: the sample shows the line that crosses the limit",
             "           1  receive reset (ECONNRESET), at 3.00 s",
         ],
     );
@@ -268,6 +268,14 @@ fn failures_are_listed_with_cause_time_sample_and_hint() {
             "              An operating system error without a name of its own here.",
             "              hint: the operating system ended it with error 18; strace shows",
             "              the call that failed",
+        ],
+    );
+    assert_lines(
+        &report,
+        &[
+            "           1  timeout body_timeout, at 9.00 s",
+            "              The response body was not whole in time.",
+            "              first: status 200 after 1.200 ms, then 9 of 1,000 body bytes",
         ],
     );
 }
