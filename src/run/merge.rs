@@ -71,8 +71,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let host = host::describe();
     let times = Measured { origin, from_ns: cut_ns, length_ns: window.measured_ns };
     let silences = observer.silences.clone().finish();
-    let asked = record.connections.asked;
-    let presence = Presence::of(&record.absence, &silences, &latencies, times, asked);
+    let presence = Presence::of(&record, &silences, &latencies, times);
     let evidence = Evidence {
         plan,
         record: &record,

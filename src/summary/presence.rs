@@ -4,7 +4,7 @@
 //! Pure: everything has been measured when this begins. What it means is for the verdict and the gates to say.
 
 use crate::analysis::silence::Silence;
-use crate::record::Absence;
+use crate::record::Record;
 use crate::summary::Latencies;
 use crate::time::Nanos;
 
@@ -68,30 +68,29 @@ pub struct Measured {
 }
 
 impl Measured {
-    fn to_ns(&self) -> u64 {
+    fn end_ns(self) -> u64 {
         self.from_ns + self.length_ns
     }
 
     /// What of a stretch lies in it; `None` when nothing does.
     fn clip(&self, from_ns: u64, to_ns: u64, to_the_end: bool) -> Option<Stretch> {
-        let (from_ns, to_ns) = (from_ns.max(self.from_ns), to_ns.min(self.to_ns()));
-        let to_the_end = to_the_end && to_ns == self.to_ns();
+        let (from_ns, to_ns) = (from_ns.max(self.from_ns), to_ns.min(self.end_ns()));
+        let to_the_end = to_the_end && to_ns == self.end_ns();
         (from_ns < to_ns).then_some(Stretch { from_ns, to_ns, to_the_end })
     }
 }
 
 impl Presence {
-    /// From what workers could not have, the stretches without a good answer, and how long answers took; `asked` is the
-    /// number of connections.
+    /// From what workers could not have, the stretches without a good answer, and how long answers took.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "shares are shown with few digits")]
     pub fn of(
-        absence: &Absence,
+        record: &Record,
         silences: &[Silence],
         latencies: &Latencies,
         measured: Measured,
-        asked: u64,
     ) -> Self {
+        let (absence, asked) = (&record.absence, record.connections.asked);
         let least_dark_ns = LEAST_DARK_NS.min(measured.length_ns / 100).max(1);
         let since = |at: Nanos| at.since(measured.origin);
         let all_dark: Vec<Stretch> = absence
@@ -170,7 +169,7 @@ mod tests {
     use super::{Measured, Presence};
     use crate::analysis::silence::Silence;
     use crate::record::absence::Stretch;
-    use crate::record::{Absence, PhaseRecord};
+    use crate::record::{Absence, PhaseRecord, Record};
     use crate::summary::Latencies;
     use crate::time::Nanos;
 
@@ -192,7 +191,9 @@ mod tests {
             });
         }
         let measured = Measured { origin: Nanos(ORIGIN), from_ns: 0, length_ns: 10 * SECOND };
-        Presence::of(absence, silences, &Latencies::of(&phase, &[]), measured, 4)
+        let mut record = Record { absence: absence.clone(), ..Record::default() };
+        record.connections.asked = 4;
+        Presence::of(&record, silences, &Latencies::of(&phase, &[]), measured)
     }
 
     fn silence(from_ms: u64, to_ms: u64, errors: u64) -> Silence {
