@@ -177,7 +177,7 @@ fn headers_and_body_arrive_as_given() {
 fn an_answer_to_head_has_no_body_whatever_its_content_length_says() {
     let server = target();
     let url = format!("http://{}/bytes/1000", server.local_address());
-    let head = ["-m", "HEAD", "-t", "1", "-c", "2", "-n", "50", "--expect", "size=0"];
+    let head = ["-m", "HEAD", "-c", "2", "-n", "50", "--expect", "size=0"];
     let report = measure(&[&head[..], &[&url]].concat());
     report.assert_all_ok();
     assert_eq!(report.count("ok"), 50);
@@ -213,7 +213,7 @@ fn an_international_host_is_sent_in_ascii_and_reported_as_it_was_typed() {
     let url = format!("http://b\u{fc}cher.example:{port}/echo");
     let resolve = format!("B\u{dc}CHER.example:{port}:127.0.0.1");
     let host = format!("body~=xn--bcher-kva.example:{port}");
-    let flags = ["-t", "1", "-c", "1", "-n", "5", "--resolve", &resolve, "--expect", &host];
+    let flags = ["-c", "1", "-n", "5", "--resolve", &resolve, "--expect", &host];
     let report = measure(&[&flags[..], &[&url]].concat());
     report.assert_all_ok();
     assert_eq!((report.count("ok"), report.text("/plan/url")), (5, url.as_str()));
