@@ -19,9 +19,7 @@ pub(super) fn credentials(
 ) -> Result<Option<Credentials>, String> {
     let Some(user) = user else { return Ok(target.credentials.clone()) };
     if target.credentials.is_some() {
-        return Err(
-            "--user contradicts the URL, which names a user too; leave one of them out".to_owned()
-        );
+        return Err("--user contradicts the user in the URL; leave one of them out".to_owned());
     }
     let pair = match user.reveal().strip_prefix(b"@") {
         Some(path) => first_line("--user", path)?,
@@ -96,7 +94,7 @@ mod tests {
         for (flag, url, part) in [
             ("hunter2", "http://x/", "no ':'"),
             ("a:hunter2\n", "http://x/", "control characters"),
-            ("a:hunter2", "http://b:hunter3@x/", "contradicts the URL"),
+            ("a:hunter2", "http://b:hunter3@x/", "contradicts the user in the URL"),
             ("@/nonexistent/file", "http://x/", "--user @/nonexistent/file"),
         ] {
             let error = of_flag(flag, url).unwrap_err();

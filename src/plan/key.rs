@@ -29,7 +29,7 @@ pub(super) fn private_key(
     let Some(block) = encrypted_block(&text) else {
         if text.contains(LEGACY) {
             return Err(format!(
-                "--key {shown}: it is encrypted in the old form of OpenSSL; {}",
+                "--key {shown}: it is encrypted in OpenSSL's legacy format; {}",
                 conversion(path)
             ));
         }
@@ -42,7 +42,7 @@ pub(super) fn private_key(
     };
     let Some(passphrase) = credentials::passphrase(flag)? else {
         return Err(format!(
-            "--key {shown}: it is encrypted; write its passphrase into a file and give --key-passphrase @FILE, or set {}",
+            "--key {shown}: the key is encrypted; put its passphrase in a file and use --key-passphrase @FILE, or set {}",
             credentials::PASSPHRASE_VARIABLE
         ));
     };
@@ -54,13 +54,10 @@ pub(super) fn private_key(
             )
         }
         Failed::Malformed => {
-            format!("--key {shown}: the encrypted key is malformed; make the file again")
+            format!("--key {shown}: the encrypted key is malformed; export it again")
         }
         Failed::Unknown => {
-            format!(
-                "--key {shown}: it is encrypted in a way that maxq does not know; {}",
-                conversion(path)
-            )
+            format!("--key {shown}: maxq does not support its encryption; {}", conversion(path))
         }
     })
 }

@@ -123,13 +123,13 @@ impl Message<'_> {
         add("User-Agent", concat!("maxq/", env!("CARGO_PKG_VERSION")));
         add("Accept", "*/*");
         for (whose, name, credentials) in [
-            ("a user", "Authorization", self.credentials),
-            ("a user of --proxy", "Proxy-Authorization", self.proxy.and_then(Proxy::credentials)),
+            ("the user of the URL or of --user", "Authorization", self.credentials),
+            ("the user of --proxy", "Proxy-Authorization", self.proxy.and_then(Proxy::credentials)),
         ] {
             let Some(credentials) = credentials else { continue };
             if given.has(name) {
                 return Err(format!(
-                    "-H '{name}: ...' contradicts {whose}, from which maxq makes that header; leave one of them out"
+                    "-H '{name}: ...' contradicts {whose}: maxq makes that header from it; leave one of them out"
                 ));
             }
             add(name, &basic(credentials));
@@ -284,13 +284,13 @@ mod tests {
         assert!(request.contains(header), "{request}");
         let headers = ["authorization: Bearer x".to_owned()];
         let error = serialise(&Message { headers: &headers, ..asked }).unwrap_err();
-        assert!(error.starts_with("-H 'Authorization: ...' contradicts a user"), "{error}");
+        assert!(error.starts_with("-H 'Authorization: ...' contradicts the user"), "{error}");
         let raw = Message { raw: Some(Path::new("/dev/null")), ..asked };
         assert!(serialise(&raw).unwrap_err().contains("--raw is sent as it is"));
         let proxy = Proxy::parse("u:p@proxy.test").unwrap();
         let headers = ["Proxy-Authorization: x".to_owned()];
         let twice = Message { headers: &headers, proxy: Some(&proxy), ..PLAIN };
-        assert!(serialise(&twice).unwrap_err().contains("a user of --proxy"));
+        assert!(serialise(&twice).unwrap_err().contains("the user of --proxy"));
     }
 
     #[test]

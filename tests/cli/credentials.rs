@@ -109,8 +109,11 @@ fn users_that_contradict_each_other_are_refused_without_showing_them() {
     let with_user = "http://alice:hunter2@127.0.0.1:9/";
     let header = ["-H", "Authorization: Bearer x"];
     let cases: [(&[&str], &[&str]); 8] = [
-        (&["--user", "bob:hunter2", with_user], &["--user", "contradicts the URL"]),
-        (&[header[0], header[1], with_user], &["-H 'Authorization", "contradicts a user"]),
+        (&["--user", "bob:hunter2", with_user], &["--user", "contradicts the user in the URL"]),
+        (
+            &[header[0], header[1], with_user],
+            &["-H 'Authorization", "contradicts the user of the URL"],
+        ),
         (&["--user", "alice:hunter2", header[0], header[1], NOWHERE], &["-H 'Authorization"]),
         (&["--user", "hunter2", NOWHERE], &["--user", "no ':'", "@FILE"]),
         (&["--user", "@/nonexistent", NOWHERE], &["--user @/nonexistent", "readable file"]),
@@ -118,7 +121,7 @@ fn users_that_contradict_each_other_are_refused_without_showing_them() {
         (&["http://alice:hun/hunter2@127.0.0.1:9/"], &["***@127.0.0.1:9", "%2F"]),
         (
             &["--proxy", "alice:hunter2@127.0.0.1:9", "-H", "Proxy-Authorization: x", NOWHERE],
-            &["-H 'Proxy-Authorization", "a user of --proxy"],
+            &["-H 'Proxy-Authorization", "the user of --proxy"],
         ),
     ];
     for (arguments, parts) in cases {

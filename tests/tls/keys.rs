@@ -139,8 +139,8 @@ fn a_key_in_an_old_form_is_refused_with_a_command_that_converts_it() {
     let keys = Keys::new();
     let file = keys.passphrase(PASSPHRASE);
     for (command, says) in [
-        (&["ec", "-aes256"][..], "old form"),
-        (&["pkcs8", "-topk8", "-v1", "PBE-SHA1-3DES"], "a way that maxq does not know"),
+        (&["ec", "-aes256"][..], "legacy format"),
+        (&["pkcs8", "-topk8", "-v1", "PBE-SHA1-3DES"], "does not support its encryption"),
     ] {
         let key = keys.written_by(command);
         let new = keys.path("new-key.pem");

@@ -236,7 +236,7 @@ fn the_page_of_a_rate_has_the_answer_first_and_every_trial() {
     let page = ceiling_text(&plan_of(false), &found(Ending::Found, false), PLAIN);
     let expected = "\
 Target        127.0.0.1:8080 on this host
-Threads       1
+Threads       1 (half of the 2 cores, the target is on this host)
 Load          open loop, uniform, 64 connections kept from trial to trial,
               pipeline 1
 Must hold     p99<50ms, errors<1%
@@ -265,6 +265,7 @@ Search        5 trials in 61 s
 fn the_page_of_a_closed_loop_counts_connections() {
     let page = ceiling_text(&plan_of(true), &found(Ending::Found, true), PLAIN);
     for part in [
+        "\nThreads       at most one a connection (half of the 2 cores, the target is on this host)\n",
         "\nLoad          closed loop, pipeline 1\n",
         "\nMust hold     p99<50ms, errors<1%\nSeed",
         "\nCeiling       9 connections (95 % confidence: 8 to 9), limited by p99<50ms\n",

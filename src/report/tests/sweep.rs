@@ -224,6 +224,7 @@ fn the_text_has_a_row_a_value_and_names_every_number() {
     }
     for part in [
         "Sweep         rate: 8 values from 100 to 1,300, each 2 times, shuffled",
+        "Threads       1 (half of the 2 cores, the target is on this host)",
         "~     1,300     1,002      0 70.00 ms    460.0 ms      2.99  server_limited\n",
         "~ the client was at fault in some",
         "Saturation    1,00",
