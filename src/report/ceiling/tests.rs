@@ -88,6 +88,8 @@ fn found(ending: Ending, closed: bool) -> Found {
             precise: known,
             regressed: true,
             bracket: (None, None),
+            change: None,
+            doubt: None,
         },
         broken: None,
         spent_s: 61.4,
