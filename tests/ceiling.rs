@@ -176,6 +176,37 @@ fn the_rate_from_which_on_a_target_refuses_is_found() {
 }
 
 #[test]
+fn the_interval_of_a_limiter_holds_its_limit() {
+    if std::env::var("MAXQ_TEST_ENGINE").is_ok_and(|engine| engine == "portable") {
+        return not_tested("the search for a rate on the portable engine");
+    }
+    let bed = Bed::start();
+    let more = ["-c", "16", "--trial", "2s", "--precision", "5%", "--budget", "60s"];
+    // Without the flags of other searches, of which one is given twice.
+    let mut found = None;
+    for attempt in 0..TRIES {
+        let mut command = ceiling();
+        command.args(["-t", "1", "--warmup", "300ms", "--pause", "0", "--give-up", "500ms"]);
+        command.args(["--slo", "errors<1%", "--json"]).args(more);
+        let ended =
+            run(command.arg(bed.url(&format!("/law/bucket?rate=300&burst=10&run={attempt}"))));
+        let document = checked(&ended.stdout);
+        if document["end"] == "found" {
+            found = Some((document, ended));
+            break;
+        }
+        // No answer is better than a wrong one, and says why.
+        assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+        assert!(document["ci95_rps"].is_null(), "{document:#}");
+    }
+    let (document, ended) = found.unwrap_or_else(|| panic!("no search of {TRIES} finds it"));
+    let end = |place: usize| document["ci95_rps"][place].as_f64().unwrap();
+    // 303 for ever; what the bucket holds adds 1.7 a second over the 6 s that verify.
+    assert!(end(0) <= 304.8 && end(1) >= 303.0, "{} to {}: {}", end(0), end(1), ended.stderr);
+    assert!(document["change"].is_null() && document["no_interval_because"].is_null());
+}
+
+#[test]
 fn the_most_connections_of_a_closed_loop_are_found() {
     // One server that takes 10 ms: an answer takes as many times as long as there are connections.
     let bed = Bed::start();

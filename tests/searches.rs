@@ -90,9 +90,12 @@ fn judge(answer: &Answer, truth: f64) -> (f64, bool) {
 
 /// Searches a queue again and again; nine in ten must be within 2 % of the truth, and hold it in their interval.
 fn check(what: &str, slo: &str, exponential: bool, truth: f64) {
-    let found: Vec<(f64, bool)> = (0..searches())
-        .map(|seed| judge(&search(slo, &server(exponential, seed * 7919 + 1), seed), truth))
+    let answers: Vec<Answer> = (0..searches())
+        .map(|seed| search(slo, &server(exponential, seed * 7919 + 1), seed))
         .collect();
+    let accused = answers.iter().filter(|answer| answer.change.is_some()).count();
+    assert!(accused * 100 <= answers.len(), "{accused} are told that their target has changed");
+    let found: Vec<(f64, bool)> = answers.iter().map(|answer| judge(answer, truth)).collect();
     let count = found.len();
     let covered = found.iter().filter(|(_, holds)| *holds).count();
     let close = found.iter().filter(|(off, _)| off.abs() <= 2.0).count();

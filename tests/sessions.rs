@@ -188,3 +188,23 @@ fn in_flight_on_average_is_rate_times_latency() {
         server.stop();
     }
 }
+
+#[test]
+fn connections_opened_together_take_as_long_as_each_by_itself() {
+    // Handshakes on the loopback take tens of microseconds; making 64 sockets takes milliseconds. Whatever else runs on
+    // this machine may hold up one try, and the best of several tells.
+    const TRIES: usize = 8;
+    for engine in ENGINES {
+        let server = target();
+        let medians: Vec<u64> = (0..TRIES)
+            .map(|_| {
+                let runs = run_all(engine, &server, "/", &["-c 64 -n 64"]);
+                let connect = runs[0].record.connect.as_ref().unwrap();
+                assert_eq!(connect.count(), 64, "{engine}");
+                connect.quantile_ns(0.5).unwrap()
+            })
+            .collect();
+        let best_ns = medians.iter().min().unwrap();
+        assert!(*best_ns < 400_000, "{engine}: {medians:?}");
+    }
+}

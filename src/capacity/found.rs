@@ -1,7 +1,7 @@
 //! What a search has found, with all of its trials: what reports are written from.
 
 use super::Goals;
-use crate::analysis::ceiling::{Answer, Purpose, Settings, Trial, Verdict};
+use crate::analysis::ceiling::{Answer, Ending, Purpose, Settings, Trial, Verdict};
 use crate::exit::Signal;
 use crate::summary::{Gate, Quantile, Rates, Summary};
 use crate::verdict::Code;
@@ -83,6 +83,10 @@ impl Found {
     /// Requests a second that the target answered at most, where it was offered more than it could answer.
     #[must_use]
     pub fn saturation_rps(&self) -> Option<f64> {
+        if self.answer.ending == Ending::Changed {
+            // It was not one target.
+            return None;
+        }
         // Short trials answer more or less by chance.
         let is_full = |row: &Row| row.length_s >= self.settings.rules.trial_s * 0.99;
         let any_full = self.rows.iter().any(is_full);

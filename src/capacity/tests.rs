@@ -352,6 +352,8 @@ fn found(rows: Vec<Row>, closed: bool) -> Found {
             precise: true,
             regressed: true,
             bracket: (None, None),
+            change: None,
+            doubt: None,
         },
         broken: None,
         spent_s: 1.0,

@@ -397,16 +397,21 @@ impl Engine {
     }
 
     /// A connected socket. A Unix socket, too, is read and written as any stream.
-    async fn open(&self, index: u32) -> io::Result<TcpStream> {
-        let (socket, address) = self.sockets.open(index)?;
+    async fn open(&self, id: ConnId) -> io::Result<TcpStream> {
+        let (socket, address) = self.sockets.open(id.index)?;
+        self.worker().connecting(monotonic(), id);
         match socket.connect(address) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
             _ => {}
         }
+        // A handshake with a target nearby is over by now; the loop would see it after those of all other connections.
+        let is_open = socket.peer_addr().is_ok();
         // A second descriptor, only for those that need more than to be read and written.
         let again = self.sockets.has_beginning().then(|| socket.try_clone()).transpose()?;
         let stream = TcpStream::from_std(socket.into())?;
-        stream.writable(true).await?;
+        if !is_open {
+            stream.writable(true).await?;
+        }
         match sys::socket_error(stream.as_raw_fd()) {
             0 => again.map_or(Ok(()), |again| self.sockets.begin(&again))?,
             errno => return Err(io::Error::from_raw_os_error(errno)),
@@ -416,7 +421,7 @@ impl Engine {
 
     /// A connection from its first packet to its last.
     async fn live(engine: Rc<Self>, id: ConnId) {
-        let (mut reader, writer) = match engine.open(id.index).await {
+        let (mut reader, writer) = match engine.open(id).await {
             Ok(stream) => stream.into_split(),
             Err(error) => return Self::tell(&engine, failed(Phase::Connect, id, &error)),
         };

@@ -340,6 +340,23 @@ impl Engine<'_> {
         self.slots[id.index as usize] =
             Slot { socket: Some(socket), generation: id.generation, busy: true, ..Slot::default() };
         self.push(&entry, worker);
+        self.hand_over_connect(id, worker);
+    }
+
+    /// Submits a connect by itself and takes what is there already: the next socket takes longer to make than a handshake
+    /// with a target nearby, and is no part of it.
+    fn hand_over_connect(&mut self, id: ConnId, worker: &mut Worker) {
+        worker.connecting(monotonic(), id);
+        self.submit(worker);
+        self.completions.sync();
+        if self.completions.is_empty() {
+            // SAFETY: no entry is submitted, and no argument passed.
+            let _ = unsafe { self.submitter.enter::<()>(0, 0, GET_EVENTS, None) };
+            self.completions.sync();
+        }
+        if !self.completions.is_empty() {
+            self.reap(worker, monotonic());
+        }
     }
 
     fn receive(&mut self, id: ConnId, receiving: Receiving, worker: &mut Worker) {

@@ -1,7 +1,7 @@
 //! What happens to connections: opened, lost, opened again after a while, looked through for what has waited too long.
 
 use super::{Action, Event, Stage, Worker};
-use crate::conn::{Receiving, State};
+use crate::conn::{ConnId, Receiving, State};
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
 use crate::http1::StreamEnd;
 use crate::record::Outcome;
@@ -45,6 +45,17 @@ impl Worker {
         self.presence.resting -= u32::from(std::mem::take(&mut conn.resting));
         self.sweep_by(now.plus(self.job.timeouts.connect_ns));
         self.actions.push(Action::Connect(self.id(index)));
+    }
+
+    /// Tells when a connect was really handed to the kernel, after its socket and those before it were made: the time to
+    /// open and the connect timeout count from here.
+    pub fn connecting(&mut self, now: Nanos, id: ConnId) {
+        if !self.is_current(id) {
+            return;
+        }
+        if let State::Connecting { since } = &mut self.conns[id.index as usize].state {
+            *since = now;
+        }
     }
 
     /// The first attempt of a connection has ended, one way or the other.

@@ -442,3 +442,38 @@ fn pipelined_requests_that_waited_as_long_time_out_together() {
     assert_eq!(counts.timeout, counts.sent);
     assert!(counts.sent >= 4 * 8 * 6);
 }
+
+/// A worker that has asked for one connection a long time ago, whose connect was handed over `handed_over_ns` later.
+fn connecting(handed_over_ns: u64) -> (Worker, Nanos) {
+    let begun = Nanos(SECOND);
+    let mut worker = Worker::new(Job { connections: 1, ..job() }, begun);
+    let Some(Action::Connect(id)) = worker.next_action() else { panic!("it wants to connect") };
+    let handed_over = begun.plus(handed_over_ns);
+    worker.connecting(handed_over, id);
+    (worker, handed_over)
+}
+
+#[test]
+fn a_connect_takes_as_long_as_it_does_since_it_was_handed_over() {
+    let (mut worker, handed_over) = connecting(5 * MILLISECOND);
+    let open = handed_over.plus(14_000);
+    let id = crate::conn::ConnId { index: 0, generation: 0 };
+    worker.on_event(open, Event::Connected(id));
+    assert!(worker.is_ready());
+    worker.stop(open, 0);
+    let (record, _) = worker.take_record(open);
+    let longest_ns = record.connect.unwrap().max_ns().unwrap();
+    assert!((13_900..14_200).contains(&longest_ns), "{longest_ns}");
+}
+
+#[test]
+fn the_connect_timeout_counts_from_the_hand_over() {
+    let (mut worker, handed_over) = connecting(50 * MILLISECOND);
+    let timeout_ns = job().timeouts.connect_ns;
+    // When it would have been late, had it been handed over when it was asked for.
+    worker.tick(handed_over.plus(timeout_ns - 10 * MILLISECOND));
+    assert!(!worker.is_ready(), "it still has time");
+    worker.tick(handed_over.plus(timeout_ns + MILLISECOND));
+    assert!(worker.is_ready(), "its first attempt has ended");
+    assert_eq!(worker.take_record(handed_over).0.connections.failed, 1);
+}

@@ -1,5 +1,7 @@
 //! What a search knows in the end.
 
+use super::change::Change;
+
 /// How a search ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ending {
@@ -15,6 +17,22 @@ pub enum Ending {
     OutOfBudget,
     /// Trials came to nothing again and again for want of answers.
     TooFewAnswers,
+    /// Trials contradict one another over time: the target changed during the search.
+    Changed,
+    /// Trials speak against the interval that they led to, so there is none.
+    Unsupported,
+}
+
+/// Why a search that came close to an answer gives no interval.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Doubt {
+    /// The low end did not hold when it was verified, as often as it was tried.
+    VerificationFailed,
+    /// Loads that hold in a full trial fail in a longer one: the target lives on a reserve.
+    LongerFails,
+    /// The share of misses does not follow the line that was fitted to it, and the trials have not come close enough to
+    /// the place where they turn from kept to missed.
+    NoFit,
 }
 
 /// What a search knows in the end.
@@ -38,4 +56,8 @@ pub struct Answer {
     pub regressed: bool,
     /// The highest load that seems to hold, and the lowest that seems not to; a single trial may have said so.
     pub bracket: (Option<f64>, Option<f64>),
+    /// The target was not the same throughout; its trials' indices are from 0.
+    pub change: Option<Change>,
+    /// Why there is no interval although trials came close to one.
+    pub doubt: Option<Doubt>,
 }

@@ -32,19 +32,29 @@ pub(super) struct Finding {
     pub(super) enough: bool,
 }
 
-/// The lowest crossing of all goals that are missed at times near `bracket`; `None` while another goal, whose crossing
+/// Why there is no finding.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unfit {
+    /// Too few trials, or too different ones, to fit a line to.
+    Unknown,
+    /// There are enough trials, and the line that was fitted is not where they are.
+    Line,
+}
+
+/// The lowest crossing of all goals that are missed at times near `bracket`; none while another goal, whose crossing
 /// cannot be told, is missed more often than not below it.
 pub(super) fn finding(
     settings: &Settings,
     trials: &[Trial],
     bracket: (f64, f64),
-) -> Option<Finding> {
+) -> Result<Finding, Unfit> {
     let near: Vec<&Trial> = full_trials_near(settings, trials, bracket).collect();
     let misses = |goal: usize, trial: &&&Trial| {
         trial.measures.get(goal).is_some_and(|measure| !measure.kept)
     };
     let mut lowest: Option<Finding> = None;
     let mut untold = Vec::new();
+    let mut unfit = Unfit::Unknown;
     for (goal, limit) in settings.limits.iter().enumerate() {
         if !near.iter().any(|trial| misses(goal, &trial)) {
             continue;
@@ -55,7 +65,10 @@ pub(super) fn finding(
         let plausible = bracket.0 / NEAR_RATIO..=bracket.1 * NEAR_RATIO;
         let found = limit.and_then(|limit| crossing(&points, limit)).filter(|found| {
             let (low, high) = found.interval;
-            plausible.contains(&found.load) && high <= low * WIDEST_RATIO
+            if !found.fits {
+                unfit = Unfit::Line;
+            }
+            found.fits && plausible.contains(&found.load) && high <= low * WIDEST_RATIO
         });
         let Some(crossing) = found.map(|found| allowed(settings, found)) else {
             untold.push(goal);
@@ -65,13 +78,35 @@ pub(super) fn finding(
             lowest = Some(Finding { crossing, goal, enough: crossing.trials >= FEWEST });
         }
     }
-    let lowest = lowest?;
+    let lowest = lowest.ok_or(unfit)?;
     let below = || near.iter().filter(|trial| trial.proposal.load <= lowest.crossing.load);
     let decides = |&goal: &usize| {
         let missed = below().filter(|trial| misses(goal, trial)).count();
         missed * 2 > below().count()
     };
-    (!untold.iter().any(decides)).then_some(lowest)
+    if untold.iter().any(decides) { Err(unfit) } else { Ok(lowest) }
+}
+
+/// The highest load near `bracket` that held and the lowest that did not, where all trials agree on which side they are:
+/// the place where goals turn from kept to missed along no line, but without chance.
+pub(super) fn separation(
+    settings: &Settings,
+    trials: &[Trial],
+    bracket: (f64, f64),
+) -> Option<(f64, f64)> {
+    let near: Vec<&Trial> = full_trials_near(settings, trials, bracket).collect();
+    let loads = |verdict: Verdict| -> Vec<f64> {
+        let those = near.iter().filter(|trial| trial.verdict == verdict);
+        those.map(|trial| trial.proposal.load).collect()
+    };
+    let (held, missed) = (loads(Verdict::Pass), loads(Verdict::Fail));
+    let last = held.iter().copied().fold(0.0, f64::max);
+    let first = missed.iter().copied().fold(f64::INFINITY, f64::min);
+    // A longer trial may miss what these just held: of the loads that held, one as far down as the precision allows.
+    let as_far = |load: &f64| first / load <= 1.0 + 2.0 * settings.precision;
+    let low = held.iter().copied().filter(as_far).fold(last, f64::min);
+    let enough = held.len() >= ENOUGH_AT_EDGES && missed.len() >= ENOUGH_AT_EDGES;
+    (enough && last < first).then_some((low, first))
 }
 
 /// Loads that were never to be tried are not spoken of.
@@ -140,6 +175,12 @@ pub(super) fn edges(settings: &Settings, trials: &[Trial]) -> Option<(f64, f64)>
     };
     let enough = near(low / NEAR_RATIO, low) && near(high, high * NEAR_RATIO);
     (enough && low < high).then_some((low, high))
+}
+
+/// A goal was missed by so much that chance explains it badly.
+pub(super) fn is_missed_by_far(settings: &Settings, trial: &Trial) -> bool {
+    let mut goals = trial.measures.iter().zip(&settings.limits);
+    goals.any(|(measure, limit)| !measure.kept && is_hopeless(measure, *limit))
 }
 
 fn is_easy(measure: &Measure, limit: Option<f64>) -> bool {

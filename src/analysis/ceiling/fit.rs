@@ -32,10 +32,19 @@ pub struct Crossing {
     pub slope: f64,
     /// Trials near enough to tell.
     pub trials: usize,
+    /// The trials lie around the line. Otherwise they lie on another curve, and the interval is worth nothing.
+    pub fits: bool,
 }
 
 /// How much of the scatter may not have shown, for one degree of freedom; set by searches whose answer was known.
 const UNSEEN: f64 = 4.0;
+/// Shares that are off the line by less than this part of the limit are near enough to it.
+const NEGLIGIBLE: f64 = 0.1;
+/// A curve that only rises leaves at least this part of the scatter where the line is right.
+const LEAST_SCATTER: f64 = 0.1;
+/// Fewer trials than these may be in order by chance.
+const FEW: usize = 8;
+const LEAST_SCATTER_OF_FEW: f64 = 0.02;
 /// Fewer trials have no scatter worth the name.
 const FEWEST: usize = 5;
 
@@ -81,6 +90,7 @@ pub fn crossing(points: &[Point], limit: f64) -> Option<Crossing> {
         safe: load(safe.min(low)),
         slope: line.slope,
         trials: near.len(),
+        fits: line.fits(&near, limit),
     })
 }
 
@@ -164,11 +174,50 @@ impl Line {
         Some(self)
     }
 
+    /// Whether `points` scatter around the line by chance. A curve that only rises explains chance a little better than the
+    /// line does; where it explains nearly all of the scatter, the scatter was the line's mistake.
+    fn fits(&self, points: &[Point], limit: f64) -> bool {
+        let expected = |point: &Point| {
+            (self.height + self.slope * (point.load.ln() - self.centre)).exp() / limit
+        };
+        let mut sorted = points.to_vec();
+        // Of one load the largest first, so that they are pooled.
+        sorted.sort_by(|a, b| a.load.total_cmp(&b.load).then(b.share.total_cmp(&a.share)));
+        let weights: Vec<f64> =
+            sorted.iter().map(|point| point.weight / expected(point).powf(1.5)).collect();
+        let shares: Vec<f64> = sorted.iter().map(|point| point.share / limit).collect();
+        let rising = isotonic(&shares, &weights);
+        let sum = |of: &dyn Fn(usize) -> f64| -> f64 {
+            (0..sorted.len()).map(|i| weights[i] * (shares[i] - of(i)).powi(2)).sum()
+        };
+        let (line, curve) = (sum(&|i| expected(&sorted[i])), sum(&|i| rising[i]));
+        let weight: f64 = sorted.iter().map(|point| point.weight).sum();
+        let least = if sorted.len() < FEW { LEAST_SCATTER_OF_FEW } else { LEAST_SCATTER };
+        line <= weight * NEGLIGIBLE * NEGLIGIBLE || curve >= least * line
+    }
+
     /// The standard deviation of the crossing, in logarithms of load.
     fn deviation(&self, crossing: f64) -> f64 {
         let [v0, v1, v2] = self.covariance;
         (v0 + 2.0 * v1 * crossing + v2 * crossing * crossing).max(0.0).sqrt() / self.slope
     }
+}
+
+/// The curve through `values` that never falls and is closest to them, by pooling neighbours that are out of order.
+fn isotonic(values: &[f64], weights: &[f64]) -> Vec<f64> {
+    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
+    for (&value, &weight) in values.iter().zip(weights) {
+        let mut pool = (value, weight, 1);
+        while let Some(&(mean, heavy, count)) = pools.last()
+            && mean >= pool.0
+        {
+            let all = heavy + pool.1;
+            pool = ((mean * heavy + pool.0 * pool.1) / all, all, count + pool.2);
+            pools.pop();
+        }
+        pools.push(pool);
+    }
+    pools.iter().flat_map(|&(mean, _, count)| std::iter::repeat_n(mean, count)).collect()
 }
 
 /// Solves a symmetric system of two equations.

@@ -13,12 +13,16 @@
 //! Where the goals go from kept to missed within the bracket, there is nothing to regress: the bracket is the interval.
 
 mod answer;
+mod change;
 mod classify;
+mod conclude;
 mod confirm;
 mod fit;
+mod recheck;
 mod search;
 
-pub use answer::{Answer, Ending};
+pub use answer::{Answer, Doubt, Ending};
+pub use change::Change;
 pub use classify::{Class, Rules, classify};
 pub use fit::{Crossing, Point, crossing};
 pub use search::{LONGEST_TRIAL_S, Search, Step};
@@ -85,6 +89,8 @@ pub enum Purpose {
     Confirm,
     /// To see that the low end holds.
     Verify,
+    /// To see whether the target is still what it was when this load was first tried.
+    Recheck,
 }
 
 impl Purpose {
@@ -96,6 +102,7 @@ impl Purpose {
             Self::Narrow => "narrow",
             Self::Confirm => "confirm",
             Self::Verify => "verify",
+            Self::Recheck => "recheck",
         }
     }
 }
@@ -177,5 +184,7 @@ pub const fn trial_seed(seed: u64, trial: usize) -> u64 {
     seed.wrapping_mul(1_000_003).wrapping_add(trial as u64 + 1)
 }
 
+#[cfg(test)]
+mod change_tests;
 #[cfg(test)]
 mod tests;

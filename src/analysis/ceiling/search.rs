@@ -1,7 +1,8 @@
 //! Which trial comes next: a function of all trials so far, so that the same results always lead the same way.
 
 use super::answer::{Answer, Ending};
-use super::confirm::{Finding, edges, finding, next_load};
+use super::change::Change;
+use super::confirm::{Finding, Unfit, edges, finding, next_load, separation};
 use super::{Class, Proposal, Purpose, Settings, Trial, Verdict, classify};
 
 /// So often a load is tried again where the client, or too few answers, made a trial worthless.
@@ -10,10 +11,6 @@ const PATIENCE: usize = 3;
 const COARSE_RATIO: f64 = 1.1;
 /// From here on a bracket within which the goals are missed more and more often says less than a regression.
 const SMOOTH_RATIO: f64 = 1.06;
-/// Verifications that may fail before the answer is given unverified.
-const MOST_VERIFICATIONS: usize = 2;
-/// Verifications that may come to nothing in any way.
-const MOST_ATTEMPTS: usize = 6;
 /// A search of more trials goes round in circles.
 const MOST_TRIALS: usize = 200;
 /// A trial of few requests is not made longer than this, in seconds.
@@ -31,8 +28,16 @@ pub enum Step {
 /// A search as far as it has come.
 #[derive(Clone, Debug)]
 pub struct Search {
-    settings: Settings,
-    trials: Vec<Trial>,
+    pub(super) settings: Settings,
+    /// All that were made.
+    pub(super) made: Vec<Trial>,
+    /// Places among `made` of those that say nothing of the target as it is.
+    pub(super) aside: Vec<usize>,
+    /// The others.
+    pub(super) trials: Vec<Trial>,
+    pub(super) change: Option<Change>,
+    /// How often the target was held up for a while.
+    pub(super) disturbances: usize,
     spent_s: f64,
 }
 
@@ -40,13 +45,21 @@ impl Search {
     /// One that has made no trial yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings, trials: Vec::new(), spent_s: 0.0 }
+        Self {
+            settings,
+            made: Vec::new(),
+            aside: Vec::new(),
+            trials: Vec::new(),
+            change: None,
+            disturbances: 0,
+            spent_s: 0.0,
+        }
     }
 
     /// All trials, in the order in which they were made.
     #[must_use]
     pub fn trials(&self) -> &[Trial] {
-        &self.trials
+        &self.made
     }
 
     /// How it searches.
@@ -57,8 +70,10 @@ impl Search {
 
     /// Tells what came of the trial that was proposed last, `spent_s` seconds after the search began.
     pub fn record(&mut self, trial: Trial, spent_s: f64) {
+        self.made.push(trial.clone());
         self.trials.push(trial);
         self.spent_s = spent_s;
+        self.notice_change();
     }
 
     /// What is known of the ceiling: the largest load that seems to hold, the smallest that seems not to.
@@ -81,7 +96,7 @@ impl Search {
     pub fn next(&self) -> Step {
         match self.wanted() {
             Step::Try(proposal)
-                if !self.has_time_for(&proposal) || self.trials.len() >= MOST_TRIALS =>
+                if !self.has_time_for(&proposal) || self.made.len() >= MOST_TRIALS =>
             {
                 Step::Done(self.give_up())
             }
@@ -101,6 +116,16 @@ impl Search {
             // By now it may be known how long it must be.
             let Proposal { load, length_s, purpose } = last.proposal;
             return Step::Try(self.proposal(load, length_s, purpose));
+        }
+        if self.has_changed() {
+            return Step::Done(self.early(Ending::Changed));
+        }
+        if let Some(load) = self.suspect() {
+            let trial_s = self.settings.rules.trial_s;
+            return Step::Try(self.proposal(load, trial_s, Purpose::Recheck));
+        }
+        if let Some(step) = self.after_recheck() {
+            return step;
         }
         if self.cap().is_some_and(|cap| cap <= self.settings.from * (1.0 + 1e-9)) {
             return Step::Done(self.early(Ending::ClientLimited));
@@ -195,7 +220,11 @@ impl Search {
     /// The bracket is narrow: what is the ceiling within it, and does its low end hold?
     fn confirm(&self, low: f64, high: f64) -> Step {
         let found = finding(&self.settings, &self.trials, (low, high));
-        let sharp = self.sharp_edges();
+        let sharp = self.sharp_edges(&found);
+        let found = found.ok();
+        if let Some(step) = self.after_longer_fails(sharp.is_none() && found.is_some()) {
+            return step;
+        }
         let precise = sharp.is_some() || found.as_ref().is_some_and(|found| self.is_precise(found));
         if !precise {
             let proposal = self.proposal(
@@ -213,102 +242,11 @@ impl Search {
             Some(edges) => self.answer(edges, None),
             None => self.answer((low, high), found),
         };
-        let Some((low_end, _)) = answer.interval else { return Step::Done(answer) };
-        let failed = self.verifications(|verdict| verdict == Verdict::Fail);
-        let attempts = self.verifications(|_| true);
-        if answer.verified || failed >= MOST_VERIFICATIONS || attempts >= MOST_ATTEMPTS {
-            return Step::Done(answer);
-        }
-        let load = if self.settings.whole { low_end.floor().max(1.0) } else { low_end };
-        Step::Try(self.proposal(load, self.settings.verify_s, Purpose::Verify))
-    }
-
-    fn answer(&self, (low, high): (f64, f64), found: Option<Finding>) -> Answer {
-        let whole = |load: f64| if self.settings.whole { load.floor() } else { load };
-        let regressed = found.is_some();
-        let (ceiling, interval, safe, limiting) = match found {
-            Some(Finding { crossing, goal, .. }) => {
-                (crossing.load, crossing.interval, crossing.safe, Some(goal))
-            }
-            // Of whole numbers the last that holds is known, of others the place between two.
-            None if self.settings.whole => {
-                (low, (low, low.max(high - 1.0)), low, self.missed_at(high))
-            }
-            None => ((low * high).sqrt(), (low, high), low, self.missed_at(high)),
-        };
-        let last = self.trials.iter().rev().find(|trial| trial.proposal.purpose == Purpose::Verify);
-        let close = |load: f64| load >= whole(interval.0) * (1.0 - self.settings.precision / 4.0);
-        let verified =
-            last.is_some_and(|trial| trial.verdict == Verdict::Pass && close(trial.proposal.load));
-        Answer {
-            ending: Ending::Found,
-            ceiling: Some(whole(ceiling)),
-            interval: Some((whole(interval.0), whole(interval.1))),
-            safe: Some(whole(safe)),
-            limiting,
-            verified,
-            precise: (interval.1 - interval.0) / 2.0 <= self.settings.precision * ceiling * 1.01
-                || (self.settings.whole && interval.1 - interval.0 <= 2.0),
-            regressed,
-            bracket: self.bracket(),
-        }
-    }
-
-    /// What is known when somebody breaks the search off.
-    #[must_use]
-    pub fn abandoned(&self) -> Answer {
-        self.give_up()
-    }
-
-    /// What is known when there is no time for what would come next.
-    fn give_up(&self) -> Answer {
-        if let Some(edges) = self.sharp_edges() {
-            return self.answer(edges, None);
-        }
-        if let (Some(low), Some(high)) = self.bounds()
-            && let Some(found) = finding(&self.settings, &self.trials, (low, high))
-        {
-            return self.answer((low, high), Some(found));
-        }
-        self.early(Ending::OutOfBudget)
-    }
-
-    /// The end of a search without an interval.
-    fn early(&self, ending: Ending) -> Answer {
-        let (low, high) = self.bracket();
-        let first_missed = high.and_then(|high| self.missed_at(high));
-        let at_least = self.bounds().0.or(low);
-        Answer {
-            ending,
-            ceiling: at_least.filter(|_| matches!(ending, Ending::AtMost | Ending::ClientLimited)),
-            interval: None,
-            safe: None,
-            limiting: first_missed,
-            verified: false,
-            precise: false,
-            regressed: false,
-            bracket: (low, high),
-        }
-    }
-
-    /// The goal that was missed by most in the trials at `load`.
-    fn missed_at(&self, load: f64) -> Option<usize> {
-        let excess = |goal: usize, share: f64| match self.settings.limits.get(goal) {
-            Some(Some(limit)) if *limit > 0.0 => share / limit,
-            _ => share,
-        };
-        let judged =
-            |trial: &&Trial| trial.verdict == Verdict::Fail && is_same(trial.proposal.load, load);
-        let trials = self.trials.iter().filter(judged);
-        let missed = trials.flat_map(|trial| trial.measures.iter().enumerate());
-        missed
-            .filter(|(_, measure)| !measure.kept)
-            .max_by(|a, b| excess(a.0, a.1.share()).total_cmp(&excess(b.0, b.1.share())))
-            .map(|(goal, _)| goal)
+        self.verify(answer)
     }
 
     /// The largest load that is proved to hold below the smallest that is proved not to.
-    fn bounds(&self) -> (Option<f64>, Option<f64>) {
+    pub(super) fn bounds(&self) -> (Option<f64>, Option<f64>) {
         let loads = || self.trials.iter().map(|trial| trial.proposal.load);
         let of = |class: Class| loads().filter(move |&load| self.class_of(load) == class);
         let high = of(Class::Upper).min_by(f64::total_cmp);
@@ -369,7 +307,7 @@ impl Search {
         self.trials.iter().find(|trial| trial.verdict == Verdict::Fail)
     }
 
-    fn verifications(&self, of: impl Fn(Verdict) -> bool) -> usize {
+    pub(super) fn verifications(&self, of: impl Fn(Verdict) -> bool) -> usize {
         let made = self.trials.iter().filter(|trial| trial.proposal.purpose == Purpose::Verify);
         made.filter(|trial| of(trial.verdict)).count()
     }
@@ -398,13 +336,21 @@ impl Search {
             || (self.settings.whole && high - low <= 1.0)
     }
 
-    /// The place where the goals go from kept to missed at once, if it is known well enough.
-    fn sharp_edges(&self) -> Option<(f64, f64)> {
+    /// The place where the goals go from kept to missed at once, or along no line that could be fitted, if it is known
+    /// well enough.
+    pub(super) fn sharp_edges(&self, found: &Result<Finding, Unfit>) -> Option<(f64, f64)> {
         let near = |&(low, high): &(f64, f64)| {
             high / low <= 1.0 + 2.0 * self.settings.precision
                 || (self.settings.whole && high - low <= 1.0)
         };
-        edges(&self.settings, &self.trials).filter(near).or_else(|| self.neighbours())
+        let known = edges(&self.settings, &self.trials).filter(near);
+        let known = known.or_else(|| match (found, self.bounds()) {
+            (Err(Unfit::Line), (Some(low), Some(high))) => {
+                separation(&self.settings, &self.trials, (low, high)).filter(near)
+            }
+            _ => None,
+        });
+        known.or_else(|| self.neighbours())
     }
 
     /// Two whole numbers next to one another, of which the lower held every time and the higher never: there is nothing
@@ -426,17 +372,18 @@ impl Search {
         found.enough && (high - low) / 2.0 <= self.settings.precision * found.crossing.load
     }
 
-    fn has_time_for(&self, proposal: &Proposal) -> bool {
+    pub(super) fn has_time_for(&self, proposal: &Proposal) -> bool {
         self.has_time_for_also(proposal, 0.0)
     }
 
     fn has_time_for_also(&self, proposal: &Proposal, also_s: f64) -> bool {
-        let needed_s = proposal.length_s + self.settings.beside_s + also_s;
+        let rest_s = if proposal.purpose == Purpose::Recheck { self.rest_s() } else { 0.0 };
+        let needed_s = rest_s + proposal.length_s + self.settings.beside_s + also_s;
         self.spent_s + needed_s <= self.settings.budget_s
     }
 
     /// A trial that is long enough to say something.
-    fn proposal(&self, load: f64, length_s: f64, purpose: Purpose) -> Proposal {
+    pub(super) fn proposal(&self, load: f64, length_s: f64, purpose: Purpose) -> Proposal {
         let load = self.limited(load);
         let needed_s = (self.settings.fewest_requests / self.rate_at(load)).min(LONGEST_TRIAL_S);
         // Whole tenths are multiples of whatever a run is watched by.

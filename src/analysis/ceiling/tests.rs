@@ -2,8 +2,8 @@
 
 use super::search::is_same;
 use super::{
-    Answer, Class, Ending, Measure, Point, Proposal, Purpose, Rules, Search, Settings, Step, Trial,
-    Verdict, classify, crossing,
+    Answer, Class, Doubt, Ending, Measure, Point, Proposal, Purpose, Rules, Search, Settings, Step,
+    Trial, Verdict, classify, crossing,
 };
 use crate::analysis::known::Draws;
 
@@ -97,8 +97,8 @@ fn known(queue: Queue, limit: f64, truth: f64, searches: u64) -> (u64, u64) {
         let (answer, _, spent_s) =
             search(settings, |proposal| Some(queue.slow(&mut draws, proposal)));
         assert!(spent_s <= 600.0, "the budget is kept");
-        assert_eq!(answer.ending, Ending::Found);
-        let (low, high) = answer.interval.unwrap();
+        assert_eq!(answer.change, None, "seed {seed}: it is the same queue all the time");
+        let Some((low, high)) = answer.interval else { continue };
         covered += u64::from((low..=high).contains(&truth));
         close += u64::from((answer.ceiling.unwrap() / truth - 1.0).abs() <= 0.02);
     }
@@ -133,7 +133,7 @@ fn the_edge_of_a_server_without_a_queue_is_found_in_three_minutes() {
     let purposes: Vec<Purpose> =
         search.trials().iter().map(|trial| trial.proposal.purpose).collect();
     assert!(!purposes.contains(&Purpose::Confirm), "there is nothing to regress: {purposes:?}");
-    assert_eq!(purposes.last(), Some(&Purpose::Verify));
+    assert!(purposes.ends_with(&[Purpose::Verify, Purpose::Recheck]), "{purposes:?}");
 }
 
 #[test]
@@ -271,15 +271,18 @@ fn the_goal_that_is_missed_first_limits() {
 }
 
 #[test]
-fn a_verification_that_fails_moves_the_interval_and_is_said() {
+fn verifications_that_fail_leave_no_interval() {
     let (answer, search, _) = search(settings(0.01), |proposal| {
         let fails = proposal.load > 700.0 || proposal.purpose == Purpose::Verify;
         Some(if fails { 1.0 } else { 0.0 })
     });
-    assert!(!answer.verified, "{answer:?}");
+    assert_eq!(answer.ending, Ending::Unsupported, "{answer:?}");
+    assert_eq!((answer.ceiling, answer.interval, answer.safe), (None, None, None));
+    assert_eq!(answer.doubt, Some(Doubt::LongerFails));
+    assert!(!answer.verified && answer.limiting == Some(0));
     let verifications =
         search.trials().iter().filter(|trial| trial.proposal.purpose == Purpose::Verify);
-    assert!((1..=2).contains(&verifications.count()));
+    assert!((2..=4).contains(&verifications.count()), "a hiccup is no proof");
 }
 
 #[test]

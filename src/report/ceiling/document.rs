@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::analysis::ceiling::{Ending, Measure};
+use crate::analysis::ceiling::{Doubt, Ending, Measure};
 use crate::capacity::{Broken, Found, Row};
 use crate::plan::Plan;
 use crate::report::Document;
@@ -62,6 +62,8 @@ pub fn ceiling_json(plan: &Plan, found: &Found, runs: &[Document]) -> String {
         "regressed": answer.regressed,
         "bracket": [answer.bracket.0, answer.bracket.1],
         "connection_limited": found.lacks_connections(),
+        "change": change(found),
+        "no_interval_because": no_interval_because(found),
         "spent_s": found.spent_s,
         "trials": trials,
     });
@@ -79,6 +81,39 @@ fn end(found: &Found) -> &'static str {
         (None, Ending::MinimumFails) => "minimum_fails",
         (None, Ending::OutOfBudget) => "out_of_budget",
         (None, Ending::TooFewAnswers) => "too_few_answers",
+        (None, Ending::Changed) => "target_changed",
+        (None, Ending::Unsupported) => "not_supported",
+    }
+}
+
+/// Trials are counted from 1, as people do.
+fn change(found: &Found) -> Option<Value> {
+    let change = found.answer.change?;
+    let load = |index: usize| found.rows.get(index).map(|row| row.trial.proposal.load);
+    let begun_s = |index: usize| found.rows.get(index).map(|row| row.begun_s);
+    Some(json!({
+        "direction": direction(change.worse),
+        "before_trial": change.before + 1,
+        "before_load": load(change.before),
+        "since_trial": change.since + 1,
+        "since_load": load(change.since),
+        "since_s": begun_s(change.since),
+        "until_trial": change.until.map(|until| until + 1),
+        "until_s": change.until.and_then(begun_s),
+    }))
+}
+
+const fn direction(worse: bool) -> &'static str {
+    if worse { "slower" } else { "faster" }
+}
+
+fn no_interval_because(found: &Found) -> Option<&'static str> {
+    match (found.answer.ending, found.answer.doubt) {
+        (Ending::Changed, _) => Some("target_changed"),
+        (_, Some(Doubt::VerificationFailed)) => Some("verification_failed"),
+        (_, Some(Doubt::LongerFails)) => Some("longer_trials_fail"),
+        (_, Some(Doubt::NoFit)) => Some("no_fit"),
+        (_, None) => None,
     }
 }
 
@@ -105,6 +140,8 @@ fn trial(found: &Found, row: &Row, run: Option<&Document>) -> Value {
 pub fn ceiling_tsv(found: &Found) -> String {
     let answer = &found.answer;
     let text = |value: Option<f64>| value.map_or(String::new(), |value| significant(value, 3));
+    let change = answer.change;
+    let since = change.map(|change| change.since);
     let columns = [
         ("variable", if found.closed { "connections" } else { "rate" }.to_owned()),
         ("ceiling", text(answer.ceiling)),
@@ -117,6 +154,10 @@ pub fn ceiling_tsv(found: &Found) -> String {
         ("end", end(found).to_owned()),
         ("trials", found.rows.len().to_string()),
         ("spent_s", format!("{:.1}", found.spent_s)),
+        ("change", change.map_or(String::new(), |change| direction(change.worse).to_owned())),
+        ("changed_since_trial", since.map_or(String::new(), |since| (since + 1).to_string())),
+        ("changed_since_s", text(since.and_then(|since| Some(found.rows.get(since)?.begun_s)))),
+        ("no_interval_because", no_interval_because(found).unwrap_or_default().to_owned()),
     ];
     let names: Vec<&str> = columns.iter().map(|column| column.0).collect();
     let values: Vec<&str> = columns.iter().map(|column| column.1.as_str()).collect();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::analysis::ceiling::{
-    Answer, Ending, Measure, Proposal, Purpose, Settings, Trial, Verdict,
+    Answer, Change, Doubt, Ending, Measure, Proposal, Purpose, Settings, Trial, Verdict,
 };
 use crate::analysis::slo;
 use crate::capacity::{Broken, Found, Goals, Row};
@@ -88,6 +88,8 @@ fn found(ending: Ending, closed: bool) -> Found {
             precise: known,
             regressed: true,
             bracket: (None, None),
+            change: None,
+            doubt: None,
         },
         broken: None,
         spent_s: 61.4,
@@ -121,6 +123,28 @@ fn minimum_fails(closed: bool) -> Found {
     found
 }
 
+/// A search that trials speak against: nothing of it is known.
+fn without_answer(ending: Ending, closed: bool) -> Found {
+    let mut found = found(ending, closed);
+    found.answer.ceiling = None;
+    found.answer.safe = None;
+    found
+}
+
+/// The target changed: trials 2 and 4 contradict one another.
+fn changed(closed: bool, worse: bool, until: Option<usize>) -> Found {
+    let mut found = without_answer(Ending::Changed, closed);
+    found.rows[3].begun_s = 31.2;
+    found.answer.change = Some(Change { worse, before: 1, since: 3, until });
+    found
+}
+
+fn unsupported(closed: bool, doubt: Doubt) -> Found {
+    let mut found = without_answer(Ending::Unsupported, closed);
+    found.answer.doubt = Some(doubt);
+    found
+}
+
 fn broken(broken: Broken, closed: bool) -> Found {
     Found { broken: Some(broken), ..half_known(closed) }
 }
@@ -136,6 +160,11 @@ fn all(closed: bool) -> Vec<(&'static str, Found)> {
         ("out_of_budget", half_known(closed)),
         ("out_of_budget", unknown(Ending::OutOfBudget, closed)),
         ("too_few_answers", unknown(Ending::TooFewAnswers, closed)),
+        ("target_changed", changed(closed, true, None)),
+        ("target_changed", changed(closed, true, Some(4))),
+        ("target_changed", changed(closed, false, None)),
+        ("not_supported", unsupported(closed, Doubt::VerificationFailed)),
+        ("not_supported", unsupported(closed, Doubt::LongerFails)),
         ("interrupted", broken(Broken::Interrupted(crate::exit::Signal::Interrupt), closed)),
         ("target_lost", broken(Broken::Dead, closed)),
     ]
@@ -296,6 +325,11 @@ fn every_end_has_its_sentence() {
             "Ceiling: not known well enough: it seems to hold at 900 req/s, and to fail at 1,000 req/s\n",
             "Ceiling: unknown\n",
             "Ceiling: unknown: too few answers to judge by\n",
+            "Ceiling: unknown: the target got slower by trial 4, 31 s into the search: 800 req/s passed in trial 2, 1,000 req/s fails since\n",
+            "Ceiling: unknown: the target was slower from trial 4, 31 s into the search, to trial 5: 800 req/s passed before and after, 1,000 req/s failed in between\n",
+            "Ceiling: unknown: the target got faster by trial 4, 31 s into the search: 800 req/s failed in trial 2, 1,000 req/s passes since\n",
+            "Ceiling: unknown: the low end of the interval failed when it was verified\n",
+            "Ceiling: unknown: loads that hold in one trial fail in a longer one, as if the target lived on a reserve\n",
             "INTERRUPTED before the search was over: this is what was known by then\nCeiling: not known well enough: it seems to hold at 900 req/s, and to fail at 1,000 req/s\n",
             "TARGET LOST nobody answered any more: this is what was known by then\nCeiling: not known well enough: it seems to hold at 900 req/s, and to fail at 1,000 req/s\n",
         ]
@@ -336,10 +370,7 @@ fn a_page_says_how_far_its_answer_can_be_relied_on() {
     assert!(text.contains("wider than was asked for (--precision 2%)"), "{text}");
     doubtful.rows[4].trial.verdict = Verdict::Fail;
     let text = page(&doubtful);
-    assert!(
-        text.contains("NO: a trial of 10 s at 900 req/s failed, and is in the interval"),
-        "{text}"
-    );
+    assert!(text.contains("NO: a trial of 10 s at 900 req/s failed\n"), "{text}");
     doubtful.rows.truncate(4);
     assert!(page(&doubtful).contains("Verified      no: there was no time left"));
     for row in &mut doubtful.rows {
@@ -347,6 +378,48 @@ fn a_page_says_how_far_its_answer_can_be_relied_on() {
         row.code = Code::ConnectionLimited;
     }
     assert!(page(&doubtful).contains("more of them (-c) may hold more"));
+}
+
+#[test]
+fn a_target_that_changed_is_named_with_the_trials_that_show_it() {
+    let sentence = |worse, until| ceiling_quiet(&changed(false, worse, until));
+    assert_eq!(
+        sentence(true, None),
+        "Ceiling: unknown: the target got slower by trial 4, 31 s into the search: 800 req/s passed in trial 2, 1,000 req/s fails since\n"
+    );
+    assert_eq!(
+        sentence(true, Some(4)),
+        "Ceiling: unknown: the target was slower from trial 4, 31 s into the search, to trial 5: 800 req/s passed before and after, 1,000 req/s failed in between\n"
+    );
+    assert_eq!(
+        sentence(false, None),
+        "Ceiling: unknown: the target got faster by trial 4, 31 s into the search: 800 req/s failed in trial 2, 1,000 req/s passes since\n"
+    );
+    let document = checked(&changed(false, true, Some(4)));
+    let expected = json!({
+        "direction": "slower", "before_trial": 2, "before_load": 800.0, "since_trial": 4,
+        "since_load": 1000.0, "since_s": 31.2, "until_trial": 5, "until_s": 1.5
+    });
+    assert_eq!(document["change"], expected);
+    assert_eq!(document["no_interval_because"], "target_changed");
+    assert!(document["ci95_rps"].is_null() && document["saturation_rps"].is_null());
+    let line = ceiling_tsv(&changed(false, true, None));
+    assert!(
+        line.ends_with("\ttarget_changed\t5\t61.4\tslower\t4\t31.200\ttarget_changed\n"),
+        "{line}"
+    );
+}
+
+#[test]
+fn an_answer_that_trials_speak_against_says_why_there_is_none() {
+    let page = |doubt| ceiling_text(&plan_of(false), &unsupported(false, doubt), PLAIN);
+    let failed = page(Doubt::VerificationFailed);
+    assert!(failed.contains("unknown: the low end of the interval failed when it was"), "{failed}");
+    assert!(failed.contains("Verified") && !failed.contains("Safe"), "{failed}");
+    assert!(page(Doubt::LongerFails).contains("fail in a longer one"));
+    let document = checked(&unsupported(false, Doubt::LongerFails));
+    assert_eq!(document["no_interval_because"], "longer_trials_fail");
+    assert!(document["change"].is_null() && document["ceiling_rps"].is_null());
 }
 
 #[test]
@@ -362,11 +435,11 @@ fn a_line_of_values_has_a_line_of_names_above_it() {
     }
     assert_eq!(
         ceiling_tsv(&found(Ending::Found, false)).lines().nth(1).unwrap(),
-        "rate\t907.940\t900.000\t916.000\t893.000\t998.040\tp99<50ms\ttrue\tfound\t5\t61.4"
+        "rate\t907.940\t900.000\t916.000\t893.000\t998.040\tp99<50ms\ttrue\tfound\t5\t61.4\t\t\t\t"
     );
     assert_eq!(
         ceiling_tsv(&unknown(Ending::TooFewAnswers, false)).lines().nth(1).unwrap(),
-        "rate\t\t\t\t\t\t\tfalse\ttoo_few_answers\t1\t61.4"
+        "rate\t\t\t\t\t\t\tfalse\ttoo_few_answers\t1\t61.4\t\t\t\t"
     );
 }
 

@@ -1,6 +1,6 @@
 //! The page of a search: the answer first, then every trial.
 
-use crate::analysis::ceiling::{Answer, Ending, Verdict};
+use crate::analysis::ceiling::{Answer, Change, Doubt, Ending, Verdict};
 use crate::capacity::{Broken, Found, Row};
 use crate::plan::Plan;
 use crate::report::format::{counted, duration, float, length, rate};
@@ -118,6 +118,12 @@ fn answer(found: &Found) -> (Paint, String, String) {
             format!("below {}", load(found.settings.from)),
             format!(": the lowest load (--from) fails already{limited}"),
         ),
+        (Ending::Changed, ..) => {
+            (Paint::Bad, "unknown".to_owned(), format!(": {}", changed(found)))
+        }
+        (Ending::Unsupported, ..) => {
+            (Paint::Doubtful, "unknown".to_owned(), format!(": {}", doubt(found)))
+        }
         (Ending::TooFewAnswers, ..) => {
             (Paint::Doubtful, "unknown".to_owned(), ": too few answers to judge by".to_owned())
         }
@@ -125,7 +131,12 @@ fn answer(found: &Found) -> (Paint, String, String) {
             (Some(low), Some(high)) => (
                 Paint::Doubtful,
                 "not known well enough".to_owned(),
-                format!(": it seems to hold at {}, and to fail at {}", load(low), load(high)),
+                format!(
+                    ": it seems to hold at {}, and to fail at {}{}",
+                    load(low),
+                    load(high),
+                    found.answer.doubt.map_or(String::new(), |_| format!("; {}", doubt(found)))
+                ),
             ),
             (Some(low), None) => (
                 Paint::Doubtful,
@@ -134,6 +145,49 @@ fn answer(found: &Found) -> (Paint, String, String) {
             ),
             (None, _) => (Paint::Doubtful, "unknown".to_owned(), String::new()),
         },
+    }
+}
+
+/// In which way the target was not the same throughout: what passed before and fails now, or the other way round, since
+/// which trial and when.
+fn changed(found: &Found) -> String {
+    let Some(Change { worse, before, since, until }) = found.answer.change else {
+        return "the target changed during the search".to_owned();
+    };
+    let load = |index: usize| {
+        let row = found.rows.get(index);
+        row.map_or("-".to_owned(), |row| ceiling_load(row.trial.proposal.load, found.closed))
+    };
+    let begun = |index: usize| found.rows.get(index).map_or(0.0, |row| row.begun_s);
+    let when = format!("trial {}, {} into the search", since + 1, length_s(begun(since).round()));
+    let (held, failed) =
+        if worse { (load(before), load(since)) } else { (load(since), load(before)) };
+    match (worse, until) {
+        (true, None) => format!(
+            "the target got slower by {when}: {held} passed in trial {}, {failed} fails since",
+            before + 1
+        ),
+        (true, Some(until)) => format!(
+            "the target was slower from {when}, to trial {}: {held} passed before and after, {failed} failed in between",
+            until + 1
+        ),
+        (false, _) => format!(
+            "the target got faster by {when}: {failed} failed in trial {}, {held} passes since",
+            before + 1
+        ),
+    }
+}
+
+/// Why there is no interval although trials came close to one.
+fn doubt(found: &Found) -> &'static str {
+    match found.answer.doubt {
+        Some(Doubt::LongerFails) => {
+            "loads that hold in one trial fail in a longer one, as if the target lived on a reserve"
+        }
+        Some(Doubt::NoFit) => "the trials do not lie on the line that was fitted to them",
+        Some(Doubt::VerificationFailed) | None => {
+            "the low end of the interval failed when it was verified"
+        }
     }
 }
 
@@ -221,7 +275,11 @@ fn goals(found: &Found, given: bool) -> String {
 fn particulars(page: &mut Page, found: &Found) {
     let load = |load: f64| ceiling_load(load, found.closed);
     let answer = &found.answer;
-    if answer.ending == Ending::Found {
+    if answer.ending == Ending::Found && answer.change.is_some() {
+        page.fact("Disturbed", &changed(found));
+        page.more("those trials are set aside, and the answer is of the others");
+    }
+    if matches!(answer.ending, Ending::Found | Ending::Unsupported) {
         if let Some(safe) = answer.safe {
             let trial = length_s(found.settings.rules.trial_s);
             let why = if answer.regressed {
@@ -244,12 +302,12 @@ fn particulars(page: &mut Page, found: &Found) {
                     (Verdict::Pass, false) => {
                         format!("no: {what} passed, and the interval has moved since")
                     }
-                    _ => format!("NO: {what} failed, and is in the interval"),
+                    _ => format!("NO: {what} failed"),
                 }
             }
         };
         page.fact("Verified", &verified);
-        if !answer.precise {
+        if !answer.precise && answer.ending == Ending::Found {
             page.more(&format!(
                 "the interval is wider than was asked for (--precision {:.3}%): a longer --budget makes it narrower",
                 found.settings.precision * 100.0
