@@ -179,16 +179,22 @@ impl Link {
             let _ = self.intervals.send((self.index, interval));
         }
         if let Some(rows) = worker.take_log() {
-            // A log that is written too slowly is no reason to be late.
-            if let Err(TrySendError::Full(rows)) = self.requests.try_send(rows) {
-                self.gauges().unlogged.fetch_add(rows.len() as u64, Ordering::Relaxed);
-            }
+            self.log(rows);
         }
         if worker.is_hopeless() {
             self.gauges().hopeless.store(true, Ordering::Relaxed);
         }
         if worker.is_overloaded() {
             self.gauges().overloaded.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Link {
+    /// Hands over requests to be logged. A log that is written too slowly is no reason to be late.
+    fn log(&self, rows: Vec<RequestRow>) {
+        if let Err(TrySendError::Full(rows)) = self.requests.try_send(rows) {
+            self.gauges().unlogged.fetch_add(rows.len() as u64, Ordering::Relaxed);
         }
     }
 }
@@ -218,3 +224,44 @@ pub struct Settings<'a> {
 /// Why an engine could not be set up on this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unsupported(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::{Control, Gauges, Link};
+    use crate::record::{Fate, RequestRow, ServerStamps};
+    use crate::schedule::PhaseIndex;
+    use crate::time::Nanos;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_worker_never_waits_for_its_log_and_counts_what_it_drops() {
+        let row = RequestRow {
+            number: 0,
+            phase: PhaseIndex(1),
+            fate: Fate::Unsent,
+            status: 0,
+            connection: 0,
+            intended: Nanos(0),
+            sent: None,
+            first_byte: None,
+            ended: Nanos(0),
+            pool_ns: 0,
+            late_ns: 0,
+            server: ServerStamps::default(),
+        };
+        let gauges: Arc<[Gauges]> = Arc::new([Gauges::default()]);
+        let (intervals, _intervals) = mpsc::channel();
+        let (requests, logged) = mpsc::sync_channel(1);
+        let control = Arc::new(Control::default());
+        let link = Link { control, gauges: Arc::clone(&gauges), index: 0, intervals, requests };
+        for _ in 0..3 {
+            link.log(vec![row; 5]);
+        }
+        assert_eq!(gauges[0].unlogged.load(Ordering::Relaxed), 10);
+        assert_eq!(logged.try_iter().map(|rows| rows.len()).sum::<usize>(), 5);
+        link.log(vec![row; 2]);
+        assert_eq!(logged.try_iter().count(), 1, "there is room again");
+    }
+}
