@@ -195,7 +195,9 @@ fn a_calibration_that_is_stopped_ends_with_the_code_of_its_signal() {
 fn a_wait_for_a_target_ends_with_the_code_of_the_signal() {
     let (address, _kept) = closed_port();
     let silent = Scripted::start(|peer| peer.wait_for_close());
-    for url in [format!("http://{address}/"), silent.url()] {
+    // A name is looked up before anything else.
+    let unknown = "http://nonexistent.invalid/".to_owned();
+    for url in [unknown, format!("http://{address}/"), silent.url()] {
         for (signal, code) in SIGNALS {
             let running = Running::start(maxq().args(["--wait-ready", "30s", &url]));
             thread::sleep(Duration::from_millis(500));

@@ -294,7 +294,7 @@ Search        5 trials in 61 s
 fn the_page_of_a_closed_loop_counts_connections() {
     let page = ceiling_text(&plan_of(true), &found(Ending::Found, true), PLAIN);
     for part in [
-        "\nThreads       at most one a connection (half of the 2 cores, the target is on this host)\n",
+        "\nThreads       at most one a connection (half of the 2 cores, the target is on\n",
         "\nLoad          closed loop, pipeline 1\n",
         "\nMust hold     p99<50ms, errors<1%\nSeed",
         "\nCeiling       9 connections (95 % confidence: 8 to 9), limited by p99<50ms\n",
