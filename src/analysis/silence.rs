@@ -1,7 +1,7 @@
 //! Stretches of a run without a good answer, from its slices as they come.
 //!
-//! Bounds are those of slices. Slices in which nothing was asked for neither begin a stretch nor end one; one in which the
-//! client was away ends it, since nobody knows what would have been seen.
+//! Bounds are those of slices. Slices in which nothing was asked for neither begin a stretch nor end one, and
+//! neither do those in which the client was away, since nobody knows what would have been seen.
 
 use super::series::Slice;
 
@@ -21,13 +21,15 @@ pub struct Silence {
     pub errors: u64,
     /// Time in it without any answer while one was awaited, in nanoseconds.
     pub silent_ns: u64,
+    /// Time in it in which the client was away, in nanoseconds.
+    pub unwatched_ns: u64,
 }
 
 impl Silence {
-    /// How long it lasted, in nanoseconds.
+    /// For how much of it the client was there to see it, in nanoseconds.
     #[must_use]
-    pub fn length_ns(&self) -> u64 {
-        self.to_ns - self.from_ns
+    pub fn watched_ns(&self) -> u64 {
+        (self.to_ns - self.from_ns).saturating_sub(self.unwatched_ns)
     }
 }
 
@@ -38,6 +40,8 @@ pub struct Silences {
     seen: u64,
     /// Something was awaited at the end of the last slice.
     awaited: bool,
+    /// How long the client has been away since the last slice of the stretch, in nanoseconds.
+    away_ns: u64,
     open: Option<Silence>,
     found: Vec<Silence>,
 }
@@ -46,7 +50,7 @@ impl Silences {
     /// Over slices of this length, the first of which begins with the measured window.
     #[must_use]
     pub fn new(slice_ns: u64) -> Self {
-        Self { slice_ns, seen: 0, awaited: false, open: None, found: Vec::new() }
+        Self { slice_ns, seen: 0, awaited: false, away_ns: 0, open: None, found: Vec::new() }
     }
 
     /// Takes the next slice.
@@ -55,8 +59,12 @@ impl Silences {
         self.seen += 1;
         let awaits = slice.outstanding > 0 || slice.missing > 0;
         let was_awaited = std::mem::replace(&mut self.awaited, awaits) || awaits;
-        if slice.ok > 0 || slice.unwatched {
+        if slice.ok > 0 {
             self.close();
+            return;
+        }
+        if slice.unwatched {
+            self.away_ns += self.slice_ns;
             return;
         }
         if !was_awaited && slice.errors == 0 {
@@ -68,16 +76,20 @@ impl Silences {
             to_the_end: false,
             errors: 0,
             silent_ns: 0,
+            unwatched_ns: 0,
         });
+        let away_ns = std::mem::take(&mut self.away_ns);
+        open.unwatched_ns += if open.to_ns > open.from_ns { away_ns } else { 0 };
         open.to_ns = from_ns + self.slice_ns;
         open.errors += slice.errors;
         open.silent_ns += if slice.completed == 0 { self.slice_ns } else { 0 };
     }
 
     fn close(&mut self) {
+        self.away_ns = 0;
         self.found.extend(self.open.take());
         if self.found.len() > MOST {
-            let lengths = self.found.iter().map(Silence::length_ns).enumerate();
+            let lengths = self.found.iter().map(Silence::watched_ns).enumerate();
             let shortest = lengths.min_by_key(|&(_, length_ns)| length_ns);
             self.found.remove(shortest.map_or(0, |(index, _)| index));
         }
@@ -130,8 +142,15 @@ mod tests {
     #[test]
     fn what_a_client_that_was_away_did_not_see_is_no_silence() {
         let away = Slice { unwatched: true, ..slice(0, 0, 4) };
-        let slices = [slice(9, 0, 4), away.clone(), away.clone(), away, slice(9, 0, 4)];
-        assert_eq!(found(&slices), []);
+        let (good, hung) = (slice(9, 0, 4), slice(0, 0, 4));
+        assert_eq!(found(&[good.clone(), away.clone(), away.clone(), good.clone()]), []);
+        // Nor does it end one, of which it saw the rest.
+        let mut silences = Silences::new(10);
+        let slices = [&good, &away, &hung, &away, &away, &hung, &away, &good];
+        slices.into_iter().for_each(|slice| silences.push(slice));
+        let [silence] = silences.finish()[..] else { panic!("one stretch") };
+        assert_eq!((silence.from_ns, silence.to_ns, silence.watched_ns()), (20, 60, 20));
+        assert_eq!(silence.silent_ns, 20);
     }
 
     #[test]
@@ -150,6 +169,6 @@ mod tests {
             silences.push(&slice(1, 0, 0));
         }
         let found = silences.finish();
-        assert_eq!((found.len(), found[0].length_ns()), (MOST, 50));
+        assert_eq!((found.len(), found[0].watched_ns()), (MOST, 50));
     }
 }

@@ -404,3 +404,19 @@ fn the_last_verification_is_the_one_that_counts() {
     let last = found.verification().unwrap();
     assert!((last.trial.proposal.load - 950.0).abs() < 1e-9);
 }
+
+#[test]
+fn gates_that_held_while_the_target_went_away_decide_nothing() {
+    let goals = goals("p99<50ms");
+    let verdict = |rule: &'static str, holds: bool| {
+        let mut summary = run([10_000, 0, 0, 0], &[("p99<50ms", holds)]);
+        let text = "a reason".to_owned();
+        summary.verdict.reasons = vec![Reason { rule, level: Level::Invalid, text }];
+        judge(&goals, &summary).verdict
+    };
+    assert_eq!(
+        (verdict("T1", true), verdict("T2", true)),
+        (Verdict::Inconclusive, Verdict::Inconclusive)
+    );
+    assert_eq!((verdict("T1", false), verdict("C5", true)), (Verdict::Fail, Verdict::Pass));
+}

@@ -160,7 +160,7 @@ impl Patience {
 
     fn is_over(&self, silence: &Silence) -> bool {
         let fails = silence.to_the_end || silence.errors >= LEAST_FAILURES;
-        silence.length_ns() >= if fails { self.failing_ns } else { self.silent_ns }
+        silence.watched_ns() >= if fails { self.failing_ns } else { self.silent_ns }
     }
 }
 
@@ -198,7 +198,14 @@ mod tests {
 
     fn silence(from_ms: u64, to_ms: u64, errors: u64) -> Silence {
         let (from_ns, to_ns) = (from_ms * MS, to_ms * MS);
-        Silence { from_ns, to_ns, to_the_end: false, errors, silent_ns: to_ns - from_ns }
+        Silence {
+            from_ns,
+            to_ns,
+            to_the_end: false,
+            errors,
+            silent_ns: to_ns - from_ns,
+            unwatched_ns: 0,
+        }
     }
 
     fn dark(from_ms: u64, to_ms: u64) -> Absence {

@@ -63,7 +63,7 @@ fn verdict_name(row: &Row) -> String {
         Verdict::Pass => "pass",
         Verdict::Fail => "FAIL",
         Verdict::ClientLimited => "client limited",
-        Verdict::Inconclusive => "too few",
+        Verdict::Inconclusive => "undecided",
     };
     name.to_owned()
 }

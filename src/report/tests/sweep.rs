@@ -331,3 +331,16 @@ fn the_drawing_is_the_same_every_time_marks_what_was_found_and_escapes_what_was_
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 }
+
+#[test]
+fn a_run_that_lost_its_target_is_in_no_finding_and_one_that_answered_nothing_in_time_is() {
+    let run = |rule: &'static str| {
+        let mut summary = normal();
+        summary.verdict.valid = false;
+        let text = String::new();
+        summary.verdict.reasons = vec![Reason { rule, level: Level::Invalid, text }];
+        SweepRun::of(1000.0, 1, &summary)
+    };
+    assert!(run("T1").is_left_out() && run("T2").is_left_out());
+    assert!(!run("T3").is_left_out() && run("T3").is_flawed());
+}
