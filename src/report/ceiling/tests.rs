@@ -369,10 +369,7 @@ fn a_page_says_how_far_its_answer_can_be_relied_on() {
     assert!(text.contains("wider than was asked for (--precision 2%)"), "{text}");
     doubtful.rows[4].trial.verdict = Verdict::Fail;
     let text = page(&doubtful);
-    assert!(
-        text.contains("NO: a trial of 10 s at 900 req/s failed\n"),
-        "{text}"
-    );
+    assert!(text.contains("NO: a trial of 10 s at 900 req/s failed\n"), "{text}");
     doubtful.rows.truncate(4);
     assert!(page(&doubtful).contains("Verified      no: there was no time left"));
     for row in &mut doubtful.rows {
