@@ -6,8 +6,8 @@ use super::live::{LiveLine, style};
 use super::repeat::wait;
 use super::{tell, unreachable_target};
 use crate::analysis::ceiling::{
-    Answer, Doubt, Ending, LONGEST_TRIAL_S, Proposal, Purpose, Rules, Search, Settings, Step,
-    Verdict, trial_seed,
+    Answer, Ending, LONGEST_TRIAL_S, Proposal, Purpose, Rules, Search, Settings, Step, Verdict,
+    trial_seed,
 };
 use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead};
 use crate::cli::{CeilingArgs, OnOverloadArg, RunArgs, WarmupArg};
@@ -250,11 +250,6 @@ fn pause(args: &CeilingArgs) -> Duration {
     Duration::from_nanos(args.target.args.pause.unwrap_or(USUAL_NS))
 }
 
-/// How long a target is left alone before it is tried again, because it may need time to recover.
-fn rest(search: &Search) -> Duration {
-    Duration::from_secs_f64(search.rest_s())
-}
-
 fn rate(flag: &str, text: &str) -> Result<f64, Refusal> {
     let rate = Rate::parse(text).map_err(|why| Refusal::usage(format!("{flag}: {why}")))?;
     Ok(rate.per_second())
@@ -327,7 +322,7 @@ impl Hunt<'_> {
                 Step::Try(proposal) => proposal,
             };
             if !self.rows.is_empty()
-                && let Some(signal) = wait(self.pause().max(rest(&search)), &self.interrupts)
+                && let Some(signal) = wait(self.pause(&search), &self.interrupts)
             {
                 broken = Some(Broken::Interrupted(signal));
                 break search.abandoned();
@@ -376,13 +371,14 @@ impl Hunt<'_> {
         refused.map_or(Ok(code), Err)
     }
 
-    /// How long nothing is sent before the next trial: longer where the machine was busy with something else.
-    fn pause(&self) -> Duration {
+    /// How long nothing is sent before the next trial: longer where the machine was busy with something else, or the target
+    /// may need time to recover.
+    fn pause(&self, search: &Search) -> Duration {
         const LONGER: Duration = Duration::from_secs(1);
         let limited = |row: &&Row| row.trial.verdict == Verdict::ClientLimited;
         let in_vain = self.rows.iter().rev().take_while(limited).count();
         let longer = LONGER * u32::try_from(in_vain).unwrap_or(1);
-        pause(self.args) + longer
+        (pause(self.args) + longer).max(Duration::from_secs_f64(search.rest_s()))
     }
 
     /// Makes one trial.
@@ -492,13 +488,9 @@ impl Hunt<'_> {
                 "{} requests are too few for the quantile of --slo; begin higher with --from, or use longer trials (--trial)",
                 self.goals.fewest_requests()
             )),
-            (None, Ending::Changed) => inconclusive(changed(found)),
-            (None, Ending::Unsupported) => inconclusive(match found.answer.doubt {
-                Some(Doubt::LongerFails) => {
-                    "loads that hold in one trial fail in a longer one, so there is no answer; use longer trials (--trial)".to_owned()
-                }
-                _ => "the low end of the interval fails when it is verified, so there is no answer; see the report, and try again on a quieter machine or with longer trials (--trial)".to_owned(),
-            }),
+            (None, Ending::Changed | Ending::Unsupported) => {
+                inconclusive(report::ceiling_remedy(found).to_owned())
+            }
             (None, Ending::Found) if !found.answer.verified => inconclusive(
                 "the low end of the interval was not verified; see the report, and use a longer --budget".to_owned(),
             ),
@@ -506,15 +498,5 @@ impl Hunt<'_> {
             (Some(Broken::Refused), _) => exit::ENVIRONMENT,
             (None, Ending::Found | Ending::AtMost) => exit::FINISHED,
         }
-    }
-}
-
-/// What to do about a target that was not the same throughout.
-fn changed(found: &Found) -> String {
-    match found.answer.change {
-        Some(change) if !change.worse => {
-            "the target got faster during the search, so there is no answer; warm it up and search again".to_owned()
-        }
-        _ => "the target got slower during the search, so there is no answer; let it recover or restart it, and keep the search below what it cannot take (--max)".to_owned(),
     }
 }

@@ -25,7 +25,7 @@ use monoio::{LegacyDriver, RuntimeBuilder};
 use super::closing::{Closing, Role, unless_closed};
 use super::meter::Meter;
 use super::patience::Patience;
-use super::sockets::Sockets;
+use super::sockets::{self, Sockets};
 use super::spin::Rounds;
 use super::told::Told;
 use super::{
@@ -400,12 +400,7 @@ impl Engine {
     async fn open(&self, id: ConnId) -> io::Result<TcpStream> {
         let (socket, address) = self.sockets.open(id.index)?;
         self.worker().connecting(monotonic(), id);
-        match socket.connect(address) {
-            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
-            _ => {}
-        }
-        // A handshake with a target nearby is over by now; the loop would see it after those of all other connections.
-        let is_open = socket.peer_addr().is_ok();
+        let is_open = sockets::connect(&socket, address)?;
         // A second descriptor, only for those that need more than to be read and written.
         let again = self.sockets.has_beginning().then(|| socket.try_clone()).transpose()?;
         let stream = TcpStream::from_std(socket.into())?;

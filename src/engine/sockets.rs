@@ -128,6 +128,18 @@ impl Sockets {
     }
 }
 
+/// Begins to connect a socket that does not block, and says whether it is open already: a handshake with a target nearby
+/// is over at once, and a loop would see that only after it has begun those of all other connections.
+///
+/// # Errors
+/// The operating system's.
+pub(super) fn connect(socket: &Socket, address: &SockAddr) -> io::Result<bool> {
+    match socket.connect(address) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(socket.peer_addr().is_ok()),
+    }
+}
+
 /// Tries a socket for each place, so that what the machine refuses is known before a run begins.
 ///
 /// # Errors

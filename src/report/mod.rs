@@ -27,8 +27,8 @@ mod tsv;
 
 pub use calibration::{calibration_json, calibration_text};
 pub use ceiling::{
-    ceiling_json, ceiling_load, ceiling_progress, ceiling_quiet, ceiling_schema, ceiling_text,
-    ceiling_tsv,
+    ceiling_json, ceiling_load, ceiling_progress, ceiling_quiet, ceiling_remedy, ceiling_schema,
+    ceiling_text, ceiling_tsv,
 };
 pub use compare::{
     Untold, compare_json, compare_json_schema, compare_junit, compare_markdown, compare_quiet_text,

@@ -27,7 +27,7 @@ impl Search {
         if attempts >= MOST_ATTEMPTS {
             return Step::Done(answer);
         }
-        let by_far = self.trials.iter().filter(|trial| {
+        let by_far = self.evidence.iter().filter(|trial| {
             trial.proposal.purpose == Purpose::Verify && is_missed_by_far(&self.settings, trial)
         });
         if failed >= MOST_VERIFICATIONS || by_far.count() >= ENOUGH_TO_DOUBT {
@@ -46,7 +46,7 @@ impl Search {
             let here = move |trial: &&Trial| {
                 trial.proposal.purpose == purpose && is_same(trial.proposal.load, load)
             };
-            self.trials.iter().filter(here)
+            self.evidence.iter().filter(here)
         };
         if at(load, Purpose::Recheck).next().is_none() {
             let trial_s = self.settings.rules.trial_s;
@@ -77,16 +77,16 @@ impl Search {
     fn longer_fails(&self, by_chance: bool) -> Option<(f64, usize)> {
         let verifies = |trial: &&Trial| trial.proposal.purpose == Purpose::Verify;
         let failed = |trial: &&Trial| verifies(trial) && trial.verdict == Verdict::Fail;
-        let mut loads = self.trials.iter().rev().filter(failed).map(|trial| trial.proposal.load);
+        let mut loads = self.evidence.iter().rev().filter(failed).map(|trial| trial.proposal.load);
         let load = loads.find(|&load| self.shorter_hold(load, by_chance))?;
         let held = |trial: &Trial| {
             trial.verdict == Verdict::Pass && trial.proposal.load >= load * (1.0 - 1e-6)
         };
-        if self.trials.iter().filter(verifies).any(held) {
+        if self.evidence.iter().filter(verifies).any(held) {
             return None;
         }
         let here = |trial: &&Trial| failed(trial) && is_same(trial.proposal.load, load);
-        Some((load, self.trials.iter().filter(here).count()))
+        Some((load, self.evidence.iter().filter(here).count()))
     }
 
     /// Every trial of the usual length at `load`, and a little above it, held.
@@ -100,7 +100,7 @@ impl Search {
                 && above.contains(&load)
                 && matches!(trial.verdict, Verdict::Pass | Verdict::Fail)
         };
-        let full: Vec<&Trial> = self.trials.iter().filter(judged).collect();
+        let full: Vec<&Trial> = self.evidence.iter().filter(judged).collect();
         let has_room = self.settings.limits.iter().enumerate().all(|(goal, limit)| {
             let shares = full.iter().filter_map(|trial| trial.measures.get(goal));
             let used: f64 = shares.map(Measure::share).sum();
@@ -129,7 +129,8 @@ impl Search {
             }
             None => ((low * high).sqrt(), (low, high), low, self.missed_at(high)),
         };
-        let last = self.trials.iter().rev().find(|trial| trial.proposal.purpose == Purpose::Verify);
+        let last =
+            self.evidence.iter().rev().find(|trial| trial.proposal.purpose == Purpose::Verify);
         let close = |load: f64| load >= whole(interval.0) * (1.0 - self.settings.precision / 4.0);
         let verified =
             last.is_some_and(|trial| trial.verdict == Verdict::Pass && close(trial.proposal.load));
@@ -166,7 +167,7 @@ impl Search {
         let (Some(low), Some(high)) = self.bounds() else {
             return self.early(Ending::OutOfBudget);
         };
-        let found = finding(&self.settings, &self.trials, (low, high));
+        let found = finding(&self.settings, &self.evidence, (low, high));
         let answer = match (self.sharp_edges(&found), found) {
             (Some(edges), _) => self.answer(edges, None),
             (None, Ok(found)) => self.answer((low, high), Some(found)),
@@ -176,7 +177,7 @@ impl Search {
             }
         };
         let failed = |trial: &Trial| trial.verdict == Verdict::Fail;
-        match self.trials.iter().rev().find(|trial| trial.proposal.purpose == Purpose::Verify) {
+        match self.evidence.iter().rev().find(|trial| trial.proposal.purpose == Purpose::Verify) {
             Some(last) if failed(last) => {
                 self.unsupported(answer.limiting, Doubt::VerificationFailed)
             }
@@ -212,7 +213,7 @@ impl Search {
         };
         let judged =
             |trial: &&Trial| trial.verdict == Verdict::Fail && is_same(trial.proposal.load, load);
-        let trials = self.trials.iter().filter(judged);
+        let trials = self.evidence.iter().filter(judged);
         let missed = trials.flat_map(|trial| trial.measures.iter().enumerate());
         missed
             .filter(|(_, measure)| !measure.kept)

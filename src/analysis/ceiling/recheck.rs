@@ -29,30 +29,30 @@ impl Search {
             return None;
         }
         let Suspicion { held, failed } =
-            suspicion(&self.settings, &self.made, |index| self.counts(index))?;
-        let load = self.made[held].proposal.load;
+            suspicion(&self.settings, &self.trials, |index| self.counts(index))?;
+        let load = self.trials[held].proposal.load;
         let holds = |trial: &Trial| is_recheck_of(trial, load) && trial.verdict == Verdict::Pass;
-        if self.only_longer(&failed) && self.made[failed[0]..].iter().any(holds) {
+        if self.only_longer(&failed) && self.trials[failed[0]..].iter().any(holds) {
             return None;
         }
         let again = |trial: &&Trial| is_recheck_of(trial, load);
-        (self.made[held..].iter().filter(again).count() < MOST_RECHECKS).then_some(load)
+        (self.trials[held..].iter().filter(again).count() < MOST_RECHECKS).then_some(load)
     }
 
     /// What follows from a load that failed by far before and now, tried again, has held.
     pub(super) fn after_recheck(&self) -> Option<Step> {
-        let last = self.trials.last()?;
+        let last = self.evidence.last()?;
         let again = last.proposal.purpose == Purpose::Recheck && last.verdict == Verdict::Pass;
         if again { self.recheck(last.proposal.load) } else { None }
     }
 
     /// Whether what failed by far above the ceiling still does, as far as there is time to see it.
     pub(super) fn recheck_above(&self, high_end: f64) -> Option<Step> {
-        self.recheck(must_fail(&self.settings, &self.trials, high_end)?)
+        self.recheck(must_fail(&self.settings, &self.evidence, high_end)?)
     }
 
     fn recheck(&self, load: f64) -> Option<Step> {
-        match rechecked(&self.settings, &self.made, |index| self.counts(index), load) {
+        match rechecked(&self.settings, &self.trials, |index| self.counts(index), load) {
             Rechecked::Fails => None,
             Rechecked::Open => {
                 let again = self.proposal(load, self.settings.rules.trial_s, Purpose::Recheck);
@@ -72,15 +72,15 @@ impl Search {
 
     /// Looks at what the last trial says of a change.
     pub(super) fn notice_change(&mut self) {
-        let last = self.made.len() - 1;
+        let last = self.trials.len() - 1;
         let Some((found, change)) = self.contradiction() else { return };
-        let held = &self.made[found.held];
-        if !is_recheck_of(&self.made[last], held.proposal.load) {
+        let held = &self.trials[found.held];
+        if !is_recheck_of(&self.trials[last], held.proposal.load) {
             return;
         }
-        if confirms(&self.settings, held, &self.made[last]) {
+        if confirms(&self.settings, held, &self.trials[last]) {
             self.change = Some(change);
-        } else if self.made[last].verdict == Verdict::Pass && !self.only_longer(&found.failed) {
+        } else if self.trials[last].verdict == Verdict::Pass && !self.only_longer(&found.failed) {
             self.change = Some(Change { until: Some(last), ..change });
             self.disturbances += 1;
             self.set_aside(change.before, last);
@@ -89,28 +89,28 @@ impl Search {
 
     /// The trial that held and is contradicted, and what has changed if that is no chance.
     fn contradiction(&self) -> Option<(Suspicion, Change)> {
-        let found = suspicion(&self.settings, &self.made, |index| self.counts(index))?;
+        let found = suspicion(&self.settings, &self.trials, |index| self.counts(index))?;
         let since = found.failed[0];
-        let load = self.made[since].proposal.load;
+        let load = self.trials[since].proposal.load;
         let shows = |trial: &Trial| {
             trial.verdict == Verdict::Pass && trial.proposal.load >= load * (1.0 - 1e-6)
         };
-        let before = self.made[..since].iter().rposition(shows).unwrap_or(found.held);
+        let before = self.trials[..since].iter().rposition(shows).unwrap_or(found.held);
         Some((found, Change { worse: true, before, since, until: None }))
     }
 
     /// Whatever failed between `before` and `until` says nothing of the target: it failed while the target was held up.
     fn set_aside(&mut self, before: usize, until: usize) {
-        let failed = |&index: &usize| self.made[index].verdict == Verdict::Fail;
+        let failed = |&index: &usize| self.trials[index].verdict == Verdict::Fail;
         let spoilt: Vec<usize> = (before..until).filter(failed).collect();
         self.aside.extend(spoilt);
-        let left = self.made.iter().enumerate().filter(|(index, _)| self.counts(*index));
-        self.trials = left.map(|(_, trial)| trial.clone()).collect();
+        let left = self.trials.iter().enumerate().filter(|(index, _)| self.counts(*index));
+        self.evidence = left.map(|(_, trial)| trial.clone()).collect();
     }
 
     /// Only trials failed that are longer than those that held: it may be their length.
     fn only_longer(&self, failed: &[usize]) -> bool {
-        failed.iter().all(|&index| self.made[index].proposal.purpose == Purpose::Verify)
+        failed.iter().all(|&index| self.trials[index].proposal.purpose == Purpose::Verify)
     }
 
     fn counts(&self, index: usize) -> bool {

@@ -30,11 +30,11 @@ pub enum Step {
 pub struct Search {
     pub(super) settings: Settings,
     /// All that were made.
-    pub(super) made: Vec<Trial>,
-    /// Places among `made` of those that say nothing of the target as it is.
+    pub(super) trials: Vec<Trial>,
+    /// Places among them of those that say nothing of the target as it is.
     pub(super) aside: Vec<usize>,
     /// The others.
-    pub(super) trials: Vec<Trial>,
+    pub(super) evidence: Vec<Trial>,
     pub(super) change: Option<Change>,
     /// How often the target was held up for a while.
     pub(super) disturbances: usize,
@@ -47,9 +47,9 @@ impl Search {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            made: Vec::new(),
-            aside: Vec::new(),
             trials: Vec::new(),
+            aside: Vec::new(),
+            evidence: Vec::new(),
             change: None,
             disturbances: 0,
             spent_s: 0.0,
@@ -59,7 +59,7 @@ impl Search {
     /// All trials, in the order in which they were made.
     #[must_use]
     pub fn trials(&self) -> &[Trial] {
-        &self.made
+        &self.trials
     }
 
     /// How it searches.
@@ -70,8 +70,8 @@ impl Search {
 
     /// Tells what came of the trial that was proposed last, `spent_s` seconds after the search began.
     pub fn record(&mut self, trial: Trial, spent_s: f64) {
-        self.made.push(trial.clone());
-        self.trials.push(trial);
+        self.trials.push(trial.clone());
+        self.evidence.push(trial);
         self.spent_s = spent_s;
         self.notice_change();
     }
@@ -96,7 +96,7 @@ impl Search {
     pub fn next(&self) -> Step {
         match self.wanted() {
             Step::Try(proposal)
-                if !self.has_time_for(&proposal) || self.made.len() >= MOST_TRIALS =>
+                if !self.has_time_for(&proposal) || self.trials.len() >= MOST_TRIALS =>
             {
                 Step::Done(self.give_up())
             }
@@ -105,13 +105,13 @@ impl Search {
     }
 
     fn wanted(&self) -> Step {
-        let Some(last) = self.trials.last() else {
+        let Some(last) = self.evidence.last() else {
             return self.short(self.settings.from);
         };
         let worthless = |trial: &&Trial| {
             matches!(trial.verdict, Verdict::ClientLimited | Verdict::Inconclusive)
         };
-        let in_vain = self.trials.iter().rev().take_while(worthless).count();
+        let in_vain = self.evidence.iter().rev().take_while(worthless).count();
         if in_vain > 0 && in_vain < PATIENCE {
             // By now it may be known how long it must be.
             let Proposal { load, length_s, purpose } = last.proposal;
@@ -162,7 +162,7 @@ impl Search {
         {
             return self.full(held);
         }
-        let steep = edges(&self.settings, &self.trials)
+        let steep = edges(&self.settings, &self.evidence)
             .is_some_and(|(last, first)| is_same(last, low) && is_same(first, high));
         if !self.is_narrow(low, high) && (steep || high / low > SMOOTH_RATIO) {
             return self.full(self.between(low, high));
@@ -178,7 +178,7 @@ impl Search {
         let below = |load: f64| high.is_none_or(|high| load < high);
         let open = |load: f64| below(load) && self.class_of(load) == Class::Undecided;
         let passed = |trial: &&Trial| trial.verdict == Verdict::Pass && open(trial.proposal.load);
-        let loads = self.trials.iter().filter(passed).map(|trial| trial.proposal.load);
+        let loads = self.evidence.iter().filter(passed).map(|trial| trial.proposal.load);
         let hint = loads
             .fold(None, |most: Option<f64>, load| Some(most.map_or(load, |most| most.max(load))));
         let from = self.settings.from;
@@ -199,7 +199,7 @@ impl Search {
             let load = trial.proposal.load;
             load > low && trial.verdict == Verdict::Fail && self.class_of(load) == Class::Undecided
         };
-        let loads = self.trials.iter().filter(above).map(|trial| trial.proposal.load);
+        let loads = self.evidence.iter().filter(above).map(|trial| trial.proposal.load);
         let suspect = loads.fold(f64::INFINITY, f64::min);
         let cap = self.cap().unwrap_or(f64::INFINITY);
         if suspect < cap {
@@ -219,7 +219,7 @@ impl Search {
 
     /// The bracket is narrow: what is the ceiling within it, and does its low end hold?
     fn confirm(&self, low: f64, high: f64) -> Step {
-        let found = finding(&self.settings, &self.trials, (low, high));
+        let found = finding(&self.settings, &self.evidence, (low, high));
         let sharp = self.sharp_edges(&found);
         let found = found.ok();
         if let Some(step) = self.after_longer_fails(sharp.is_none() && found.is_some()) {
@@ -228,7 +228,7 @@ impl Search {
         let precise = sharp.is_some() || found.as_ref().is_some_and(|found| self.is_precise(found));
         if !precise {
             let proposal = self.proposal(
-                next_load(&self.settings, &self.trials, (low, high), found.as_ref()),
+                next_load(&self.settings, &self.evidence, (low, high), found.as_ref()),
                 self.settings.rules.trial_s,
                 Purpose::Confirm,
             );
@@ -247,7 +247,7 @@ impl Search {
 
     /// The largest load that is proved to hold below the smallest that is proved not to.
     pub(super) fn bounds(&self) -> (Option<f64>, Option<f64>) {
-        let loads = || self.trials.iter().map(|trial| trial.proposal.load);
+        let loads = || self.evidence.iter().map(|trial| trial.proposal.load);
         let of = |class: Class| loads().filter(move |&load| self.class_of(load) == class);
         let high = of(Class::Upper).min_by(f64::total_cmp);
         let low = of(Class::Lower)
@@ -270,18 +270,18 @@ impl Search {
     fn last_words(&self, verdict: Verdict) -> impl Iterator<Item = f64> {
         let last_word = |load: f64| {
             let mut at =
-                self.trials.iter().rev().filter(move |trial| is_same(trial.proposal.load, load));
+                self.evidence.iter().rev().filter(move |trial| is_same(trial.proposal.load, load));
             at.find(|trial| matches!(trial.verdict, Verdict::Pass | Verdict::Fail))
         };
-        let loads = self.trials.iter().map(|trial| trial.proposal.load);
+        let loads = self.evidence.iter().map(|trial| trial.proposal.load);
         loads.filter(move |&load| last_word(load).is_some_and(|trial| trial.verdict == verdict))
     }
 
     /// The smallest load that the client could not offer.
     fn cap(&self) -> Option<f64> {
-        let limited = self.trials.iter().filter(|trial| trial.verdict == Verdict::ClientLimited);
+        let limited = self.evidence.iter().filter(|trial| trial.verdict == Verdict::ClientLimited);
         let loads = limited.map(|trial| trial.proposal.load).filter(|&load| {
-            let at = || self.trials.iter().filter(|trial| is_same(trial.proposal.load, load));
+            let at = || self.evidence.iter().filter(|trial| is_same(trial.proposal.load, load));
             let in_vain = at().filter(|trial| trial.verdict == Verdict::ClientLimited).count();
             in_vain >= PATIENCE
                 && at()
@@ -297,18 +297,18 @@ impl Search {
     /// By the trials up to the first that confirms: from there on all of them together say more than each load's own.
     fn class_of(&self, load: f64) -> Class {
         let confirms = |trial: &&Trial| trial.proposal.purpose == Purpose::Confirm;
-        let before = self.trials.iter().position(|trial| confirms(&trial));
-        let before = &self.trials[..before.unwrap_or(self.trials.len())];
+        let before = self.evidence.iter().position(|trial| confirms(&trial));
+        let before = &self.evidence[..before.unwrap_or(self.evidence.len())];
         let at = before.iter().filter(|trial| is_same(trial.proposal.load, load));
         classify(at, &self.settings.rules)
     }
 
     fn first_fail(&self) -> Option<&Trial> {
-        self.trials.iter().find(|trial| trial.verdict == Verdict::Fail)
+        self.evidence.iter().find(|trial| trial.verdict == Verdict::Fail)
     }
 
     pub(super) fn verifications(&self, of: impl Fn(Verdict) -> bool) -> usize {
-        let made = self.trials.iter().filter(|trial| trial.proposal.purpose == Purpose::Verify);
+        let made = self.evidence.iter().filter(|trial| trial.proposal.purpose == Purpose::Verify);
         made.filter(|trial| of(trial.verdict)).count()
     }
 
@@ -343,10 +343,10 @@ impl Search {
             high / low <= 1.0 + 2.0 * self.settings.precision
                 || (self.settings.whole && high - low <= 1.0)
         };
-        let known = edges(&self.settings, &self.trials).filter(near);
+        let known = edges(&self.settings, &self.evidence).filter(near);
         let known = known.or_else(|| match (found, self.bounds()) {
             (Err(Unfit::Line), (Some(low), Some(high))) => {
-                separation(&self.settings, &self.trials, (low, high)).filter(near)
+                separation(&self.settings, &self.evidence, (low, high)).filter(near)
             }
             _ => None,
         });
@@ -358,7 +358,7 @@ impl Search {
     fn neighbours(&self) -> Option<(f64, f64)> {
         let (Some(low), Some(high)) = self.bounds() else { return None };
         let always = |load: f64, verdict: Verdict| {
-            let at = self.trials.iter().filter(|trial| is_same(trial.proposal.load, load));
+            let at = self.evidence.iter().filter(|trial| is_same(trial.proposal.load, load));
             let mut judged =
                 at.filter(|trial| matches!(trial.verdict, Verdict::Pass | Verdict::Fail));
             judged.all(|trial| trial.verdict == verdict)
@@ -397,7 +397,7 @@ impl Search {
             return load;
         }
         let distance = |trial: &&Trial| (trial.proposal.load / load).ln().abs();
-        let asked = self.trials.iter().filter(|trial| trial.requests > 0.0);
+        let asked = self.evidence.iter().filter(|trial| trial.requests > 0.0);
         let closest = asked.min_by(|a, b| distance(a).total_cmp(&distance(b)));
         closest.map_or(f64::INFINITY, |trial| {
             let fewer = (load / trial.proposal.load).min(1.0);

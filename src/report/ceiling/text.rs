@@ -178,6 +178,25 @@ fn changed(found: &Found) -> String {
     }
 }
 
+/// What to do about a search that its own trials contradict, in a sentence.
+#[must_use]
+pub fn ceiling_remedy(found: &Found) -> &'static str {
+    match (found.answer.change, found.answer.doubt) {
+        (Some(Change { worse: false, .. }), _) => {
+            "the target got faster during the search, so there is no answer; warm it up and search again"
+        }
+        (Some(_), _) if found.answer.ending == Ending::Changed => {
+            "the target got slower during the search, so there is no answer; let it recover or restart it, and keep the search below what it cannot take (--max)"
+        }
+        (_, Some(Doubt::LongerFails)) => {
+            "loads that hold in one trial fail in a longer one, so there is no answer; use longer trials (--trial)"
+        }
+        _ => {
+            "the low end of the interval failed when it was verified, so there is no answer; try again on a quieter machine, or with longer trials (--trial)"
+        }
+    }
+}
+
 /// Why there is no interval although trials came close to one.
 fn doubt(found: &Found) -> &'static str {
     match found.answer.doubt {
