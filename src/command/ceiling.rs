@@ -1,16 +1,17 @@
 //! `maxq ceiling`: trials on warm connections until the highest load that holds the gates is known.
 
+mod settings;
+
 use std::time::{Duration, Instant};
 
 use super::live::{LiveLine, style};
 use super::repeat::wait;
 use super::{tell, unreachable_target};
 use crate::analysis::ceiling::{
-    Answer, Ending, LONGEST_TRIAL_S, Proposal, Purpose, Rules, Search, Settings, Step, Verdict,
-    trial_seed,
+    Answer, Ending, LONGEST_TRIAL_S, Proposal, Purpose, Search, Settings, Step, Verdict, trial_seed,
 };
 use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead};
-use crate::cli::{CeilingArgs, OnOverloadArg, RunArgs, WarmupArg};
+use crate::cli::{CeilingArgs, RunArgs};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::Plan;
@@ -19,21 +20,8 @@ use crate::report;
 use crate::run::{self, Interrupts, Session};
 use crate::schedule::Rate;
 use crate::summary::{End, Engine, Summary};
-use crate::sys;
-use crate::time::{Nanos, seconds};
-use crate::units::parse_count;
-
-/// Connections at which the search of a closed loop ends.
-const MOST_CONNECTIONS: u64 = 4096;
-/// Descriptors that are no connections.
-const OTHER_DESCRIPTORS: u64 = 64;
-/// Length of a full trial, in seconds.
-const TRIAL_S: f64 = 10.0;
-/// With `--rigorous`, and the time for all of it.
-const RIGOROUS_TRIAL_S: f64 = 60.0;
-const RIGOROUS_BUDGET_S: f64 = 3600.0;
-/// Of what is left of a trial beside its length, warm-up and pause, in seconds.
-const OVERHEAD_S: f64 = 0.2;
+use crate::time::Nanos;
+use settings::{check, pause, settings};
 
 /// `maxq ceiling URL --slo ...`: returns the exit code of a search that came to a report.
 ///
@@ -87,61 +75,6 @@ fn explain_threads(args: &CeilingArgs, plan: Plan, settings: &Settings) -> Resul
     let largest = plan.with_load(&trial_args(args, most, settings.rules.trial_s)?)?;
     let Plan { threads_asked, threads_reason, .. } = largest;
     Ok(Plan { threads_asked, threads_reason, ..plan })
-}
-
-/// Refuses what contradicts a search.
-fn check(args: &CeilingArgs) -> Result<(), Refusal> {
-    let run = &args.target.args;
-    for (flag, given) in [
-        ("-R", run.rate.is_some()),
-        ("--stages", run.stages.is_some()),
-        ("--burst", run.burst.is_some()),
-        ("-n", run.requests.is_some()),
-        ("--abort-on", run.abort_on.is_some()),
-        ("--hgrm", run.hgrm.is_some()),
-        ("--hlog", run.hlog.is_some()),
-        ("--timeseries", run.timeseries.is_some()),
-        ("--log-requests", run.log_requests.is_some()),
-        ("--latency", run.latency),
-        ("--repeat", run.repeat.is_some()),
-    ] {
-        if given {
-            return Err(Refusal::usage(format!(
-                "{flag} contradicts ceiling, which makes many trials and chooses their load itself; leave it out"
-            )));
-        }
-    }
-    if run.duration.is_some() {
-        return Err(Refusal::usage(
-            "-d: a search takes as long as --budget allows, and a trial as long as --trial says; use these".to_owned(),
-        ));
-    }
-    if run.slo.is_none() {
-        return Err(Refusal::usage(
-            "ceiling needs to know what the load must hold; give --slo, like --slo 'p99<50ms, errors<0.1%'".to_owned(),
-        ));
-    }
-    if run.on_overload == Some(OnOverloadArg::Abort) {
-        return Err(Refusal::usage(
-            "--on-overload abort ends what a search goes on to see; use queue or shed".to_owned(),
-        ));
-    }
-    if run.warmup == Some(WarmupArg::Auto) {
-        return Err(Refusal::usage(
-            "--warmup auto: each trial warms up for a time; give one, or 0".to_owned(),
-        ));
-    }
-    if args.rigorous && args.trial.is_some() {
-        return Err(Refusal::usage(
-            "--trial contradicts --rigorous, whose trials take 60 s; leave one out".to_owned(),
-        ));
-    }
-    if args.trial.is_some_and(|trial_ns| trial_ns < 1_000_000_000) {
-        return Err(Refusal::usage(
-            "--trial: a trial takes at least 1 s; give a longer time".to_owned(),
-        ));
-    }
-    Ok(())
 }
 
 /// Refuses goals that no search can be made for.
@@ -202,77 +135,6 @@ fn affordable(args: &CeilingArgs, plan: &Plan, settings: Settings) -> Result<Set
             Err(_) => settings.most = Some((most / 2.0).floor().max(settings.from)),
         }
     }
-}
-
-/// How to search, but for the goals and the seed.
-fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
-    let warmup_ns = match args.target.args.warmup {
-        Some(WarmupArg::Fixed(warmup_ns)) => warmup_ns,
-        Some(WarmupArg::Auto) | None => 1_000_000_000,
-    };
-    let beside_s = seconds(warmup_ns) + pause(args).as_secs_f64() + OVERHEAD_S;
-    let trial_s =
-        if args.rigorous { RIGOROUS_TRIAL_S } else { args.trial.map_or(TRIAL_S, seconds) };
-    let usual = Settings::usual(trial_s, beside_s);
-    let (from, most) = if args.closed {
-        let from = args.from.as_deref().map(|text| connections("--from", text)).transpose()?;
-        let most = args.max.as_deref().map(|text| connections("--max", text)).transpose()?;
-        (from.unwrap_or(1.0), Some(most.map_or_else(most_connections, Ok)?))
-    } else {
-        let from = args.from.as_deref().map(|text| rate("--from", text)).transpose()?;
-        let most = args.max.as_deref().map(|text| rate("--max", text)).transpose()?;
-        // Who knows that there cannot be more does not have to say where to begin.
-        let default = most.map_or(usual.from, |most| usual.from.min(most));
-        (from.unwrap_or(default), most)
-    };
-    if let Some(most) = most.filter(|&most| most < from) {
-        return Err(Refusal::usage(format!(
-            "--max {most} is below --from, {from}; give a higher one"
-        )));
-    }
-    let settings = Settings { from, most, whole: args.closed, precision: args.precision, ..usual };
-    // The durations of RFC 9971.
-    let settings = match args.rigorous {
-        true => Settings {
-            budget_s: RIGOROUS_BUDGET_S,
-            rules: Rules { sum_s: 2.0 * RIGOROUS_TRIAL_S, ..settings.rules },
-            verify_s: RIGOROUS_TRIAL_S,
-            ..settings
-        },
-        false => settings,
-    };
-    Ok(Settings { budget_s: args.budget.map_or(settings.budget_s, seconds), ..settings })
-}
-
-/// How long nothing is sent between two trials.
-fn pause(args: &CeilingArgs) -> Duration {
-    const USUAL_NS: u64 = 500_000_000;
-    Duration::from_nanos(args.target.args.pause.unwrap_or(USUAL_NS))
-}
-
-fn rate(flag: &str, text: &str) -> Result<f64, Refusal> {
-    let rate = Rate::parse(text).map_err(|why| Refusal::usage(format!("{flag}: {why}")))?;
-    Ok(rate.per_second())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a number of connections is small")]
-fn connections(flag: &str, text: &str) -> Result<f64, Refusal> {
-    match parse_count(text) {
-        Ok(number) if (1..=1_000_000).contains(&number) => Ok(number as f64),
-        _ => Err(Refusal::usage(format!(
-            "{flag} {text}: with --closed it is a number of connections, from 1 to 1000000"
-        ))),
-    }
-}
-
-/// As many connections as a process may have, within reason.
-#[expect(clippy::cast_precision_loss, reason = "a number of connections is small")]
-fn most_connections() -> Result<f64, Refusal> {
-    let limit = sys::raise_descriptor_limit(MOST_CONNECTIONS + OTHER_DESCRIPTORS);
-    let limit = limit.map_err(|error| {
-        Refusal::environment(format!("the descriptor limit cannot be read: {error}"))
-    })?;
-    Ok(limit.saturating_sub(OTHER_DESCRIPTORS).clamp(1, MOST_CONNECTIONS) as f64)
 }
 
 /// The flags of one trial.

@@ -6,7 +6,9 @@
 
 mod bufring;
 mod closing;
+mod gathered;
 mod idle;
+mod looks;
 mod meter;
 pub mod mirror;
 mod pace;

@@ -23,6 +23,7 @@ use monoio::net::TcpStream;
 use monoio::{LegacyDriver, RuntimeBuilder};
 
 use super::closing::{Closing, Role, unless_closed};
+use super::looks::Looks;
 use super::meter::Meter;
 use super::patience::Patience;
 use super::sockets::{self, Sockets};
@@ -36,15 +37,12 @@ use crate::failure::{Failure, Phase};
 use crate::record::{ClientTally, Record, Turns};
 use crate::sys;
 use crate::time::{Nanos, monotonic};
-use crate::worker::{Action, Event, Job, Late, Span, Worker};
+use crate::worker::{Action, Event, Job, Span, Worker};
 
 /// Longest sleep before the common start is known.
 const START_SLEEP_NS: u64 = 1_000_000;
 /// A wheel of milliseconds fires up to two of them late: the clock gets up so long before what is due.
 const EARLY_NS: u64 = 2_000_000;
-/// Rounds of the loop in which may be seen what came while this thread was away: the one in which that is found out, and
-/// the next.
-const AWAY_ROUNDS: u8 = 2;
 /// What a read may bring, at first and at most.
 const LEAST_BUFFER_BYTES: usize = 4 * 1024;
 const MOST_BUFFER_BYTES: usize = 64 * 1024;
@@ -67,12 +65,8 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
         turns: RefCell::new(Turns::default()),
         copies,
         length,
-        paced,
         sockets: Sockets::new(settings.route, settings.first_connection),
-        expected: Cell::new(monotonic()),
-        carried_ns: Cell::new(0),
-        active_at: Cell::new(monotonic()),
-        away: Cell::default(),
+        looks: Looks::new(paced, monotonic()),
         measuring: Cell::new(false),
         last_event: Cell::new(Nanos(0)),
         deeds: Cell::new(0),
@@ -98,14 +92,11 @@ async fn carry_out_all(engine: Rc<Engine>, mut patience: Patience, mut link: Lin
         let outcome = drive(&engine, &mut patience, &link).await;
         let Some(next) = desk.exchange(outcome, link) else { break };
         // Between two runs time passes in which nobody looks: who was closed meanwhile is seen before the next one begins.
-        engine.expected.set(monotonic());
-        engine.carried_ns.set(0);
+        engine.looks.forget(monotonic());
         engine.measuring.set(false);
         monoio::time::sleep(Duration::from_millis(1)).await;
         let now = monotonic();
-        engine.expected.set(now);
-        engine.active_at.set(now);
-        engine.away.take();
+        engine.looks.forget(now);
         engine.worker().renew(without_discarding(next.job), now);
         link = next.link;
     }
@@ -121,17 +112,8 @@ struct Engine {
     /// The request image, this thread's own.
     copies: Bytes,
     length: usize,
-    /// Requests come by a schedule.
-    paced: bool,
     sockets: Sockets,
-    /// When the clock wanted to look again: whatever is seen later is seen late.
-    expected: Cell<Nanos>,
-    /// How late the clock itself came, which whatever is seen in its turn has waited for, in nanoseconds.
-    carried_ns: Cell<u64>,
-    /// When this thread was last seen to do something.
-    active_at: Cell<Nanos>,
-    /// How late a worker without a schedule looks, in so many rounds from now on.
-    away: Cell<(u8, Late)>,
+    looks: Looks,
     measuring: Cell<bool>,
     last_event: Cell<Nanos>,
     /// Events told and times that something was carried out so far: a round with any of it is no spinning.
@@ -182,9 +164,9 @@ async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Re
                 worker.stop(now, if stop == Stop::Soon { STOP_DRAIN_NS } else { 0 });
             }
             engine.measuring.set(now >= worker.measured_from() && !worker.is_draining());
-            engine.begin_round(now);
+            engine.looks.begin_round(now);
             engine.look(&mut worker, now);
-            if engine.away.get().0 < AWAY_ROUNDS {
+            if !engine.looks.just_back() {
                 worker.tick(now);
             }
             link.publish(&mut worker);
@@ -194,7 +176,7 @@ async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Re
             worker.next_deadline()
         };
         Engine::carry_out(engine);
-        engine.active_at.set(monotonic());
+        engine.looks.was_busy(monotonic());
         if engine.worker().is_finished() {
             break;
         }
@@ -203,15 +185,14 @@ async fn drive(engine: &Rc<Engine>, patience: &mut Patience, link: &Link) -> (Re
         let in_flight = engine.worker().requests_in_flight();
         if patience.spins(monotonic(), deadline, (in_flight, engine.last_event.get())) {
             let begun = monotonic();
-            engine.carried_ns.set(begun.since(engine.expected.replace(begun)));
+            engine.looks.spin(begun);
             go_round().await;
             let idle = engine.deeds.get() == deeds;
             engine.rounds.set(engine.rounds.get().and((begun, monotonic()), idle));
         } else {
             engine.rounds.set(engine.rounds.get().paused());
             let wake_up = Nanos(deadline.0.saturating_sub(patience.early_ns(now)));
-            engine.carried_ns.set(0);
-            engine.expected.set(wake_up.max(monotonic()));
+            engine.looks.nap(wake_up, monotonic());
             engine.nap(wake_up).await;
         }
     }
@@ -250,45 +231,15 @@ impl Engine {
         *self.nap.borrow_mut() = None;
     }
 
-    /// The clock has its turn: what was late for long enough before is no longer.
-    fn begin_round(&self, now: Nanos) {
-        let (rounds, late) = self.away.get();
-        let left = rounds.saturating_sub(1);
-        self.away.set((left, if left > 0 { late } else { Late::default() }));
-        let late = Late::by(now.since(self.expected.get()));
-        if self.paced && self.measuring.get() && late.counts() {
-            self.tally.borrow_mut().away_ns += late.look_ns;
-        }
-    }
-
-    /// How late a worker without a schedule looks: it was away if the thread did nothing for longer than the clock wanted to
-    /// sleep. What it finds then is seen in this round of the loop, or in the next.
-    fn away(&self, now: Nanos) -> Late {
-        let idle_from = self.active_at.get();
-        let look_ns = now.since(self.expected.get().max(idle_from));
-        self.note_away(Late { look_ns, unseen_ns: now.since(idle_from) });
-        self.active_at.set(now);
-        self.away.get().1
-    }
-
-    fn note_away(&self, late: Late) {
-        if self.paced || !late.counts() {
-            return;
-        }
-        self.away.set((AWAY_ROUNDS, late));
-        if self.measuring.get() {
-            self.tally.borrow_mut().away_ns += late.look_ns;
-        }
-    }
-
     /// Tells the worker that it is looked at now, and how much later than it could have been.
     fn look(&self, worker: &mut Worker, now: Nanos) {
-        let expected_ns = now.since(self.expected.get()).max(self.carried_ns.get());
-        let late = if self.paced { Late::by(expected_ns) } else { self.away(now) };
+        let (expected_ns, late) = self.looks.look(now);
+        let away_ns = self.looks.take_news_ns();
         let mut tally = self.tally.borrow_mut();
         tally.receive_slack_ns = tally.receive_slack_ns.max(expected_ns);
         if self.measuring.get() {
             tally.late(late.look_ns, now);
+            tally.away_ns += away_ns;
         }
         worker.events_at(now, late);
     }
@@ -302,15 +253,14 @@ impl Engine {
             engine.look(&mut worker, now);
             worker.on_event(now, event);
             // After a while away nobody is given up whose answer may be the next that is told.
-            if engine.away.get().0 == 0 {
+            if !engine.looks.was_away() {
                 worker.tick(now);
             }
         }
         Self::carry_out(engine);
         let done = monotonic();
         let turn_ns = done.since(now);
-        engine.active_at.set(done);
-        engine.note_away(Late::by(turn_ns));
+        engine.looks.saw_to_event(turn_ns, done);
         engine.deeds.set(engine.deeds.get() + 1);
         engine.turns.borrow_mut().record(turn_ns);
         engine.hurry();

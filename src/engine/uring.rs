@@ -193,60 +193,16 @@ impl Engine<'_> {
         (record, span)
     }
 
-    /// Finds out how late the look at `now` is. A schedule is kept or not, whatever the worker was busy with; without one,
-    /// a worker is late only for the time that it was away.
-    fn look_late(&mut self, worker: &Worker, now: Nanos) {
-        let turn_ns = now.since(self.last_look);
-        self.turns.record(turn_ns);
-        self.tally.receive_slack_ns = self.tally.receive_slack_ns.max(turn_ns);
-        let beyond_ns = if self.paced { turn_ns } else { self.pace.away_ns(turn_ns, now) };
-        self.late = Late {
-            look_ns: self.late.look_ns.max(beyond_ns),
-            unseen_ns: self.late.unseen_ns.max(beyond_ns),
-        };
-        if now >= worker.measured_from() && !worker.is_draining() {
-            self.tally.late(self.late.look_ns, now);
-            self.tally.away_ns += if self.late.counts() { self.late.look_ns } else { 0 };
-        }
-    }
-
-    /// Takes what has gathered while this worker was away, as far as the kernel has it by now.
-    fn reap_what_gathered(&mut self, worker: &mut Worker, now: Nanos) {
-        for _ in 0..self.slots.len() {
-            if !self.fetch() {
-                return;
-            }
-            self.reap(worker, now);
-        }
-    }
-
     /// Lets the kernel do some of the work that it has put off for this thread; whether there is something to reap then.
-    fn fetch(&mut self) -> bool {
+    pub(super) fn fetch(&mut self) -> bool {
         // SAFETY: no entry is submitted, and no argument passed.
         let _ = unsafe { self.submitter.enter::<()>(0, 0, GET_EVENTS, None) };
         self.completions.sync();
         !self.completions.is_empty()
     }
 
-    /// Between two runs time passes in which nobody looks: who was closed meanwhile is seen before the next one begins.
-    fn catch_up(&mut self, worker: &mut Worker) {
-        self.idler.forget();
-        self.late = Late::default();
-        // The last answer of a run may have left its connection without a receive, and the kernel does only so much of the
-        // work that has gathered in one call: it is called until nothing comes any more, but not for ever, because a
-        // server may go on talking.
-        for _ in 0..=self.slots.len() {
-            self.submit_actions(worker, monotonic());
-            if !self.fetch() {
-                break;
-            }
-            self.reap(worker, monotonic());
-        }
-        self.tally = ClientTally::default();
-    }
-
     /// Hands over everything that the worker wants.
-    fn submit_actions(&mut self, worker: &mut Worker, now: Nanos) {
+    pub(super) fn submit_actions(&mut self, worker: &mut Worker, now: Nanos) {
         while let Some((id, receiving)) = self.rearm.pop() {
             self.receive(id, receiving, worker);
         }
@@ -275,7 +231,7 @@ impl Engine<'_> {
     }
 
     /// Submits what is queued, and nothing else, and stamps it with the time before.
-    fn submit(&mut self, worker: &mut Worker) {
+    pub(super) fn submit(&mut self, worker: &mut Worker) {
         self.submissions.sync();
         if self.submissions.is_empty() {
             return;
@@ -341,22 +297,6 @@ impl Engine<'_> {
             Slot { socket: Some(socket), generation: id.generation, busy: true, ..Slot::default() };
         self.push(&entry, worker);
         self.hand_over_connect(id, worker);
-    }
-
-    /// Submits a connect by itself and takes what is there already: the next socket takes longer to make than a handshake
-    /// with a target nearby, and is no part of it.
-    fn hand_over_connect(&mut self, id: ConnId, worker: &mut Worker) {
-        worker.connecting(monotonic(), id);
-        self.submit(worker);
-        self.completions.sync();
-        if self.completions.is_empty() {
-            // SAFETY: no entry is submitted, and no argument passed.
-            let _ = unsafe { self.submitter.enter::<()>(0, 0, GET_EVENTS, None) };
-            self.completions.sync();
-        }
-        if !self.completions.is_empty() {
-            self.reap(worker, monotonic());
-        }
     }
 
     fn receive(&mut self, id: ConnId, receiving: Receiving, worker: &mut Worker) {
@@ -429,7 +369,7 @@ impl Engine<'_> {
     }
 
     /// Takes every completion that is there.
-    fn reap(&mut self, worker: &mut Worker, now: Nanos) {
+    pub(super) fn reap(&mut self, worker: &mut Worker, now: Nanos) {
         self.last_look = now;
         worker.events_at(now, self.late);
         self.completions.sync();

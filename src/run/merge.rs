@@ -49,17 +49,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let counted = plan.load.requests.is_some() && plan.load.pacing.is_none();
     let (mut window, origin) = measure(&spans, counted, end);
     let planned = plan.timeline.phases();
-    let (steady, phases) = if plan.load.auto_warmup {
-        let (steady, cut) = steady_from(&record);
-        record.cut_warmup(cut);
-        let phases = cut_phases(planned, cut);
-        let cut_ns = phases[1].start_ns - planned[1].start_ns;
-        window.warmup_ns += cut_ns;
-        window.measured_ns = window.measured_ns.saturating_sub(cut_ns);
-        (steady, phases)
-    } else {
-        (true, planned.to_vec())
-    };
+    let (steady, phases) = cut_warmup(plan, &mut record, &mut window);
     let measured = record.measured();
     let cut_ns = window.warmup_ns.saturating_sub(planned[0].end_ns);
     let slices = observer.series.between(cut_ns, cut_ns + window.measured_ns);
@@ -116,6 +106,21 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         host,
         verdict,
     }
+}
+
+/// Cuts an automatic warm-up off the measured window: whether it found an end, and the phases as they are then.
+fn cut_warmup(plan: &Plan, record: &mut Record, window: &mut Window) -> (bool, Vec<PhaseSpan>) {
+    let planned = plan.timeline.phases();
+    if !plan.load.auto_warmup {
+        return (true, planned.to_vec());
+    }
+    let (steady, cut) = steady_from(record);
+    record.cut_warmup(cut);
+    let phases = cut_phases(planned, cut);
+    let cut_ns = phases[1].start_ns - planned[1].start_ns;
+    window.warmup_ns += cut_ns;
+    window.measured_ns = window.measured_ns.saturating_sub(cut_ns);
+    (steady, phases)
 }
 
 /// One record of all workers, and what each of them used, and when it ended.

@@ -16,11 +16,12 @@
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
 //! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
 //! their bytes and HTTP, `presence` whether the target is there, `waiting` how long what is unanswered has waited so far,
-//! `job` the share of the plan, `renewal` what stays from one run to the next.
+//! `late` how late an engine looks, `job` the share of the plan, `renewal` what stays from one run to the next.
 
 mod channel;
 mod connections;
 mod job;
+mod late;
 mod open;
 mod presence;
 mod renewal;
@@ -40,6 +41,7 @@ use crate::time::Nanos;
 use channel::Channels;
 use job::Batch;
 pub use job::{Job, OpenJob};
+pub use late::{LATE_FROM_NS, Late};
 use open::Open;
 use presence::Presence;
 
@@ -107,33 +109,6 @@ pub enum Event<'a> {
     Eof(ConnId),
     /// What was under way failed.
     Failed(ConnId, Failure),
-}
-
-/// Looking late by less than this may be anybody's doing, and stays in the service time; from here on the verdict says
-/// so, and it is the client's.
-pub const LATE_FROM_NS: u64 = 10_000_000;
-
-/// How late an engine looks at what it tells the worker.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Late {
-    /// How much later than it wanted to, in nanoseconds: what is sent late for that is the client's doing.
-    pub look_ns: u64,
-    /// For how long what it tells may have been there unseen, in nanoseconds; at least `look_ns`.
-    pub unseen_ns: u64,
-}
-
-impl Late {
-    /// All of it was there for as long as the look came late.
-    #[must_use]
-    pub fn by(look_ns: u64) -> Self {
-        Self { look_ns, unseen_ns: look_ns }
-    }
-
-    /// Late enough to be charged to the client.
-    #[must_use]
-    pub fn counts(self) -> bool {
-        self.look_ns >= LATE_FROM_NS
-    }
 }
 
 /// Where a run is.
