@@ -52,10 +52,14 @@ impl Engine<'_> {
         self.tally = ClientTally::default();
     }
 
-    /// Submits a connect by itself and takes what is there already: the next socket takes longer to make than a handshake
-    /// with a target nearby, and is no part of it.
+    /// Before a run, submits a connect by itself and takes what is there already: the next socket takes longer to make than
+    /// a handshake with a target nearby, and is no part of it. In a run that would cost each connection two more calls of
+    /// the kernel: there a connect goes with a few others, and its end is seen when the next look is due, as everything is.
     pub(super) fn hand_over_connect(&mut self, id: ConnId, worker: &mut Worker) {
         worker.connecting(monotonic(), id);
+        if !worker.is_opening() {
+            return;
+        }
         self.submit(worker);
         self.completions.sync();
         if !self.completions.is_empty() || self.fetch() {

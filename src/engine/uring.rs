@@ -209,7 +209,9 @@ impl Engine<'_> {
         let most = if self.paced { PACED_SENDS } else { SENDS_AT_ONCE };
         let mut sends = 0;
         while let Some(action) = worker.next_action() {
-            if matches!(action, Action::Send { .. } | Action::Transmit { .. }) {
+            // A connect takes the kernel longer than a send, and keeps waiting what comes after it.
+            if matches!(action, Action::Send { .. } | Action::Transmit { .. } | Action::Connect(_))
+            {
                 if sends == most {
                     self.submit(worker);
                     sends = 0;

@@ -276,6 +276,12 @@ impl Worker {
         self.stage == Stage::Ready
     }
 
+    /// Connections are being opened for the first time, and nothing is measured yet.
+    #[must_use]
+    pub fn is_opening(&self) -> bool {
+        self.stage == Stage::Opening
+    }
+
     /// Sets the start that all workers share.
     pub fn start_at(&mut self, start: Nanos) {
         self.window = self.window.starting_at(start, self.job.warmup_ns, self.job.duration_ns);
