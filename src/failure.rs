@@ -79,7 +79,7 @@ kinds! {
     BadHead, "bad_head", "The response head is not HTTP/1.x.",
         "check that this port speaks HTTP/1.1";
     BadHeaderLine, "bad_header_line", "A header line can be read in more than one way.",
-        "the sample shows the line; NUL or a bare CR is refused in any line, and a fold, a space before the colon, or an odd character in Content-Length, Transfer-Encoding, or Connection; fix the server";
+        "NUL or a bare CR is refused in any line, and a fold, a space before the colon, or an odd character in Content-Length, Transfer-Encoding, or Connection; fix the server";
     BadTransferEncoding, "bad_transfer_encoding", "Transfer-Encoding cannot be framed.",
         "only a final 'chunked' delimits a message; fix the server";
     BodyTimeout, "body_timeout", "The response body was not whole in time.",
@@ -121,7 +121,7 @@ kinds! {
     HeadTimeout, "head_timeout", "The response head was not whole in time.",
         "the server began to answer and got no further; raise --timeout, or see its log";
     HeadTooLarge, "head_too_large", "The response head is larger than 1 MiB.",
-        "the sample shows the line that crosses the limit";
+        "check that this port speaks HTTP; heads of this size are a fault of the server";
     LostInPipeline, "lost_in_pipeline", "A pipelined request died with its connection.",
         "the server closes in mid-pipeline; lower --pipeline";
     LooksLikeHttp2, "looks_like_http2", "The server answered with HTTP/2 frames.",

@@ -103,6 +103,7 @@ const UNSAFE: &[&str] = &["engine/bufring.rs", "engine/uring.rs", "sys.rs"];
 const CLOCKS: &[&str] = &[
     "calibrate.rs",
     "command/",
+    "engine/gathered.rs",
     "engine/portable.rs",
     "engine/uring.rs",
     "engine/wait.rs",

@@ -165,7 +165,12 @@ fn a_password_in_a_url_is_never_repeated() {
         &["spike", "--base", "1", "--peak", "2", url],
     ] {
         let ended = run(maxq().args(arguments));
-        assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+        // Most are refused, and nothing listens on that port for the others.
+        let expected = if arguments.contains(&"--dry-run") { 0..=0 } else { 2..=5 };
+        assert!(
+            ended.code.is_some_and(|code| expected.contains(&code)),
+            "{arguments:?}: {ended:?}"
+        );
         let said = ended.stdout + &ended.stderr;
         assert!(!said.contains("hunter2"), "{arguments:?}: {said}");
     }

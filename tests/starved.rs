@@ -106,8 +106,9 @@ fn no_descriptor_outlives_its_connection() {
     let folder = format!("/proc/{}/fd", running.id());
     let mut most = 0;
     while !running.has_ended() {
-        most = most.max(fs::read_dir(&folder).map_or(0, Iterator::count));
+        // At the very start a process still has the descriptors of its parent, whatever their number.
         thread::sleep(Duration::from_millis(5));
+        most = most.max(fs::read_dir(&folder).map_or(0, Iterator::count));
     }
     let report = checked(0, &running.end());
     assert!(report.number("/connections/reconnects") > 1000);
@@ -164,13 +165,9 @@ fn client_and_target_may_share_the_only_core() {
         run(&mut on_one_core(&arguments))
     };
     checked(0, &run_on_it("1")).assert_all_ok();
-    let refused = run_on_it("2");
-    assert_eq!(refused.code, Some(2));
-    assert!(
-        refused.stderr.contains("-t 2") && refused.stderr.contains("1 core"),
-        "{}",
-        refused.stderr
-    );
+    let cut = run_on_it("2");
+    checked(0, &cut).assert_all_ok();
+    assert!(cut.stderr.contains("-t 2") && cut.stderr.contains("1 core"), "{}", cut.stderr);
 }
 
 #[test]

@@ -218,15 +218,17 @@ impl Simulation<'_> {
         let ends = self.ends.map_or(Nanos::NEVER, |(at, _)| at);
         let planned = self.now.max(due.min(deadline).min(ends));
         self.now = planned;
+        let mut woke_late = false;
         if let Some((at, length_ns)) = self.stops
             && planned >= at
         {
             self.stops = None;
             self.now = planned.max(at.plus(length_ns));
             self.late_ns = self.now.since(planned);
+            woke_late = true;
         }
         // Everything that came while it was stopped is seen late; what comes from here on is not.
-        let late_ns = if due < self.now { self.late_ns } else { 0 };
+        let late_ns = if woke_late || due < self.now { self.late_ns } else { 0 };
         self.worker.events_at(self.now, Late::by(late_ns));
         if due > deadline.min(ends) {
             return;

@@ -209,7 +209,7 @@ mod tests {
         let csv = text(RequestFormat::Csv);
         let (header, values) = csv.trim_end().split_once('\n').unwrap();
         assert_eq!(header, line.keys().map(String::as_str).collect::<Vec<_>>().join(","));
-        assert_eq!(values, "7,\"5s@1k, then \"\"more\"\"\",unsent,,,1000,,,9000,8000,3,,");
+        assert_eq!(values, "7,\"5s@1k, then \"\"more\"\"\",unsent,,,1000,,,9000,8000,3,,,450");
     }
 
     #[test]

@@ -202,7 +202,9 @@ fn a_request_that_asks_to_close_closes_its_connection() {
         let before = server.counters().connections_accepted;
         let report = measure(&[flags, &["-n", "20", "-c", "2", &url]].concat());
         report.assert_all_ok();
-        assert_eq!(server.counters().connections_accepted - before, 20, "{flags:?}");
+        // The last request may be taken by one connection while the other opens anew for it.
+        let accepted = server.counters().connections_accepted - before;
+        assert!((20..=21).contains(&accepted), "{accepted} connections: {flags:?}");
     }
 }
 

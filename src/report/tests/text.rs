@@ -257,7 +257,8 @@ fn failures_are_listed_with_cause_time_sample_and_hint() {
             "           1  parse head_too_large, at -1.00 s",
             "              The response head is larger than 1 MiB.",
             r#"              sample: "\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b\x9b...""#,
-            "              hint: the sample shows the line that crosses the limit",
+            "              hint: check that this port speaks HTTP; heads of this size are a",
+            "              fault of the server",
             "           1  receive reset (ECONNRESET), at 3.00 s",
         ],
     );
