@@ -59,10 +59,15 @@ fn other_results_that_cannot_be_written_are_no_reason_to_lose_the_report() {
 
 /// Starts `command`, closes the reading end of its standard output after `bytes`, and returns the code and standard error.
 fn with_reader(command: &mut Command, bytes: usize) -> (Option<i32>, String) {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    stdout.read_exact(&mut vec![0; bytes]).unwrap();
-    drop(stdout);
+    let (reader, writer) = std::io::pipe().unwrap();
+    // One that reads nothing is gone before there is anything to read.
+    let reader = (bytes > 0).then_some(reader);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    // The command holds a writing end, too, until it gets another one.
+    command.stdout(Stdio::null());
+    if let Some(mut reader) = reader {
+        reader.read_exact(&mut vec![0; bytes]).unwrap();
+    }
     let ended = child.wait_with_output().unwrap();
     (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
 }
