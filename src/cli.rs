@@ -300,7 +300,7 @@ pub struct RunArgs {
     /// --no-keepalive, 'Transfer-Encoding: chunked' chunks the body.
     #[arg(short = 'H', long = "header", value_name = "K: V", help_heading = "Request")]
     pub headers: Vec<String>,
-    /// Authenticate with this user and password (Basic); @FILE reads them from its first line, which other users of this machine do not see.
+    /// Authenticate with this user and password (Basic); @FILE: the first line of FILE, so that they do not show in `ps`.
     #[arg(long, value_name = "U:P|@FILE", allow_hyphen_values = true, value_parser = parse_secret, conflicts_with = "raw", help_heading = "Request")]
     pub user: Option<Secret>,
     /// Request body: text, @FILE, or @- for standard input.

@@ -199,8 +199,9 @@ pub fn mask(url: &str) -> String {
     let (scheme, rest) = url.split_at(start);
     let cut = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, after) = rest.split_at(cut);
-    let end =
-        if is_cut_password(authority, after) { rest.rfind('@') } else { authority.rfind('@') };
+    // A user may hold an `@` itself, like an address of mail.
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let end = if is_cut_password(place, after) { rest.rfind('@') } else { authority.rfind('@') };
     match end {
         Some(end) => format!("{scheme}{MASK}{}", &rest[end..]),
         None => url.to_owned(),
@@ -278,12 +279,6 @@ fn split_authority<'a>(
         None | Some("") => usual_port,
         Some(port) => match port.parse::<u16>() {
             Ok(port) if port > 0 && port_digits(authority) => port,
-            // What looks like a port may be a password.
-            _ if url.contains("[masked]@") => {
-                return Err(format!(
-                    "URL '{url}': maxq does not send a user and password from a URL; use -H 'Authorization: ...'"
-                ));
-            }
             _ => {
                 return Err(format!("URL '{url}': port '{port}' is not a number from 1 to 65535"));
             }
@@ -374,6 +369,8 @@ mod tests {
             "http://u:secret?@h/",
             "http://u:secret#@h/",
             "http://u:a@secret@h/",
+            "http://me@example.com:se/cret@127.0.0.1:1/",
+            "me@example.com:secret@h",
             "http://u:secret@[::1/",
             "gopher://u:secret/@h",
         ] {

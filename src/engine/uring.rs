@@ -175,7 +175,8 @@ impl Engine<'_> {
             self.look_late(worker, now);
             self.reap(worker, now);
             if self.late.counts() {
-                // The kernel hands over only so many completions a call, and nobody is to be given up whose answer is there.
+                // The kernel hands over only so many completions a call, and without a schedule nobody is to be given up
+                // whose answer is there.
                 self.reap_what_gathered(worker, now);
             }
             self.late = Late::default();

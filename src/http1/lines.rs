@@ -181,7 +181,7 @@ pub(super) fn is_text(byte: u8) -> bool {
 }
 
 /// What a field name may hold (RFC 9110 section 5.6.2).
-fn is_token_byte(byte: u8) -> bool {
+pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

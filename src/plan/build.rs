@@ -192,9 +192,6 @@ fn request(
         close: args.no_keepalive,
     };
     let (request, method) = message.serialise(target).map_err(Refusal::usage)?;
-    if u32::try_from(request.length()).is_err() {
-        return Err(Refusal::usage("-b, --raw: a request holds less than 4 GiB".to_owned()));
-    }
     Ok((request, method))
 }
 

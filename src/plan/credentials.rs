@@ -1,13 +1,16 @@
 //! Who asks: the user and the password of the URL or of `--user`, and the passphrase of `--key`.
 
 use std::env;
-use std::fs;
 use std::path::Path;
 
+use crate::files;
 use crate::target::{Credentials, Secret, Target};
 
 /// Where the passphrase of `--key` may be, beside `--key-passphrase`.
 pub(super) const PASSPHRASE_VARIABLE: &str = "MAXQ_KEY_PASSPHRASE";
+
+/// A file of one secret holds no more.
+const MOST_SECRET_BYTES: u64 = 64 * 1024;
 
 /// The user and the password that a server is told.
 ///
@@ -52,8 +55,13 @@ pub(super) fn passphrase(flag: Option<&Secret>) -> Result<Option<Secret>, String
 /// The first line of a file, without its end.
 fn first_line(flag: &str, path: &[u8]) -> Result<Secret, String> {
     let path = String::from_utf8_lossy(path);
-    let bytes = fs::read(Path::new(&*path))
+    let bytes = files::read(Path::new(&*path), MOST_SECRET_BYTES)
         .map_err(|error| format!("{flag} @{path}: {error}; name a readable file after @"))?;
+    if bytes.len() as u64 > MOST_SECRET_BYTES {
+        return Err(format!(
+            "{flag} @{path}: the file has more than {MOST_SECRET_BYTES} bytes; name one that holds the secret alone"
+        ));
+    }
     let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
     Ok(Secret::new(line.strip_suffix(b"\r").unwrap_or(line)))
 }

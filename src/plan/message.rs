@@ -7,6 +7,7 @@ use super::obligations::{Given, Origin, of_raw};
 use super::proxy::Proxy;
 use crate::base64;
 use crate::files;
+use crate::http1::lines::is_token_byte;
 use crate::request::RequestImage;
 use crate::target::{Credentials, Target};
 
@@ -216,11 +217,6 @@ fn check_header(header: &str) -> Result<(&str, &str), String> {
         ));
     }
     Ok((name, value))
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn read_input(path: &Path) -> io::Result<Vec<u8>> {

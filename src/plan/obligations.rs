@@ -163,9 +163,16 @@ impl Given<'_> {
             return Ok(());
         }
         let length = self.body_bytes.unwrap_or(0);
-        let told = || std::str::from_utf8(self.values(NAME).next()?).ok()?.parse::<usize>().ok();
+        // A number is digits alone: a sign is for servers to stumble over.
+        let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let told = || {
+            let text = std::str::from_utf8(self.values(NAME).next()?).ok().filter(digits)?;
+            text.parse::<usize>().ok()
+        };
         if self.values(NAME).nth(1).is_some() || told() != Some(length) {
-            let why = format!("the body has {length} bytes; leave the header out, maxq adds it");
+            let why = format!(
+                "the body has {length} bytes; leave the header out: maxq adds it where it is due"
+            );
             return Err(self.refusal(NAME, &why));
         }
         Ok(())
@@ -198,6 +205,11 @@ pub(super) fn of_raw(path: &Path, request: &[u8]) -> Result<Obligations, String>
     let Some(head) = head else {
         return Err(refusal("no empty line ends the head, so that a server waits for the rest"));
     };
+    if let Some(name) = folded(&message[..head.length]) {
+        return Err(refusal(&format!(
+            "the header '{name}' is folded, and maxq must know what it says; write it in one line"
+        )));
+    }
     let given = Given {
         origin: Origin::File(path),
         fields: lines::fields(&message[..head.length]).collect(),
@@ -205,6 +217,28 @@ pub(super) fn of_raw(path: &Path, request: &[u8]) -> Result<Obligations, String>
     };
     check_framing(&given, &head, &message[head.length..]).map_err(|why| refusal(&why))?;
     Ok(Obligations { closes: given.closes()? || !head.keep_alive, chunked: false })
+}
+
+/// A header that obliges maxq to something and goes on in the next line, which not every server reads alike. Those that
+/// frame the request are refused before.
+fn folded(head: &[u8]) -> Option<&'static str> {
+    const OBLIGING: [&str; 8] = [
+        "Expect",
+        "Host",
+        "HTTP2-Settings",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "TE",
+        "Trailer",
+        "Upgrade",
+    ];
+    let lines = || head.split(|&byte| byte == b'\n');
+    let pairs = lines().zip(lines().skip(1));
+    let mut begun = pairs.filter(|(_, next)| next.starts_with(b" ") || next.starts_with(b"\t"));
+    begun.find_map(|(line, _)| {
+        let name = line.split(|&byte| byte == b':').next()?.trim_ascii();
+        OBLIGING.into_iter().find(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+    })
 }
 
 fn bad_line(path: &Path, message: &[u8], refused: &Refused) -> String {
@@ -302,6 +336,7 @@ mod tests {
             (&["Content-Length: 5"], Some(11)),
             (&["Content-Length: 5"], None),
             (&["Content-Length: five"], Some(5)),
+            (&["Content-Length: +5"], Some(5)),
             (&["Content-Length: 5", "Content-Length: 5"], Some(5)),
             (&["Content-Length: 5, 5"], Some(5)),
             (&["Transfer-Encoding: chunked"], None),
@@ -373,6 +408,7 @@ mod tests {
                 "contradicts Content-Length",
             ),
             ("GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", "'Upgrade: h2c'"),
+            ("GET / HTTP/1.1\r\nte:\r\n gzip\r\n\r\n", "the header 'TE' is folded"),
             (
                 "GET / HTTP/1.1\r\nConnection: close, keep-alive\r\n\r\n",
                 "close contradicts keep-alive",

@@ -26,7 +26,8 @@ pub struct ClientTally {
     pub late_ns: u64,
     /// When that was.
     pub late_at: Nanos,
-    /// Time that it was away in all, in pieces long enough to be charged to the client, in nanoseconds.
+    /// Time by which it looked too late in all, in pieces long enough to be charged to the client, in nanoseconds. Without a
+    /// schedule, only for having been away.
     pub away_ns: u64,
     /// Times that the thread was taken from its core by somebody else.
     pub involuntary_switches: u64,

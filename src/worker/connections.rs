@@ -47,7 +47,7 @@ impl Worker {
         self.actions.push(Action::Connect(self.id(index)));
     }
 
-    /// Tells when a connect was really handed to the kernel, after its socket and those before it were made: the time to
+    /// Tells when a connect is about to be handed to the kernel, after its socket and those before it were made: the time to
     /// open and the connect timeout count from here.
     pub fn connecting(&mut self, now: Nanos, id: ConnId) {
         if !self.is_current(id) {

@@ -16,12 +16,13 @@
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
 //! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
 //! their bytes and HTTP, `presence` whether the target is there, `waiting` how long what is unanswered has waited so far,
-//! `late` how late an engine looks, `job` the share of the plan, `renewal` what stays from one run to the next.
+//! `late` and `limits` what comes too late, `job` the share of the plan, `renewal` what stays from one run to the next.
 
 mod channel;
 mod connections;
 mod job;
 mod late;
+mod limits;
 mod open;
 mod presence;
 mod renewal;

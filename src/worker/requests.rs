@@ -207,11 +207,7 @@ impl Worker {
     #[inline]
     fn complete(&mut self, now: Nanos, index: u32, response: &Response, rest: &[u8]) -> bool {
         if self.answer_comes_too_late(now, index) {
-            // Of one that came whole at once nothing came in time.
-            let began = self.conns[index as usize].first_byte.is_some();
-            let kind = if began { Kind::BodyTimeout } else { Kind::ResponseTimeout };
-            self.record.errors.count(Failure::new(FailurePhase::Timeout, kind), now, &[]);
-            self.lose(now, index, Outcome::Timeout);
+            self.lose_late_answer(now, index, response);
             return false;
         }
         let conn = &mut self.conns[index as usize];
@@ -242,21 +238,6 @@ impl Worker {
         }
         self.finish_if_done(now);
         goes_on
-    }
-
-    /// Whether the oldest request of a connection had waited for as long as it may when its answer was there, whoever is
-    /// looked at first in this turn, the answer or the deadline.
-    #[inline]
-    fn answer_comes_too_late(&mut self, now: Nanos, index: u32) -> bool {
-        let Some(flight) = self.flights.oldest(&self.conns[index as usize], index) else {
-            return false;
-        };
-        let limit_ns = self.job.timeouts.request_ns;
-        if self.open_loop.is_some() {
-            return now.since(flight.intended) >= limit_ns;
-        }
-        now.since(flight.sent) >= limit_ns
-            && self.seen_at(now, &flight).since(flight.sent) >= limit_ns
     }
 
     #[inline]
@@ -300,27 +281,6 @@ impl Worker {
         self.interval.ok += u64::from(good);
         self.interval.errors += u64::from(!good);
         self.interval.latency.record(latency_ns);
-    }
-
-    /// When an answer that is looked at now was there. What the client did not look at is not the server's doing; but it
-    /// will have taken no less than the quickest answer so far.
-    #[inline]
-    fn seen_at(&mut self, now: Nanos, flight: &Flight) -> Nanos {
-        let service_ns = now.since(flight.sent);
-        if self.looked_late_ns == 0 {
-            self.shortest_service_ns = self.shortest_service_ns.min(service_ns);
-            return now;
-        }
-        let least_ns = service_ns.saturating_sub(self.looked_late_ns);
-        flight.sent.plus(least_ns.max(self.shortest_service_ns.min(service_ns)))
-    }
-
-    /// How much of the age of a request that is given up now is the client's own, for want of a look: it would have been
-    /// given up at its limit.
-    #[inline]
-    fn unseen_ns(&self, now: Nanos, flight: &Flight) -> u64 {
-        let beyond_ns = now.since(flight.sent).saturating_sub(self.job.timeouts.request_ns);
-        self.looked_late_ns.min(beyond_ns)
     }
 
     /// The phase that a request belongs to.
