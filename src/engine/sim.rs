@@ -189,8 +189,6 @@ impl Simulation<'_> {
                 self.worker.stop(self.now, drain_ns);
             }
             self.worker.tick(self.now);
-            self.log.extend(self.worker.take_log().into_iter().flatten());
-            self.intervals.extend(std::iter::from_fn(|| self.worker.take_interval()));
             // What was taken is handed over even when the run is over by then.
             let mut acted = false;
             while let Some(action) = self.worker.next_action() {
@@ -198,6 +196,8 @@ impl Simulation<'_> {
                 self.act(action);
             }
             self.worker.submitted(self.now);
+            self.log.extend(self.worker.take_log().into_iter().flatten());
+            self.intervals.extend(std::iter::from_fn(|| self.worker.take_interval()));
             if self.worker.is_finished() {
                 return;
             }
