@@ -37,6 +37,14 @@ enum Place {
     Replaced { file: File, beside: PathBuf, target: PathBuf },
 }
 
+/// What became of something that was written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Taken {
+    Whole,
+    /// The reader went away after the first byte: this was not taken whole, and nothing more will be.
+    ReaderGone,
+}
+
 impl Destination {
     /// Opens `path` for the result of `flag`; `-` is standard output. A regular file keeps its old content until
     /// [`Destination::finish`].
@@ -92,16 +100,39 @@ impl Destination {
     /// # Errors
     /// Exit code 8. A reader that went away after the first byte is no error: it has seen what it wanted.
     pub fn write(&mut self, text: impl AsRef<[u8]>) -> Result<(), Refusal> {
+        self.offer(text.as_ref()).map(|_| ())
+    }
+
+    /// The same, for those who count what was taken.
+    fn offer(&mut self, bytes: &[u8]) -> Result<Taken, Refusal> {
         let (Place::Stdout(file)
         | Place::Stream(file)
         | Place::Growing { file, .. }
         | Place::Replaced { file, .. }) = &mut self.place;
-        let written = write_all(file, text.as_ref(), &mut self.begun);
-        let forgiven = match written {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && self.begun => Ok(()),
-            written => written,
+        match write_all(file, bytes, &mut self.begun) {
+            Ok(()) => Ok(Taken::Whole),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && self.begun => {
+                Ok(Taken::ReaderGone)
+            }
+            Err(error) => Err(self.refusal(&error)),
+        }
+    }
+
+    /// Whether there is no result before [`Destination::finish`].
+    fn is_replaced(&self) -> bool {
+        matches!(self.place, Place::Replaced { .. })
+    }
+
+    /// Why a result is not whole that is not waited for any longer.
+    fn given_up(&self) -> Refusal {
+        let why = match &self.place {
+            Place::Replaced { beside, .. } => format!(
+                "the disk took too long to store the file, which may be left as {}; name a file on a faster disk",
+                beside.display()
+            ),
+            _ => "whoever reads it took too long; the output is incomplete".to_owned(),
         };
-        forgiven.map_err(|error| self.refusal(&error))
+        Refusal::output(format!("{} {}: {why}", self.flag, self.path.display()))
     }
 
     /// Puts a whole file in its place.

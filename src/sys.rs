@@ -4,11 +4,8 @@
 
 #![expect(unsafe_code, reason = "thin wrappers around libc, each with its argument")]
 
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// `CLOCK_MONOTONIC` in nanoseconds.
@@ -196,24 +193,6 @@ pub fn bind_without_port(socket: i32) {
             length,
         )
     };
-}
-
-/// Opens a named pipe for writing; `None` when no process has it open for reading, which an ordinary `open` would await
-/// for ever.
-///
-/// # Errors
-/// The operating system's.
-pub fn open_read_pipe(path: &Path) -> io::Result<Option<File>> {
-    let opened = OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(path);
-    let file = match opened {
-        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Ok(None),
-        opened => opened?,
-    };
-    // SAFETY: the descriptor is open for the whole call, and the argument is a set of flags.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, 0) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(Some(file))
 }
 
 /// Cores that this machine has switched on, whether or not this process may use them.

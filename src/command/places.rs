@@ -70,13 +70,20 @@ impl Output {
         let stream = Stream { flag, written: fed.written, dropped: fed.dropped + dropped };
         let not_whole = || {
             let Stream { written, dropped, .. } = stream;
+            let why = if fed.reader_gone {
+                "because the reader left; let it read to the end"
+            } else {
+                "because the reader or the disk was too slow; use a faster one, or send fewer requests a second"
+            };
             Refusal::output(format!(
-                "{flag} {}: {dropped} of {} entries were not written, because the reader or the disk was too slow; write to a file on a faster disk, or lower the rate",
+                "{flag} {}: {dropped} of {} entries were not written, {why}",
                 path.display(),
                 dropped + written
             ))
         };
-        let refusal = fed.failed.or_else(|| (stream.dropped > 0).then(not_whole));
+        // Whoever closes standard output has seen what was wanted, as of a report.
+        let on_purpose = fed.reader_gone && fed.is_stdout;
+        let refusal = fed.failed.or_else(|| (stream.dropped > 0 && !on_purpose).then(not_whole));
         (stream, refusal)
     }
 

@@ -10,19 +10,29 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use super::Destination;
+use super::{Destination, Taken};
 use crate::exit::Refusal;
 
-/// Bytes that may wait to be written.
-const MOST_WAITING_BYTES: usize = 32 << 20;
 /// Bytes written at once: a slow reader that takes so many is not a stalled one.
 const PIECE_BYTES: usize = 16 << 10;
 /// How often the end is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// After the end, a reader that takes nothing for so long is given up.
-const STALLED_AFTER: Duration = Duration::from_secs(2);
-/// And so is one that is not done after so long.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LIMITS: Limits = Limits {
+    waiting_bytes: 32 << 20,
+    stalled_after: Duration::from_secs(2),
+    longest_wait: Duration::from_secs(30),
+};
+
+/// How much is kept for a place, and for how long.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Bytes that may wait to be written.
+    waiting_bytes: usize,
+    /// After the end, a reader that takes nothing for so long is given up.
+    stalled_after: Duration,
+    /// And so is one that is not done after so long, and a disk that has not stored the file by then.
+    longest_wait: Duration,
+}
 
 /// Something to write, and how many entries it holds.
 struct Parcel {
@@ -38,10 +48,19 @@ struct Shown {
     written: AtomicU64,
     /// The result is whole and is to be put in its place.
     finish: AtomicBool,
+    /// All is written, and the result is being put in its place, which may take the disk a while.
+    finishing: AtomicBool,
 }
 
-/// How the writing ended: the place, unless it was finished, and what kept something from being written.
-type Ended = (Option<Destination>, Option<Refusal>);
+/// How the writing ended.
+#[derive(Debug, Default)]
+struct Ended {
+    /// The place, unless it was finished.
+    place: Option<Destination>,
+    /// What kept something from being written.
+    failed: Option<Refusal>,
+    reader_gone: bool,
+}
 
 /// A destination, and the thread that writes to it.
 #[derive(Debug)]
@@ -50,7 +69,12 @@ pub struct Feed {
     ended: Receiver<Ended>,
     shown: Arc<Shown>,
     offered: u64,
-    most_waiting_bytes: usize,
+    limits: Limits,
+    /// There is no result before it was put in its place.
+    replaced: bool,
+    is_stdout: bool,
+    /// What to say when the thread is not waited for any longer.
+    given_up: Refusal,
 }
 
 /// What became of a feed.
@@ -64,6 +88,10 @@ pub struct Fed {
     pub place: Option<Destination>,
     /// The first error.
     pub failed: Option<Refusal>,
+    /// The reader went away in between.
+    pub reader_gone: bool,
+    /// The place is standard output.
+    pub is_stdout: bool,
 }
 
 impl Feed {
@@ -72,10 +100,12 @@ impl Feed {
     /// # Errors
     /// Exit code 7 when no thread can be had.
     pub fn start(place: Destination) -> Result<Self, Refusal> {
-        Self::with_room(place, MOST_WAITING_BYTES)
+        Self::within(place, LIMITS)
     }
 
-    fn with_room(place: Destination, most_waiting_bytes: usize) -> Result<Self, Refusal> {
+    fn within(place: Destination, limits: Limits) -> Result<Self, Refusal> {
+        let (replaced, is_stdout) = (place.is_replaced(), place.is_stdout());
+        let given_up = place.given_up();
         let (parcels, received) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         let shown = Arc::new(Shown::default());
@@ -87,13 +117,13 @@ impl Feed {
                 let _ = end.send(write_all(place, &received, &theirs));
             })
             .map_err(|error| no_thread(&error))?;
-        Ok(Self { parcels, ended, shown, offered: 0, most_waiting_bytes })
+        Ok(Self { parcels, ended, shown, offered: 0, limits, replaced, is_stdout, given_up })
     }
 
     /// Hands over `entries` entries, which `encode` turns into bytes unless so much waits already that they are dropped.
     pub fn push(&mut self, entries: u64, encode: impl FnOnce() -> Vec<u8>) {
         self.offered += entries;
-        if self.shown.waiting_bytes.load(Ordering::Acquire) >= self.most_waiting_bytes {
+        if self.shown.waiting_bytes.load(Ordering::Acquire) >= self.limits.waiting_bytes {
             return;
         }
         let bytes = encode();
@@ -105,26 +135,37 @@ impl Feed {
     /// Waits, for a while, until everything is written, and puts a whole file in its place when it is to be finished.
     #[must_use]
     pub fn end(self, finish: bool) -> Fed {
-        let Self { parcels, ended, shown, offered, .. } = self;
+        let Self { parcels, ended, shown, offered, limits, replaced, is_stdout, given_up } = self;
         shown.finish.store(finish, Ordering::Release);
         drop(parcels);
-        let (place, failed) = await_end(&ended, &shown).unwrap_or_default();
-        let written = shown.written.load(Ordering::Acquire);
-        Fed { written, dropped: offered - written, place, failed }
+        let known = await_end(&ended, &shown, limits);
+        let is_done = known.is_some();
+        let Ended { place, mut failed, reader_gone } = known.unwrap_or_default();
+        let mut written = shown.written.load(Ordering::Acquire);
+        if replaced && (!is_done || failed.is_some()) {
+            // What was written is in no file that anybody will find.
+            written = 0;
+        }
+        let dropped = offered - written;
+        if !is_done && (replaced || dropped == 0) {
+            failed = Some(given_up);
+        }
+        Fed { written, dropped, place, failed, reader_gone, is_stdout }
     }
 }
 
 /// How the writing ended; `None` when it did not, and is left to itself.
-fn await_end(ended: &Receiver<Ended>, shown: &Shown) -> Option<Ended> {
+fn await_end(ended: &Receiver<Ended>, shown: &Shown, limits: Limits) -> Option<Ended> {
     let (mut seen, mut still, mut waited) = (0, Duration::ZERO, Duration::ZERO);
-    while still < STALLED_AFTER && waited < LONGEST_WAIT {
+    while still < limits.stalled_after && waited < limits.longest_wait {
         match ended.recv_timeout(LOOK_EVERY) {
             Ok(ended) => return Some(ended),
             Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => {}
         }
         let pieces = shown.pieces.load(Ordering::Acquire);
-        still = if pieces == seen { still + LOOK_EVERY } else { Duration::ZERO };
+        let moves = pieces != seen || shown.finishing.load(Ordering::Acquire);
+        still = if moves { Duration::ZERO } else { still + LOOK_EVERY };
         (seen, waited) = (pieces, waited + LOOK_EVERY);
     }
     None
@@ -132,28 +173,32 @@ fn await_end(ended: &Receiver<Ended>, shown: &Shown) -> Option<Ended> {
 
 /// The writing thread.
 fn write_all(mut place: Destination, parcels: &Receiver<Parcel>, shown: &Shown) -> Ended {
-    let mut failed = None;
+    let (mut failed, mut reader_gone) = (None, false);
     for Parcel { bytes, entries } in parcels {
-        if failed.is_none() {
-            failed = write(&mut place, &bytes, shown).err();
-            if failed.is_none() {
-                shown.written.fetch_add(entries, Ordering::AcqRel);
+        if failed.is_none() && !reader_gone {
+            match write(&mut place, &bytes, shown) {
+                Ok(Taken::Whole) => drop(shown.written.fetch_add(entries, Ordering::AcqRel)),
+                Ok(Taken::ReaderGone) => reader_gone = true,
+                Err(refusal) => failed = Some(refusal),
             }
         }
         shown.waiting_bytes.fetch_sub(bytes.len(), Ordering::AcqRel);
     }
     if failed.is_some() || !shown.finish.load(Ordering::Acquire) {
-        return (Some(place), failed);
+        return Ended { place: Some(place), failed, reader_gone };
     }
-    (None, place.finish().err())
+    shown.finishing.store(true, Ordering::Release);
+    Ended { place: None, failed: place.finish().err(), reader_gone }
 }
 
-fn write(place: &mut Destination, bytes: &[u8], shown: &Shown) -> Result<(), Refusal> {
+fn write(place: &mut Destination, bytes: &[u8], shown: &Shown) -> Result<Taken, Refusal> {
     for piece in bytes.chunks(PIECE_BYTES) {
-        place.write(piece)?;
+        if place.offer(piece)? == Taken::ReaderGone {
+            return Ok(Taken::ReaderGone);
+        }
         shown.pieces.fetch_add(1, Ordering::AcqRel);
     }
-    Ok(())
+    Ok(Taken::Whole)
 }
 
 fn no_thread(error: &io::Error) -> Refusal {
@@ -164,11 +209,13 @@ fn no_thread(error: &io::Error) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::{Destination, Feed};
+    use super::{Destination, Ended, Feed, LIMITS, Limits, Ordering, Shown, await_end};
     use std::fs::{self, File, OpenOptions};
     use std::io::Read;
     use std::path::PathBuf;
     use std::process::Command;
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
 
     fn fifo(folder: &tempfile::TempDir) -> PathBuf {
         let path = folder.path().join("fifo");
@@ -195,7 +242,7 @@ mod tests {
         let path = fifo(&folder);
         let mut reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
         let place = Destination::open("--log-requests", &path).unwrap();
-        let mut feed = Feed::with_room(place, 1 << 20).unwrap();
+        let mut feed = Feed::within(place, Limits { waiting_bytes: 1 << 20, ..LIMITS }).unwrap();
         // The pipe holds 64 KiB, the queue a megabyte: most of this has no place.
         let mut encoded = 0;
         for _ in 0..4000 {
@@ -222,6 +269,66 @@ mod tests {
         let fed = feed.end(true);
         assert_eq!((fed.written, fed.dropped), (0, 10));
         assert!(fed.failed.unwrap().message.contains("-o /dev/full"));
+    }
+
+    #[test]
+    fn what_a_reader_that_left_has_not_taken_is_counted_and_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = fifo(&folder);
+        let mut reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let mut feed =
+            Feed::start(Destination::open_stream("--timeseries", &path).unwrap()).unwrap();
+        feed.push(1, || b"first".to_vec());
+        reader.read_exact(&mut [0; 5]).unwrap();
+        drop(reader);
+        while feed.shown.written.load(Ordering::Acquire) == 0 {
+            std::thread::yield_now();
+        }
+        for _ in 0..10 {
+            feed.push(3, || b"more".to_vec());
+        }
+        let fed = feed.end(true);
+        assert_eq!((fed.written, fed.dropped, fed.failed), (1, 30, None));
+        assert!(fed.reader_gone && !fed.is_stdout);
+    }
+
+    #[test]
+    fn a_disk_that_takes_its_time_to_store_a_file_is_awaited() {
+        let (end, ended) = mpsc::channel();
+        let shown = Arc::new(Shown::default());
+        let limits = Limits { stalled_after: Duration::from_millis(100), ..LIMITS };
+        std::thread::spawn({
+            let shown = Arc::clone(&shown);
+            move || {
+                shown.finishing.store(true, Ordering::Release);
+                std::thread::sleep(Duration::from_millis(500));
+                end.send(Ended::default()).unwrap();
+            }
+        });
+        assert!(await_end(&ended, &shown, limits).is_some());
+    }
+
+    #[test]
+    fn a_file_that_is_never_stored_is_refused_and_none_of_it_counts_as_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let place = Destination::open("--log-requests", &path).unwrap();
+        let limits = Limits { longest_wait: Duration::from_millis(200), ..LIMITS };
+        let mut feed = Feed::within(place, limits).unwrap();
+        feed.push(7, || b"x".to_vec());
+        while feed.shown.written.load(Ordering::Acquire) == 0 {
+            std::thread::yield_now();
+        }
+        // From here on the disk stands still: nobody says that the writing ended.
+        let (_end, ended) = mpsc::channel();
+        feed.ended = ended;
+        feed.shown.finishing.store(true, Ordering::Release);
+        let fed = feed.end(true);
+        assert_eq!((fed.written, fed.dropped), (0, 7));
+        let refusal = fed.failed.unwrap();
+        assert_eq!(refusal.code, crate::exit::OUTPUT);
+        assert!(refusal.message.contains("--log-requests "), "{}", refusal.message);
+        assert!(refusal.message.contains(path.to_str().unwrap()), "{}", refusal.message);
     }
 
     #[test]

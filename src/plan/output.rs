@@ -51,7 +51,7 @@ impl RequestFormat {
             Some("csv") => Ok(Self::Csv),
             Some("bin") => Ok(Self::Binary),
             _ => Err(format!(
-                "--log-requests {}: unknown extension; use .jsonl, .ndjson, .csv, or .bin for rows of 88 bytes",
+                "--log-requests {}: unknown extension; use .jsonl, .ndjson, .csv, or .bin for rows of 96 bytes",
                 path.display()
             )),
         }

@@ -216,6 +216,8 @@ mod tests {
     fn a_binary_row_has_its_length_and_its_numbers_in_place() {
         let bytes = request_rows(&[row(), row()], RequestFormat::Binary, &[]);
         assert_eq!(bytes.len(), 2 * ROW_BYTES as usize);
+        let message = RequestFormat::of("a.txt".as_ref()).unwrap_err();
+        assert!(message.ends_with(&format!("rows of {ROW_BYTES} bytes")), "{message}");
         let number = |at: usize| u64::from_le_bytes(bytes[at * 8..at * 8 + 8].try_into().unwrap());
         assert_eq!(
             [number(0), number(1), number(2), number(4), number(6), number(11)],

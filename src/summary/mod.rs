@@ -331,7 +331,7 @@ pub struct Stream {
     pub flag: &'static str,
     /// Requests, or seconds, that were written.
     pub written: u64,
-    /// Those that were not, because whoever takes them is too slow, or because of an error.
+    /// Those that were not, because whoever takes them is too slow or has left, or because of an error.
     pub dropped: u64,
 }
 

@@ -253,7 +253,7 @@ impl Verdict {
             rule: "O1",
             level: Level::Warn,
             text: format!(
-                "{} of {} entries for {} were not written: the file is incomplete",
+                "{} of {} entries for {} were not written: the output is incomplete",
                 stream.dropped,
                 stream.dropped + stream.written,
                 stream.flag

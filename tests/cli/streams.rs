@@ -1,9 +1,9 @@
 //! What is written while a run goes on: nobody who takes it slowly, or not at all, holds the run up.
 
 use std::fs::{self, OpenOptions};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -66,6 +66,45 @@ fn a_log_that_is_read_in_time_is_whole() {
     let whole = serde_json::json!([{ "flag": "--log-requests", "written": 5000, "dropped": 0 }]);
     assert_eq!(report.json["streams"], whole);
     assert!(!report.json["verdict"]["reasons"].to_string().contains("O1"));
+}
+
+#[test]
+fn a_log_whose_reader_leaves_says_what_it_lacks() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let path = fifo(folder.path());
+    let reader = std::thread::spawn({
+        let path = path.clone();
+        move || fs::File::open(path).unwrap().read_exact(&mut [0; 100]).unwrap()
+    });
+    let load = ["-t", "1", "-c", "4", "-d", "2s", "--warmup", "0", "--json", "--log-requests"];
+    let ended = run(maxq_on_engine().args(load).arg(&path).arg(url(&server)));
+    reader.join().unwrap();
+    assert_eq!(ended.code, Some(8), "{}", ended.stderr);
+    let report = Report::of(&ended.stdout);
+    let entries = |key: &str| report.number(&format!("/streams/0/{key}"));
+    assert!(entries("dropped") > 0);
+    assert_eq!(entries("written") + entries("dropped"), report.count("scheduled"));
+    let reasons = report.json["verdict"]["reasons"].to_string();
+    assert!(reasons.contains("\"O1\"") && reasons.contains("output is incomplete"), "{reasons}");
+    assert!(ended.stderr.contains("because the reader left"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_reader_that_closes_standard_output_leaves_the_exit_code_as_it_is() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("run.json");
+    let mut command = maxq_on_engine();
+    command.args(["-t", "1", "-c", "1", "-d", "4s", "--warmup", "0", "--json", "-o"]).arg(&path);
+    command.args(["--timeseries", "-"]).arg(url(&server)).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(!String::from_utf8_lossy(&ended.stderr).contains("not written"));
+    let report = Report::of(&fs::read_to_string(path).unwrap());
+    assert!(line.starts_with('{') && report.number("/streams/0/written") >= 1);
+    assert!(report.number("/streams/0/dropped") >= 1);
 }
 
 #[test]
