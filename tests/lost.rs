@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -139,6 +141,76 @@ fn a_server_that_is_restarted_was_gone_for_a_while() {
         assert!(!hold[0] && (is_open || !hold[1]), "{load:?} {:#}", report.json["slo"]);
         assert_eq!(report.number("/connections/lost"), 0, "{load:?}");
         assert!(report.number("/connections/reconnects") >= CONNECTIONS, "{load:?}");
+    }
+}
+
+#[test]
+fn a_condition_ends_a_closed_loop_seconds_after_its_target_died() {
+    let mut nginx = Nginx::start(&[]);
+    let runs = ["errors>50%", "p99>2s"].map(|condition| {
+        let asked = nginx.read("access.log").len();
+        let mut command = maxq();
+        command.args(["--no-preflight", "-t", "1", "-c", "8", "--warmup", "0", "--json"]);
+        command.args(["-d", "20s", "--give-up", "60s", "--abort-on", condition]);
+        let running = Running::start(command.arg(nginx.url("/small")));
+        wait_until("load", || nginx.read("access.log").len() > asked);
+        (condition, running)
+    });
+    thread::sleep(Duration::from_millis(1200));
+    nginx.die();
+    for (condition, running) in runs {
+        let ended = running.end();
+        assert_eq!(ended.code, Some(1), "{condition}: {}{}", ended.stdout, ended.stderr);
+        let report = Report::of(&ended.stdout);
+        assert_eq!(report.text("/end/reason"), "aborted", "{condition}");
+        let lasted_s = report.json["window"]["measured_s"].as_f64().expect("a duration");
+        assert!((3.0..10.0).contains(&lasted_s), "{condition}: {lasted_s} s");
+    }
+}
+
+/// Half of the connections are closed together with the listener, which comes back later; the others never notice.
+#[test]
+fn connections_that_were_missing_and_came_back_leave_no_valid_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let away = Arc::new(AtomicBool::new(false));
+    let mut command = maxq();
+    command.args(["--no-preflight", "-t", "1", "-c", "8", "-d", "4s", "--warmup", "0", "--json"]);
+    let running = Running::start(command.arg(format!("http://{address}/")));
+    for number in 0..CONNECTIONS {
+        let (stream, _) = listener.accept().expect("a connection");
+        let away = Arc::clone(&away);
+        thread::spawn(move || answer(stream, || number % 2 == 0 && away.load(Ordering::SeqCst)));
+    }
+    thread::sleep(Duration::from_millis(800));
+    drop(listener);
+    away.store(true, Ordering::SeqCst);
+    thread::sleep(Duration::from_millis(1000));
+    let listener = TcpListener::bind(address).expect("the port again");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer(stream, || false));
+        }
+    });
+    let report = checked(0, &running.end());
+    let verdict = &report.json["verdict"];
+    let Some(text) = invalid(&report, "T2") else { panic!("{verdict:#}") };
+    assert_eq!((verdict["valid"].as_bool(), invalid(&report, "T1")), (Some(false), None));
+    assert_eq!(report.number("/connections/lost"), 0, "{text}");
+    let (from, to) =
+        text.split_once("between ").expect("times").1.split_once(" s and ").expect("two");
+    let from_s: f64 = from.parse().expect("a time");
+    let to_s: f64 = to.trim_end_matches(" s").parse().expect("a time");
+    assert!((0.5..1.5).contains(&from_s) && (0.9..3.0).contains(&(to_s - from_s)), "{text}");
+}
+
+/// Answers until it is to stop, or the other end has.
+fn answer(mut stream: TcpStream, stops: impl Fn() -> bool) {
+    let mut request = [0; 4096];
+    while !stops() && stream.read(&mut request).is_ok_and(|length| length > 0) {
+        if stream.write_all(OK).is_err() {
+            return;
+        }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Absence {
     /// For how long connections that had been lost could not be opened again, over all of them, in nanoseconds of the
     /// measured window.
     pub missing_ns: u64,
+    /// From the loss of the first of them to the return of the last, or the end of the window.
+    pub missing: Option<Stretch>,
     /// In order of time; `None` while no worker has told of any.
     dark: Option<Vec<Stretch>>,
 }
@@ -33,6 +35,19 @@ impl Absence {
     #[must_use]
     pub fn dark(&self) -> &[Stretch] {
         self.dark.as_deref().unwrap_or_default()
+    }
+
+    /// Adds the time for which a connection that had been lost could not be opened again.
+    pub fn note_missing(&mut self, stretch: Stretch) {
+        if stretch.from < stretch.to {
+            self.missing_ns += stretch.to.since(stretch.from);
+            self.span(stretch);
+        }
+    }
+
+    fn span(&mut self, stretch: Stretch) {
+        let all = self.missing.get_or_insert(stretch);
+        (all.from, all.to) = (all.from.min(stretch.from), all.to.max(stretch.to));
     }
 
     /// Says that a worker watches its connections: no stretch is an answer, too.
@@ -55,6 +70,7 @@ impl Absence {
     pub fn add(&mut self, other: &Self) {
         self.lost.extend_from_slice(&other.lost);
         self.missing_ns += other.missing_ns;
+        other.missing.into_iter().for_each(|stretch| self.span(stretch));
         self.dark = match (self.dark.take(), &other.dark) {
             (Some(mine), Some(theirs)) => Some(common(&mine, theirs)),
             (mine, theirs) => mine.or_else(|| theirs.clone()),
@@ -107,6 +123,24 @@ mod tests {
         assert_eq!(both(&[(10, 20)], &[]), []);
         assert_eq!(both(&[(10, 20)], &[(20, 30)]), []);
         assert_eq!(both(&[(5, u64::MAX)], &[(1, 2), (7, u64::MAX)]), [(7, u64::MAX)]);
+    }
+
+    #[test]
+    fn connections_are_missing_from_the_first_loss_to_the_last_return() {
+        let missing = |stretches: &[(u64, u64)]| {
+            let mut absence = Absence::default();
+            for &(from, to) in stretches {
+                absence.note_missing(Stretch { from: Nanos(from), to: Nanos(to) });
+            }
+            absence
+        };
+        let mut sum = missing(&[]);
+        assert_eq!((sum.missing_ns, sum.missing), (0, None));
+        sum.add(&missing(&[(30, 50), (40, 45), (60, 60), (90, 80)]));
+        sum.add(&missing(&[(20, 25)]));
+        sum.add(&missing(&[]));
+        assert_eq!(sum.missing_ns, 20 + 5 + 5);
+        assert_eq!(sum.missing, Some(Stretch { from: Nanos(20), to: Nanos(50) }));
     }
 
     #[test]

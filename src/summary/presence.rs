@@ -50,6 +50,8 @@ pub struct Presence {
     /// Connections that were lost and could not be had again, and when the first of them was lost, in nanoseconds since the
     /// window's zero.
     pub lost: Vec<u64>,
+    /// From the loss of the first connection that could not be opened again at once to the return of the last one.
+    pub missing: Option<Stretch>,
     /// The share of all connections' time for which they were missing after a loss, from 0 to 1.
     pub missing_share: f64,
     /// The share of the window for which the target was not there, from 0 to 1: missing connections count for their part.
@@ -125,10 +127,14 @@ impl Presence {
         let gone_ns = dark_ns.max(silent_ns);
         let mut lost: Vec<u64> = absence.lost.iter().map(|&at| since(at)).collect();
         lost.sort_unstable();
+        let missing = absence
+            .missing
+            .and_then(|missing| measured.clip(since(missing.from), since(missing.to), false));
         Self {
             dark,
             quiet,
             lost,
+            missing,
             missing_share,
             gone_share: missing_share.max(share(gone_ns, measured.length_ns)).min(1.0),
         }
@@ -232,9 +238,12 @@ mod tests {
     #[test]
     fn one_connection_that_is_missing_counts_for_its_part() {
         let mut absence = Absence::default();
-        absence.missing_ns = 4 * SECOND;
+        let (from, to) = (Nanos(ORIGIN + 3 * SECOND), Nanos(ORIGIN + 7 * SECOND));
+        absence.note_missing(Stretch { from, to });
         let found = presence(&absence, &[]);
         assert!((found.gone_share - 0.1).abs() < 1e-9 && found.dark.is_empty(), "{found:?}");
+        let missing = found.missing.map(|missing| (missing.from_ns, missing.to_ns));
+        assert_eq!(missing, Some((3 * SECOND, 7 * SECOND)));
     }
 
     #[test]

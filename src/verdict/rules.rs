@@ -1,8 +1,9 @@
 //! The rules: each looks at one sign and says what it found, with its numbers.
 //!
 //! `C` rules are about the client and its machine, `W` about the run itself, `S` about the server and the network, `E`
-//! about errors; `T`, about a target that was not there, are in `target`. Thresholds were set against clients that were starved on purpose: a CPU quota, a competitor on the same
-//! core, a stopped process; see `tests/accuracy`.
+//! about errors; `T`, about a target that was not there, are in `target`. `O1`, about output files, is none of a
+//! measurement: the verdict takes note of it afterwards. Thresholds were set against clients that were starved on
+//! purpose: a CPU quota, a competitor on the same core, a stopped process; see `tests/accuracy`.
 
 use super::{Evidence, Level, Reason, SATURATED_SHARE, percent};
 use crate::analysis::trend::drifts;

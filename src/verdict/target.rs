@@ -1,8 +1,9 @@
 //! The `T` rules: was the target there all the time?
 
-use super::{Evidence, Level, Reason};
+use super::{Evidence, Level, Reason, percent};
 use crate::summary::{End, Quiet, Stretch};
 use crate::time::{NANOS_PER_SECOND, seconds};
+use crate::units::significant;
 
 /// A smaller share of the connections' time is worth a warning only.
 const MISSING_SHARE: f64 = 0.01;
@@ -25,11 +26,14 @@ fn no_connection(evidence: &Evidence<'_>) -> Vec<Reason> {
     vec![Reason { rule: "T1", level: Level::Invalid, text }]
 }
 
-/// T2: some connections were lost for good, while others were not.
+/// T2: some connections were lost, for good or for a while, and others were not.
 fn lost(evidence: &Evidence<'_>) -> Vec<Reason> {
     let presence = evidence.presence;
     let is_told = presence.dark.last().is_some_and(|dark| dark.to_the_end);
-    let Some(&first_ns) = presence.lost.first().filter(|_| !is_told) else { return Vec::new() };
+    if is_told {
+        return Vec::new();
+    }
+    let Some(&first_ns) = presence.lost.first() else { return came_back(evidence) };
     let (lost, asked) = (presence.lost.len(), evidence.record.connections.asked);
     let text = format!(
         "{lost} of {asked} connections were lost and could not be opened again, the first from {:.1} s on",
@@ -40,12 +44,32 @@ fn lost(evidence: &Evidence<'_>) -> Vec<Reason> {
     vec![Reason { rule: "T2", level, text }]
 }
 
+/// T2 where all of them came back. When none was open is told by T1.
+fn came_back(evidence: &Evidence<'_>) -> Vec<Reason> {
+    let presence = evidence.presence;
+    let dark_s: f64 = presence.dark.iter().map(|dark| seconds(dark.to_ns - dark.from_ns)).sum();
+    let dark_share = dark_s / seconds(evidence.measured_ns.max(1));
+    let is_much = presence.missing_share - dark_share > MISSING_SHARE;
+    let Some(missing) = presence.missing.filter(|_| is_much) else { return Vec::new() };
+    let text = format!(
+        "connections were lost and could not be opened again for a while, {} of their time, between {:.1} s and {:.1} s",
+        percent(presence.missing_share),
+        seconds(missing.from_ns),
+        seconds(missing.to_ns)
+    );
+    vec![Reason { rule: "T2", level: Level::Invalid, text }]
+}
+
 /// T3: connections were open, and no good answer came.
 fn no_good_answer(evidence: &Evidence<'_>) -> Vec<Reason> {
     let counts = &evidence.measured.counts;
     let rule = |level, text| vec![Reason { rule: "T3", level, text }];
     if counts.ok == 0 && counts.sent > 0 {
-        return rule(Level::Invalid, format!("none of {} requests got a good answer", counts.sent));
+        let text = match counts.sent {
+            1 => "the only request got no good answer".to_owned(),
+            sent => format!("none of {sent} requests got a good answer"),
+        };
+        return rule(Level::Invalid, text);
     }
     let quiet = &evidence.presence.quiet;
     // An open loop goes on asking, and what waits for an answer is seen in its response times.
@@ -92,5 +116,6 @@ fn rate_meanwhile(evidence: &Evidence<'_>, away: &[Stretch]) -> String {
         return String::new();
     }
     let rate = answered as f64 * NANOS_PER_SECOND as f64 / rest_ns as f64;
-    format!("; rates are over the whole window: without that time, {rate:.0} answers a second came")
+    let rate = significant(rate, 0);
+    format!("; rates are over the whole window: without that time, {rate} answers a second came")
 }

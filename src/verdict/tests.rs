@@ -390,6 +390,15 @@ fn a_run_whose_target_was_gone_is_never_valid_and_says_when_and_what_its_rates_a
 }
 
 #[test]
+fn less_than_an_answer_a_second_is_not_none() {
+    let presence = Presence { dark: vec![away(8, 10, true)], ..Presence::default() };
+    let mut case = Case { presence, ..case(false, in_time) };
+    case.record.phases[1].completed_in_window = 2;
+    let text = case.verdict().sentence;
+    assert!(text.contains("without that time, 0.250 answers a second came"), "{text}");
+}
+
+#[test]
 fn a_few_lost_connections_are_warned_of_and_many_are_invalid() {
     let lost = |missing_share: f64, end: End| {
         let presence = Presence { lost: vec![SECOND], missing_share, ..Presence::default() };
@@ -406,6 +415,25 @@ fn a_few_lost_connections_are_warned_of_and_many_are_invalid() {
     );
     // Whoever gave up for want of it did not carry out the plan.
     assert!(!lost(0.001, End::GaveUp).verdict().valid);
+}
+
+#[test]
+fn connections_that_were_missing_for_long_are_invalid_though_they_came_back() {
+    let back = |missing_share: f64, dark: Vec<Stretch>| {
+        let missing = Some(away(2, 5, false));
+        let presence = Presence { dark, missing, missing_share, ..Presence::default() };
+        Case { presence, ..case(false, in_time) }
+    };
+    let much = back(0.15, Vec::new());
+    let verdict = much.verdict();
+    assert_eq!((verdict.code, verdict.valid), (Code::ConnectionLimited, false), "{verdict:?}");
+    assert_eq!(much.rules(Level::Invalid), ["T2"]);
+    let text = "15 % of their time, between 2.0 s and 5.0 s";
+    assert!(verdict.sentence.contains(text), "{}", verdict.sentence);
+    assert!(back(0.009, Vec::new()).verdict().valid);
+    // What was dark for all of them is told once.
+    assert_eq!(back(0.3, vec![away(2, 5, false)]).rules(Level::Invalid), ["T1"]);
+    assert_eq!(back(0.32, vec![away(2, 5, false)]).rules(Level::Invalid), ["T1", "T2"]);
 }
 
 #[test]
@@ -435,6 +463,10 @@ fn a_target_that_answers_only_errors_is_no_measurement_of_it() {
     let verdict = case.verdict();
     assert_eq!((verdict.code, verdict.valid), (Code::ServerLimited, false), "{verdict:?}");
     assert!(verdict.sentence.contains("none of 10000 requests"), "{}", verdict.sentence);
+    let counts = &mut case.record.phases[1].counts;
+    (counts.scheduled, counts.sent, counts.http_error) = (1, 1, 1);
+    let text = case.verdict().sentence;
+    assert!(text.contains("the only request got no good answer"), "{text}");
 }
 
 #[test]

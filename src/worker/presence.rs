@@ -94,7 +94,8 @@ impl Worker {
 
     fn count_missing(&mut self, from: Nanos, to: Nanos) {
         let from = from.max(self.window.origin);
-        self.record.absence.missing_ns += to.min(self.window.stop).since(from);
+        let to = to.min(self.window.stop);
+        self.record.absence.note_missing(Stretch { from, to });
     }
 
     /// No more requests are taken: what is missing now is lost.

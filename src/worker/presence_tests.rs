@@ -146,6 +146,8 @@ fn a_target_that_came_back_was_missing_for_so_long_and_nothing_is_lost() {
     let record = run.end();
     assert_eq!(dark(&record), [(4000, 5000)]);
     assert_eq!((record.absence.lost.len(), record.absence.missing_ns), (0, 2300 * MILLISECOND));
+    let missing = record.absence.missing.map(|missing| (missing.from, missing.to));
+    assert_eq!(missing, Some((Nanos(5000 * MILLISECOND), Nanos(6300 * MILLISECOND))));
 }
 
 #[test]

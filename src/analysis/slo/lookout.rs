@@ -1,13 +1,13 @@
 //! Whether a run is still worth its time: conditions that are looked at while it goes on, over its last seconds.
 //!
 //! What waits for an answer is looked at with what has ended: a target that says nothing is slow long before the first
-//! request is given up.
+//! request is given up. So is a connection that is missing: a closed loop asks nothing of a target that is gone.
 
 use std::collections::VecDeque;
 
-use super::Clause;
 use super::windows::find;
-use crate::analysis::series::Slice;
+use super::{Clause, Metric};
+use crate::analysis::series::{Slice, Waiting};
 
 /// Seconds that are looked at together.
 const SECONDS: usize = 10;
@@ -22,13 +22,15 @@ const SECOND_NS: u64 = 1_000_000_000;
 pub struct Lookout {
     conditions: Vec<Clause>,
     seconds: VecDeque<Slice>,
+    /// For so many seconds up to now nothing has ended.
+    silent: usize,
 }
 
 impl Lookout {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(conditions: Vec<Clause>) -> Self {
-        Self { conditions, seconds: VecDeque::new() }
+        Self { conditions, seconds: VecDeque::new(), silent: 0 }
     }
 
     /// Takes the next second, and says which condition is true now, by its place, and of which value.
@@ -39,22 +41,45 @@ impl Lookout {
         if self.seconds.len() == SECONDS {
             self.seconds.pop_front();
         }
-        self.seconds.push_back(second());
+        let second = second();
+        self.silent = if second.ok + second.errors == 0 { self.silent + 1 } else { 0 };
+        let is_gone =
+            self.silent >= SILENT_SECONDS && second.missing > 0 && second.outstanding == 0;
+        self.seconds.push_back(second);
+        // The good seconds before its end say nothing of a target that is gone.
+        let length = if is_gone { self.silent.min(SECONDS) } else { self.seconds.len() };
         let mut last = Slice::default();
-        self.seconds.iter().for_each(|second| last.extend(second));
-        let length_ns = SECOND_NS * self.seconds.len() as u64;
+        self.seconds.range(self.seconds.len() - length..).for_each(|second| last.extend(second));
+        let with_ages = is_gone.then(|| aged(&last, SECOND_NS * self.silent as u64));
         self.conditions.iter().enumerate().find_map(|(place, condition)| {
-            let ended = last.ok + last.errors;
-            let is_silent = ended == 0 && self.seconds.len() >= SILENT_SECONDS;
-            let enough = match condition.metric {
-                metric if metric.is_throughput() => last.scheduled >= FEWEST,
-                metric if metric.is_response_time() => {
-                    ended + last.waiting() >= FEWEST || (is_silent && last.waiting() > 0)
-                }
-                _ => ended >= FEWEST,
-            };
-            let found = find(condition, &last, length_ns).filter(|_| enough)?;
+            let is_enough = is_gone || is_enough(condition.metric, &last, self.seconds.len());
+            let of_ages = with_ages.as_ref().filter(|_| condition.metric.is_response_time());
+            let found = find(condition, of_ages.unwrap_or(&last), SECOND_NS * length as u64)
+                .filter(|_| is_enough)?;
             found.holds.then_some((place, found.value))
         })
     }
+}
+
+/// Whether so many seconds have seen enough to decide something.
+fn is_enough(metric: Metric, last: &Slice, seconds: usize) -> bool {
+    let ended = last.ok + last.errors + last.missing;
+    match metric {
+        metric if metric.is_throughput() => last.scheduled + last.missing >= FEWEST,
+        metric if metric.is_response_time() => {
+            let is_silent = last.ok + last.errors == 0 && seconds >= SILENT_SECONDS;
+            ended + last.waiting() >= FEWEST || (is_silent && last.waiting() > 0)
+        }
+        _ => ended >= FEWEST,
+    }
+}
+
+/// The same with missing connections as requests that have waited for `age_ns`, which they have at least.
+fn aged(last: &Slice, age_ns: u64) -> Slice {
+    let waiting = Waiting {
+        sum_ns: u128::from(age_ns) * u128::from(last.missing),
+        max_ns: age_ns,
+        ages: [(age_ns, last.missing)].into_iter().collect(),
+    };
+    Slice { missing: 0, waiting, ..last.clone() }
 }

@@ -386,3 +386,40 @@ fn a_missing_connection_stands_for_a_request_that_waits_in_its_piece_of_time() {
         assert!((worst.value - value).abs() < 1e-9, "{text}: {}", worst.value);
     }
 }
+
+#[test]
+fn a_closed_loop_without_its_target_is_ended_seconds_after_the_loss() {
+    let gone = || Slice { missing: 8, ..Slice::default() };
+    let busy = || slice(50_000, MS, 0);
+    // Many answers before the loss, and nothing after it.
+    for (text, seconds, value) in [
+        ("errors>50%", 2, 1.0),
+        ("achieved<90%", 2, 0.0),
+        ("p99>1s", 2, 2e9),
+        ("p99>2s", 3, 3e9),
+        ("mean>2s", 3, 3e9),
+        ("max>15s", 16, 16e9),
+    ] {
+        let mut watch = Lookout::new(parse_conditions(text).unwrap());
+        assert_eq!(watch.see(busy), None, "{text}");
+        let lost = Slice { missing: 8, ..slice(20_000, MS, 8) };
+        assert_eq!(watch.see(|| lost), None, "{text}");
+        for _ in 1..seconds {
+            assert_eq!(watch.see(gone), None, "{text}");
+        }
+        assert_eq!(watch.see(gone), Some((0, value)), "{text}");
+    }
+    // It is not gone while something is awaited, or once it came back.
+    let mut slow = Lookout::new(parse_conditions("errors>50%").unwrap());
+    for _ in 0..8 {
+        assert_eq!(slow.see(|| Slice { outstanding: 2, ..gone() }), None);
+    }
+    let mut back = Lookout::new(parse_conditions("errors>50%, p99>1s").unwrap());
+    for second in [busy(), gone(), busy(), gone(), busy()] {
+        assert_eq!(back.see(|| second), None);
+    }
+    // Missing connections are among the twenty.
+    let mut few = Lookout::new(parse_conditions("errors>50%").unwrap());
+    assert_eq!(few.see(|| Slice { missing: 11, ..slice(8, MS, 0) }), None);
+    assert_eq!(few.see(|| Slice { missing: 12, ..slice(0, MS, 0) }), Some((0, 0.6)));
+}
