@@ -9,11 +9,34 @@ use std::time::{Duration, Instant};
 
 use super::support::report::{Report, checked};
 use super::support::scripted::{Scripted, black_hole, closed_port};
-use super::support::{Running, binary, maxq, maxq_on_engine, signal as send, wait_until};
+use super::support::{self, Running, binary, signal as send, wait_until};
 use super::{names_in, target, url};
 
 /// The signals that end a command, and the exit codes.
 const SIGNALS: [(&str, i32); 4] = [("HUP", 129), ("INT", 130), ("QUIT", 131), ("TERM", 143)];
+
+/// The same command with signals as they are by default: whoever runs the tests may ignore some, as `nohup` does, and so
+/// would what they start.
+fn hearing(command: &Command) -> Command {
+    let mut hearing = Command::new("env");
+    hearing.arg("--default-signal=HUP,INT,QUIT").arg(command.get_program());
+    hearing.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => hearing.env(name, value),
+            None => hearing.env_remove(name),
+        };
+    }
+    hearing
+}
+
+fn maxq() -> Command {
+    hearing(&support::maxq())
+}
+
+fn maxq_on_engine() -> Command {
+    hearing(&support::maxq_on_engine())
+}
 
 /// Starts a run of half a minute that prints JSON.
 fn long_run(url: &str, more: &[&str]) -> Running {
