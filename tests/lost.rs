@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use maxq::serve::{Options, Server};
 use serde_json::Value;
@@ -125,16 +125,22 @@ fn a_server_that_is_restarted_was_gone_for_a_while() {
         let mut nginx = Nginx::start(&[]);
         let running = begin(&nginx, load, "5s");
         thread::sleep(Duration::from_millis(700));
+        let died = Instant::now();
         nginx.die();
         thread::sleep(Duration::from_secs(1));
         nginx.revive();
+        // On a busy machine nginx takes its time to come back; connections are tried again once a second at least.
+        let dead_s = died.elapsed().as_secs_f64();
         let report = failed(&running.end());
         let verdict = &report.json["verdict"];
         assert_eq!(verdict["valid"], false, "{load:?} {verdict:#}");
         let Some(text) = invalid(&report, "T1") else { panic!("{load:?} {verdict:#}") };
         let (from_s, to_s) = times(&text);
         let gone_s = to_s.map(|to_s| to_s - from_s);
-        assert!(gone_s.is_some_and(|gone_s| (0.8..3.0).contains(&gone_s)), "{load:?} {text}");
+        assert!(
+            gone_s.is_some_and(|gone_s| (0.8..dead_s + 2.0).contains(&gone_s)),
+            "{load:?} {text}"
+        );
         // In an open loop, what was due meanwhile is sent afterwards: it is late, and need not be an error.
         let hold = gates(&report);
         let is_open = load.contains(&"-R");
