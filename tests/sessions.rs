@@ -174,21 +174,16 @@ fn connections_that_the_server_closed_in_the_pause_are_open_again_when_the_next_
 
 #[test]
 fn in_flight_on_average_is_rate_times_latency() {
-    // A worker that was held up at the end of a run counts what was in flight until it looked again.
-    const TRIES: usize = 5;
     for engine in ENGINES {
         let server = target();
-        let holds = |try_again: &mut Vec<String>| {
-            let loads = ["-c 16 -d 2s", "-c 16 -d 2s"];
-            run_all(engine, &server, "/delay/2ms", &loads).into_iter().all(|run| {
-                let in_flight = run.in_flight.unwrap();
-                try_again.push(format!("{engine}: {in_flight:?}"));
-                in_flight.difference_pct().is_some_and(|pct| pct.abs() < 5.0)
-                    && (14.0..=16.1).contains(&in_flight.mean)
-            })
-        };
-        let mut seen = Vec::new();
-        assert!((0..TRIES).any(|_| holds(&mut seen)), "{seen:#?}");
+        for run in run_all(engine, &server, "/delay/2ms", &["-c 16 -d 2s", "-c 16 -d 2s"]) {
+            let in_flight = run.in_flight.unwrap();
+            // Never more than there are connections, however late the worker looks.
+            assert!((14.0..=16.001).contains(&in_flight.mean), "{engine}: {in_flight:?}");
+            // The law leaves out what the client was away for.
+            let difference_pct = in_flight.difference_pct().unwrap();
+            assert!(difference_pct.abs() < 10.0, "{engine}: {in_flight:?}");
+        }
         server.stop();
     }
 }

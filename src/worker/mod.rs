@@ -317,12 +317,11 @@ impl Worker {
         self.looked_late_ns = if late.counts() { late.unseen_ns } else { 0 };
         // Whoever is given the connections that come free now has waited for this worker.
         self.come_late(late.look_ns);
-        self.interval.in_flight_ns += now.since(self.counted_until) * self.in_flight;
-        self.counted_until = now;
         if now >= self.wake_at {
             self.end_intervals(now);
             self.end_stages(now);
         }
+        self.count_in_flight(now);
     }
 
     /// Releases what is due and expires what has waited too long.

@@ -81,6 +81,7 @@ impl Worker {
             return;
         }
         self.end_watch(now);
+        self.count_in_flight(now);
         self.give_up_backlog(now);
         self.abandon_all(now);
         self.end_intervals(now);
@@ -94,6 +95,15 @@ impl Worker {
         self.wake_at = Nanos::NEVER;
     }
 
+    /// Counts what has been in flight since it was last counted, in the current interval.
+    #[inline]
+    pub(super) fn count_in_flight(&mut self, until: Nanos) {
+        if until > self.counted_until {
+            self.interval.in_flight_ns += until.since(self.counted_until) * self.in_flight;
+            self.counted_until = until;
+        }
+    }
+
     pub(super) fn end_intervals(&mut self, now: Nanos) {
         if self.window.start == Nanos::NEVER {
             return;
@@ -103,6 +113,7 @@ impl Worker {
             if self.stage == Stage::Running {
                 self.notice(Nanos(end.0 - 1));
             }
+            self.count_in_flight(end);
             self.interval.missing = self.missing();
             self.interval.unwatched = now.since(end) >= self.window.interval_ns;
             self.interval.in_flight = self.in_flight;

@@ -83,6 +83,8 @@ pub(super) fn only(deed: Deed) -> Server {
 }
 
 pub(super) fn run(job: Job, server: &Server) -> Outcome {
+    let capacity = u64::from(job.connections) * u64::from(job.pipeline);
+    let slice_ns = job.slice_ns;
     let outcome = sim::run(job, server);
     outcome.record.conserved().unwrap();
     let sum = |of: fn(&crate::record::Counts) -> u64| {
@@ -92,6 +94,10 @@ pub(super) fn run(job: Job, server: &Server) -> Outcome {
     let in_intervals: u64 = outcome.intervals.iter().map(|interval| interval.completed).sum();
     assert_eq!(in_intervals, sum(|counts| counts.completed()), "intervals add up to the whole");
     latencies_of_intervals_are_those_of_the_whole(&outcome);
+    for interval in &outcome.intervals {
+        let most = capacity * slice_ns;
+        assert!(interval.in_flight_ns <= most, "{} of at most {most}", interval.in_flight_ns);
+    }
     outcome
 }
 
