@@ -10,6 +10,7 @@ pub(crate) mod relay;
 pub(crate) mod report;
 pub(crate) mod scripted;
 pub(crate) mod secure;
+pub(crate) mod service;
 pub(crate) mod without_ring;
 
 use std::ffi::OsString;
