@@ -1,5 +1,4 @@
 //! Runs against a service as people write them: FastAPI, SQLite, a connection pool that runs dry.
-#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod support;
 

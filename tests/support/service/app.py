@@ -19,8 +19,8 @@ from fastapi import FastAPI, Header, HTTPException, Request
 from pydantic import BaseModel
 
 POOL = int(os.environ.get("POOL", "8"))
-HOLD_MS = float(os.environ.get("HOLD_MS", "14.8"))
-PATIENCE_MS = float(os.environ.get("PATIENCE_MS", "50"))
+HOLD_MS = float(os.environ.get("HOLD_MS", "40"))
+PATIENCE_MS = float(os.environ.get("PATIENCE_MS", "100"))
 
 app = FastAPI()
 pool: asyncio.Queue = asyncio.Queue()
