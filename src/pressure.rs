@@ -6,6 +6,16 @@
 use std::fs;
 
 use crate::cgroup::CpuGroups;
+use crate::time::Nanos;
+
+/// A stretch in which the machine was held up: somebody who asked to run did not.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Held {
+    /// When it may have begun.
+    pub from: Nanos,
+    /// When it was over.
+    pub to: Nanos,
+}
 
 /// Counters of the machine at one moment.
 #[derive(Clone, Debug, Default)]

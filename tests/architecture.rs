@@ -49,7 +49,7 @@ const RESULTS: &[(&str, &[&str])] = &[
             "units",
         ],
     ),
-    ("capacity", &["analysis", "exit", "plan", "record", "summary", "time", "verdict"]),
+    ("capacity", &["analysis", "exit", "plan", "pressure", "record", "summary", "time", "verdict"]),
     (
         "report",
         &[

@@ -2,6 +2,7 @@
 
 use super::Goals;
 use crate::analysis::ceiling::{Answer, Ending, Purpose, Settings, Trial, Verdict};
+use crate::analysis::series::Slice;
 use crate::exit::Signal;
 use crate::summary::{Gate, Quantile, Rates, Summary};
 use crate::verdict::Code;
@@ -19,8 +20,12 @@ pub struct Row {
     pub rates: Rates,
     /// What the user's gates found.
     pub gates: Vec<Gate>,
-    /// Its median and 99th percentile of response times.
-    pub quantiles: [Option<Quantile>; 2],
+    /// Its response times: p50, p95 and p99.
+    pub quantiles: [Option<Quantile>; 3],
+    /// Requests without a good answer, as a share of those that were due.
+    pub error_share: f64,
+    /// Requests a second that were due in the second half of its window, and those answered in it.
+    pub second_half: Option<(f64, f64)>,
     /// What was thought of its measurement.
     pub code: Code,
 }
@@ -36,15 +41,33 @@ impl Row {
             begun_s,
             rates: summary.rates(),
             gates: summary.gates.clone(),
-            quantiles: [0.5, 0.99].map(|quantile| response.quantile(quantile)),
+            quantiles: [0.5, 0.95, 0.99].map(|quantile| response.quantile(quantile)),
+            error_share: error_share(summary),
+            second_half: second_half(summary),
             code: summary.verdict.code,
         }
     }
 
-    /// The target could not keep up: what it answered is all that it can.
+    /// The target could not keep up when it had had time to: what it answered is all that it can. One that is only slow
+    /// answers in the second half what came in it, if later.
     fn is_saturated(&self) -> bool {
-        self.rates.achieved_rps < 0.97 * self.rates.offered_rps
+        self.second_half.is_some_and(|(due_rps, answered_rps)| answered_rps < 0.97 * due_rps)
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares are shown with few digits")]
+fn error_share(summary: &Summary) -> f64 {
+    let counts = summary.counts();
+    counts.scheduled.saturating_sub(counts.ok) as f64 / counts.scheduled.max(1) as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rates are shown with few digits")]
+fn second_half(summary: &Summary) -> Option<(f64, f64)> {
+    let end_ns = summary.window.measured_ns;
+    let slices = summary.series.between(end_ns / 2, end_ns);
+    let length_s = crate::time::seconds(summary.series.slice_ns()) * slices.len() as f64;
+    let rate = |number: fn(&Slice) -> u64| slices.iter().map(number).sum::<u64>() as f64 / length_s;
+    (!slices.is_empty()).then(|| (rate(|slice| slice.scheduled), rate(|slice| slice.completed)))
 }
 
 /// Why a search ended before it was done.
@@ -80,7 +103,8 @@ pub struct Found {
 }
 
 impl Found {
-    /// Requests a second that the target answered at most, where it was offered more than it could answer.
+    /// Requests a second that the target answered at most, where it was offered more for the length of a full trial and did
+    /// not answer it.
     #[must_use]
     pub fn saturation_rps(&self) -> Option<f64> {
         if self.answer.ending == Ending::Changed {
@@ -92,7 +116,7 @@ impl Found {
         let any_full = self.rows.iter().any(is_full);
         let judged = |row: &&Row| {
             matches!(row.trial.verdict, Verdict::Pass | Verdict::Fail)
-                && (!self.closed || !any_full || is_full(row))
+                && (is_full(row) || (self.closed && !any_full))
         };
         let best = self
             .rows
@@ -117,7 +141,10 @@ impl Found {
         let close = || rows().filter(|row| row.rates.achieved_rps >= 0.95 * most);
         let weight: f64 = close().map(|row| row.length_s).sum();
         let sum: f64 = close().map(|row| row.rates.achieved_rps * row.length_s).sum();
-        (most > 0.0 && weight > 0.0 && !outdone).then(|| sum / weight)
+        let rps = (most > 0.0 && weight > 0.0 && !outdone).then(|| sum / weight)?;
+        // A load that holds has been answered.
+        let held = self.answer.ceiling.filter(|_| !self.closed).unwrap_or(0.0);
+        (rps >= 0.97 * held).then_some(rps)
     }
 
     /// The trial that verified the answer, or failed to.

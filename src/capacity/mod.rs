@@ -4,14 +4,17 @@
 //! and the command's business.
 
 mod found;
+mod held;
 mod measure;
 
 use crate::analysis::ceiling::{Measure, Proposal, Trial, Verdict};
 use crate::analysis::slo::{self, Clause, Comparison, Metric, Scope, Unit};
 use crate::plan::Plan;
+use crate::pressure::Held;
 use crate::summary::{End, Summary, fewest_samples};
 use crate::verdict::{Code, Level};
 pub use found::{Broken, Found, Row};
+use held::Excuse;
 
 /// From this multiple of its limit on, a goal is missed by so much that the rest of a trial can change nothing.
 const HOPELESS: f64 = 20.0;
@@ -68,6 +71,18 @@ impl Goals {
     #[must_use]
     pub const fn is_given(&self, goal: usize) -> bool {
         goal < self.given
+    }
+
+    /// Whether a goal asks for a share of what is offered, by its place.
+    #[must_use]
+    pub fn is_throughput(&self, goal: usize) -> bool {
+        self.clauses.get(goal).is_some_and(|clause| clause.metric.is_throughput())
+    }
+
+    /// Whether a goal is a clause of the grammar of gates, by its place; that nothing piles up is none.
+    #[must_use]
+    pub fn has_clause(&self, goal: usize) -> bool {
+        goal < self.clauses.len()
     }
 
     /// What a goal says, by its place.
@@ -133,9 +148,15 @@ impl Goals {
         needed.max().unwrap_or(1)
     }
 
-    /// What came of a trial.
+    /// What came of a trial, during which the machine was held up as `held` says.
     #[must_use]
-    pub fn judge(&self, plan: &Plan, summary: &Summary, proposal: Proposal) -> Trial {
+    pub fn judge(
+        &self,
+        plan: &Plan,
+        summary: &Summary,
+        proposal: Proposal,
+        held: &[Held],
+    ) -> Trial {
         let mut measures: Vec<Measure> = self
             .clauses
             .iter()
@@ -152,31 +173,49 @@ impl Goals {
         let cut_short = matches!(summary.end, End::Aborted { .. });
         let kept = measures.iter().all(|measure| measure.kept) && !cut_short;
         let scheduled = summary.counts().scheduled;
-        let requests = crate::summary::float(scheduled);
-        let too_few = scheduled < self.fewest_requests();
-        let at_fault = || {
-            let goals = self.clauses.iter().zip(&measures);
-            goals
-                .into_iter()
-                .any(|(clause, found)| !found.kept && measure::misses_alone(clause, summary))
-                || (self.open && grows)
-        };
-        let verdict = if is_client_limited(plan, summary, kept || at_fault()) {
+        let verdict = if matches!(summary.end, End::Interrupted(_)) {
+            Verdict::Inconclusive
+        } else if kept {
+            self.judge_kept(plan, summary)
+        } else if self.is_excused(summary, &measures, held) {
+            Verdict::HeldUp
+        } else if is_client_limited(plan, summary, self.misses_alone(summary, &measures)) {
             Verdict::ClientLimited
-        } else if !kept {
+        } else {
             Verdict::Fail
+        };
+        Trial { proposal, verdict, requests: crate::summary::float(scheduled), measures, cut_short }
+    }
+
+    /// What a trial says that kept all goals.
+    fn judge_kept(&self, plan: &Plan, summary: &Summary) -> Verdict {
+        let too_few = summary.counts().scheduled < self.fewest_requests();
+        if is_client_limited(plan, summary, true) {
+            Verdict::ClientLimited
         } else if too_few || summary.verdict.has_lost_connections() {
             // Goals that were kept by a target that went away were not put to the test.
             Verdict::Inconclusive
         } else {
             Verdict::Pass
-        };
-        let verdict = if matches!(summary.end, End::Interrupted(_)) {
-            Verdict::Inconclusive
-        } else {
-            verdict
-        };
-        Trial { proposal, verdict, requests, measures, cut_short }
+        }
+    }
+
+    /// Whether a failed trial would have passed without what was due or in flight while the machine was held up.
+    fn is_excused(&self, summary: &Summary, measures: &[Measure], held: &[Held]) -> bool {
+        let Some(excuse) = Excuse::of(summary, held) else { return false };
+        let goals = self.clauses.iter().zip(measures);
+        let grows = self.open && measures.last().is_some_and(|growth| !growth.kept);
+        goals.filter(|(_, found)| !found.kept).all(|(clause, found)| excuse.keeps(clause, found))
+            && (!grows || excuse.explains_growth())
+    }
+
+    /// Whether a goal that was missed would have been missed without the lateness of the client as well.
+    fn misses_alone(&self, summary: &Summary, measures: &[Measure]) -> bool {
+        let goals = self.clauses.iter().zip(measures);
+        goals
+            .into_iter()
+            .any(|(clause, found)| !found.kept && measure::misses_alone(clause, summary))
+            || (self.open && summary.verdict.code == Code::Unstable)
     }
 }
 

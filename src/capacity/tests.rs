@@ -57,7 +57,7 @@ fn client_limited(summary: Summary, rules: &[&'static str]) -> Summary {
 }
 
 fn judge(goals: &Goals, summary: &Summary) -> Trial {
-    goals.judge(&open_plan(), summary, proposal(100.0, 10.0))
+    goals.judge(&open_plan(), summary, proposal(100.0, 10.0), &[])
 }
 
 fn limits_of(text: &str) -> Option<f64> {
@@ -207,7 +207,7 @@ fn what_is_unsent_fails_a_trial_that_keeps_the_goals_of_the_user() {
     let kept: Vec<bool> = trial.measures.iter().map(|measure| measure.kept).collect();
     assert_eq!((trial.verdict, kept), (Verdict::Fail, vec![true, false, true, true]));
     let closed = Goals::new(&clauses("p99<50ms"), false);
-    let trial = closed.judge(&plan(), &summary, proposal(64.0, 10.0));
+    let trial = closed.judge(&plan(), &summary, proposal(64.0, 10.0), &[]);
     assert_eq!(trial.verdict, Verdict::Pass, "a closed loop implies nothing");
 }
 
@@ -283,7 +283,7 @@ fn a_client_that_came_late_is_to_blame_for_what_it_made_late_and_for_nothing_els
     starved.verdict.reasons[0].rule = "C3";
     assert_eq!(judge(&goals("p99<50ms"), &starved).verdict, Verdict::ClientLimited);
     let closed = Goals::new(&clauses("p99<50ms"), false);
-    let trial = closed.judge(&plan(), &lagging(MS), proposal(64.0, 10.0));
+    let trial = closed.judge(&plan(), &lagging(MS), proposal(64.0, 10.0), &[]);
     assert_eq!(trial.verdict, Verdict::ClientLimited);
     // Bad answers are not for want of time.
     let bad = client_limited(run([900, 0, 100, 0], &[("errors<1%", false)]), &["C1"]);

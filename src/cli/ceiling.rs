@@ -17,13 +17,13 @@ pub struct CeilingArgs {
     /// The highest load that is tried [default: no end, or 4096 connections].
     #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Ceiling")]
     pub max: Option<String>,
-    /// How far the ends of the 95 % interval may be from the ceiling, like 2%.
-    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = parse_precision, default_value = "2%", help_heading = "Ceiling")]
-    pub precision: f64,
-    /// Time for all of it [default: 10m, 1h with --rigorous].
+    /// How far the ends of the 95 % interval may be from the ceiling, like 2% [default: 5%, 2% with --rigorous].
+    #[arg(long, value_name = "SHARE", allow_hyphen_values = true, value_parser = parse_precision, help_heading = "Ceiling")]
+    pub precision: Option<f64>,
+    /// Time for all of it; the search ends as soon as --precision is reached and verified [default: 2m, 1h with --rigorous].
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Ceiling")]
     pub budget: Option<u64>,
-    /// Length of a full trial; those that look for the bracket take 3/10 of it [default: 10s, 60s with --rigorous].
+    /// Length of a full trial; those that look for the bracket take 3/10 of it [default: a 24th of --budget, at most 10s; 60s with --rigorous].
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Ceiling")]
     pub trial: Option<u64>,
     /// The durations of RFC 9971: trials of 60 s, and half of 120 s must pass for a load to hold.

@@ -11,17 +11,21 @@ use crate::analysis::ceiling::{
     Answer, Ending, LONGEST_TRIAL_S, Proposal, Purpose, Search, Settings, Step, Verdict, trial_seed,
 };
 use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead};
-use crate::cli::{CeilingArgs, RunArgs};
+use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::Plan;
 use crate::preflight::{self, Readiness};
-use crate::report;
-use crate::run::{self, Interrupts, Session};
+use crate::pressure::Held;
+use crate::report::{self, Known};
+use crate::run::{self, Interrupts, Session, Witness};
 use crate::schedule::Rate;
 use crate::summary::{End, Engine, Summary};
 use crate::time::Nanos;
-use settings::{check, pause, settings};
+use settings::{check, pause, settings, usual_warmup_ns};
+
+/// After a trial, answers are awaited for no longer, in nanoseconds.
+const LONGEST_DRAIN_NS: u64 = 1_000_000_000;
 
 /// `maxq ceiling URL --slo ...`: returns the exit code of a search that came to a report.
 ///
@@ -145,6 +149,7 @@ fn affordable(args: &CeilingArgs, plan: &Plan, settings: Settings) -> Result<Set
 )]
 fn trial_args(args: &CeilingArgs, load: f64, length_s: f64) -> Result<RunArgs, Refusal> {
     let mut run = args.target.args.clone();
+    run.warmup = run.warmup.or(Some(WarmupArg::Fixed(usual_warmup_ns(args))));
     if args.closed {
         run.connections = load as u64;
         // There cannot be more workers than connections.
@@ -158,6 +163,8 @@ fn trial_args(args: &CeilingArgs, load: f64, length_s: f64) -> Result<RunArgs, R
         run.rate = Some(rate);
     }
     run.duration = Some(Nanos::from_seconds(length_s).0);
+    // What is still unanswered then has missed its goal, and the next trial is to come soon.
+    run.drain = run.drain.min(LONGEST_DRAIN_NS);
     Ok(run)
 }
 
@@ -190,7 +197,8 @@ impl Hunt<'_> {
                 break search.abandoned();
             }
             let begun_s = self.begun.elapsed().as_secs_f64();
-            let (plan, summary) = match self.attempt(&proposal) {
+            let known = self.known(&search);
+            let (plan, summary, held) = match self.attempt(&proposal, &known) {
                 Ok(made) => made,
                 Err(refusal) if self.rows.is_empty() => return Err(refusal),
                 Err(refusal) => {
@@ -209,7 +217,7 @@ impl Hunt<'_> {
                     summary.counts().completed()
                 )));
             }
-            let trial = self.goals.judge(&plan, &summary, proposal);
+            let trial = self.goals.judge(&plan, &summary, proposal, &held);
             if plan.output.json {
                 self.documents.push(report::document(&plan, &summary));
             }
@@ -237,14 +245,19 @@ impl Hunt<'_> {
     /// may need time to recover.
     fn pause(&self, search: &Search) -> Duration {
         const LONGER: Duration = Duration::from_secs(1);
-        let limited = |row: &&Row| row.trial.verdict == Verdict::ClientLimited;
+        let limited =
+            |row: &&Row| matches!(row.trial.verdict, Verdict::ClientLimited | Verdict::HeldUp);
         let in_vain = self.rows.iter().rev().take_while(limited).count();
         let longer = LONGER * u32::try_from(in_vain).unwrap_or(1);
         (pause(self.args) + longer).max(Duration::from_secs_f64(search.rest_s()))
     }
 
     /// Makes one trial.
-    fn attempt(&mut self, proposal: &Proposal) -> Result<(Plan, Summary), Refusal> {
+    fn attempt(
+        &mut self,
+        proposal: &Proposal,
+        known: &Known,
+    ) -> Result<(Plan, Summary, Vec<Held>), Refusal> {
         let mut args = trial_args(self.args, proposal.load, proposal.length_s)?;
         // Each trial draws arrivals of its own: they are to be independent of one another.
         args.seed = Some(trial_seed(self.plan.seed, self.rows.len()));
@@ -264,10 +277,18 @@ impl Hunt<'_> {
             }
         };
         let session = self.session.insert(session);
-        let mut live = LiveLine::new(&plan);
+        let count = self.rows.len() + 1;
+        let what = report::ceiling_trial(count, proposal.load, self.args.closed, known);
+        let mut live = LiveLine::within(&plan, what);
+        let witness = Witness::start(&plan);
         let summary = session.run(&plan, &self.interrupts, |progress| live.show(progress));
         live.clear();
-        Ok((plan, summary?))
+        Ok((plan, summary?, witness.end()))
+    }
+
+    fn known(&self, search: &Search) -> Known {
+        let left_s = search.settings().budget_s - self.begun.elapsed().as_secs_f64();
+        Known { bracket: search.bracket(), left_s: left_s.max(0.0) }
     }
 
     /// One line a trial, for those who watch.
@@ -279,7 +300,13 @@ impl Hunt<'_> {
         if let Some(row) = self.rows.last() {
             eprintln!(
                 "{}",
-                report::ceiling_progress(row, self.rows.len(), self.args.closed, search.bracket())
+                report::ceiling_progress(
+                    row,
+                    self.rows.len(),
+                    &self.goals,
+                    self.args.closed,
+                    &self.known(search)
+                )
             );
         }
     }

@@ -30,6 +30,8 @@ pub(super) struct LiveLine {
     columns: u16,
     begun: Instant,
     total_s: Option<f64>,
+    /// What the run is part of, to be shown before its own state.
+    within: Option<String>,
     /// Where it is shown, once it is.
     screen: Option<Screen>,
 }
@@ -46,8 +48,14 @@ impl LiveLine {
             columns: sys::terminal_columns(2).unwrap_or(80),
             begun: Instant::now(),
             total_s,
+            within: None,
             screen: None,
         }
+    }
+
+    /// The live line of a run that is one of many: `what` says which, and what is known by now.
+    pub(super) fn within(plan: &Plan, what: String) -> Self {
+        Self { within: Some(what), ..Self::new(plan) }
     }
 
     pub(super) fn show(&mut self, progress: Progress<'_>) {
@@ -77,6 +85,11 @@ impl LiveLine {
             Progress::Interval(row, _) => {
                 report::progress_line(row, row.end_s, self.total_s, self.columns)
             }
+        };
+        let line = match &self.within {
+            // The end of a line that does not fit is what matters least.
+            Some(what) => report::fit(&format!("{what} | {line}"), self.columns),
+            None => line,
         };
         self.last_shown = Some(Instant::now());
         let screen = self.screen.get_or_insert_with(|| Screen::new(io::stderr()));

@@ -17,6 +17,7 @@ pub mod portable;
 pub mod ring;
 mod sends;
 pub mod sim;
+mod sim_queue;
 mod sim_server;
 pub mod sockets;
 mod spin;

@@ -4,47 +4,16 @@
 //! did, so that both sides of every request can be compared.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::mirror::Mirror;
-pub use super::sim_server::{Deed, Queue, Server};
+use super::sim_queue::{Answered, Line};
+pub use super::sim_server::{Counts, Deed, Outcome, Queue, Server};
 use crate::conn::{ConnId, Receiving};
 use crate::failure::{Failure, Phase};
-use crate::record::{Interval, Record, RequestRow};
+use crate::record::{Interval, RequestRow};
 use crate::time::Nanos;
-use crate::worker::{Action, Event, Job, Late, Span, Worker};
-
-/// What the server says it did.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counts {
-    /// Requests that reached it.
-    pub requests: u64,
-    /// Whole good answers.
-    pub answered: u64,
-    /// Whole 503 answers.
-    pub refused: u64,
-    /// Connections that it ended with garbage, by closing or by a reset, or left without an answer.
-    pub spoilt: u64,
-    /// Connections opened.
-    pub opened: u64,
-}
-
-/// How a simulated run ended.
-#[derive(Debug)]
-pub struct Outcome {
-    /// What the worker saw.
-    pub record: Record,
-    /// The instants that frame it.
-    pub span: Span,
-    /// Its intervals, in order.
-    pub intervals: Vec<Interval>,
-    /// What the server says it did.
-    pub server: Counts,
-    /// A due request found no connection, and the policy ended the run.
-    pub overloaded: bool,
-    /// Every request, when they are logged.
-    pub log: Vec<RequestRow>,
-}
+use crate::worker::{Action, Event, Job, Late, Worker};
 
 /// Runs a worker to its end.
 #[must_use]
@@ -72,10 +41,11 @@ impl<'s> Session<'s> {
             events: BinaryHeap::new(),
             next_event: 0,
             random: server.seed,
-            free_at: begun,
+            line: Line::default(),
             counts: Counts::default(),
             intervals: Vec::new(),
-            stops: None,
+            stops: VecDeque::new(),
+            holds: Vec::new(),
             ends: None,
             late_ns: 0,
             log: Vec::new(),
@@ -97,6 +67,11 @@ impl<'s> Session<'s> {
             overloaded,
             log: std::mem::take(&mut simulation.log),
         }
+    }
+
+    /// Holds the whole machine up in the run that comes next: so long after its start, for so long, in nanoseconds, in order.
+    pub fn hold_up(&mut self, stretches: &[(u64, u64)]) {
+        self.simulation.holds = stretches.to_vec();
     }
 
     /// Gets ready for the next run, `pause_ns` after the last one has ended; nobody looks meanwhile.
@@ -158,12 +133,14 @@ struct Simulation<'s> {
     events: BinaryHeap<Planned>,
     next_event: u64,
     random: u64,
-    /// When the server of the queue has nothing left to do.
-    free_at: Nanos,
+    /// Those who wait for a server of the queue.
+    line: Line,
     counts: Counts,
     intervals: Vec<Interval>,
-    /// When the client is stopped, and for how long.
-    stops: Option<(Nanos, u64)>,
+    /// When the client is stopped, and for how long, in order.
+    stops: VecDeque<(Nanos, u64)>,
+    /// When client and server are, after the start of the run that comes next, in nanoseconds: when, and for how long.
+    holds: Vec<(u64, u64)>,
     /// When the user ends the run, and how long it may drain.
     ends: Option<(Nanos, u64)>,
     /// How much later than it could the client looks at what comes next.
@@ -180,8 +157,7 @@ impl Simulation<'_> {
                 started = true;
                 let start = self.now.plus(WIRE_NS);
                 self.worker.start_at(start);
-                let stops = self.server.client_stops;
-                self.stops = stops.map(|(at, length_ns)| (start.plus(at), length_ns));
+                self.plan_stops(start);
                 let ends = self.server.user_stops;
                 self.ends = ends.map(|(at, drain_ns)| (start.plus(at), drain_ns));
             }
@@ -207,6 +183,15 @@ impl Simulation<'_> {
         }
     }
 
+    /// A run starts: when nothing runs in it.
+    fn plan_stops(&mut self, start: Nanos) {
+        let holds = std::mem::take(&mut self.holds);
+        let held = holds.iter().map(|&(at, ns)| (start.plus(at), start.plus(at + ns)));
+        self.line.hold_up(held.collect());
+        let stops = self.server.client_stops.into_iter().chain(holds);
+        self.stops = stops.map(|(at, length_ns)| (start.plus(at), length_ns)).collect();
+    }
+
     /// Moves the clock to the next thing that happens, and lets it happen.
     fn advance(&mut self) {
         let deadline = self.worker.next_deadline();
@@ -219,11 +204,11 @@ impl Simulation<'_> {
         let planned = self.now.max(due.min(deadline).min(ends));
         self.now = planned;
         let mut woke_late = false;
-        if let Some((at, length_ns)) = self.stops
-            && planned >= at
+        while let Some((at, length_ns)) = self.stops.front().copied()
+            && self.now >= at
         {
-            self.stops = None;
-            self.now = planned.max(at.plus(length_ns));
+            self.stops.pop_front();
+            self.now = self.now.max(at.plus(length_ns));
             self.late_ns = self.now.since(planned);
             woke_late = true;
         }
@@ -313,7 +298,11 @@ impl Simulation<'_> {
             return;
         }
         let busy_until = peer.busy_until;
-        let at = busy_until.max(self.served_at());
+        let (served_at, deed) = match self.answered() {
+            Answered::Served(at) => (at, deed),
+            Answered::TurnedAway(at) => (at, Deed::Refuse),
+        };
+        let at = busy_until.max(served_at);
         let half = self.server.response.len() / 2;
         let (bytes, end) = match deed {
             Deed::Answer => (self.server.response.clone(), None),
@@ -347,24 +336,24 @@ impl Simulation<'_> {
         }
     }
 
-    /// When a request that comes now has been served.
+    /// When a request that comes now is answered.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         clippy::cast_sign_loss,
         reason = "a positive length of time far below 2^53 nanoseconds"
     )]
-    fn served_at(&mut self) -> Nanos {
+    fn answered(&mut self) -> Answered {
         let arrived = self.now.plus(self.server.delay_ns);
-        let Some(Queue { mean_ns, exponential }) = self.server.queue else { return arrived };
-        let service_ns = if exponential {
+        let Some(queue) = self.server.queue else { return Answered::Served(arrived) };
+        let service_ns = if queue.exponential {
             let uniform = ((self.draw() & 0xffff_ffff) + 1) as f64 / (1_u64 << 32) as f64;
-            (-uniform.ln() * mean_ns as f64) as u64
+            (-uniform.ln() * queue.mean_ns as f64) as u64
         } else {
-            mean_ns
+            queue.mean_ns
         };
-        self.free_at = self.free_at.max(arrived).plus(service_ns);
-        self.free_at
+        let patience_ns = queue.patience_ns.unwrap_or(u64::MAX);
+        self.line.serve(arrived, queue.servers, service_ns, patience_ns)
     }
 
     /// Plans the arrival of `bytes` in pieces; returns when the last one comes.

@@ -1,8 +1,11 @@
-//! The server in memory that the simulated engine talks to: what it answers, when, and what it does wrong.
+//! The server in memory that the simulated engine talks to: what it answers, when, and what it does wrong; and how a run
+//! against it ended.
 //!
 //! A description only; `sim` carries it out.
 
 use super::mirror::MirrorConfig;
+use crate::record::{Interval, Record, RequestRow};
+use crate::worker::Span;
 
 /// What the server does with a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,7 +33,7 @@ pub struct Server {
     pub response: Vec<u8>,
     /// From a request to the first byte of its answer, in nanoseconds.
     pub delay_ns: u64,
-    /// After that delay requests queue for one server, first come first served; `None` answers each by itself.
+    /// After that delay requests queue for servers, first come first served; `None` answers each by itself.
     pub queue: Option<Queue>,
     /// Deeds with their weights; one is drawn for each request.
     pub deeds: Vec<(Deed, u32)>,
@@ -50,11 +53,55 @@ pub struct Server {
     pub user_stops: Option<(u64, u64)>,
 }
 
-/// One server that a request has for itself.
+/// A few servers, each of which a request has for itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Queue {
     /// For how long, on average, in nanoseconds.
     pub mean_ns: u64,
     /// Exponentially distributed, not always the same.
     pub exponential: bool,
+    /// How many there are.
+    pub servers: u32,
+    /// A request that waits for one for longer is answered 503, in nanoseconds; `None` waits for ever.
+    pub patience_ns: Option<u64>,
+}
+
+impl Queue {
+    /// One server, for which requests wait as long as it takes.
+    #[must_use]
+    pub fn single(mean_ns: u64, exponential: bool) -> Self {
+        Self { mean_ns, exponential, servers: 1, patience_ns: None }
+    }
+}
+
+/// What the server says it did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Requests that reached it.
+    pub requests: u64,
+    /// Whole good answers.
+    pub answered: u64,
+    /// Whole 503 answers.
+    pub refused: u64,
+    /// Connections that it ended with garbage, by closing or by a reset, or left without an answer.
+    pub spoilt: u64,
+    /// Connections opened.
+    pub opened: u64,
+}
+
+/// How a simulated run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the worker saw.
+    pub record: Record,
+    /// The instants that frame it.
+    pub span: Span,
+    /// Its intervals, in order.
+    pub intervals: Vec<Interval>,
+    /// What the server says it did.
+    pub server: Counts,
+    /// A due request found no connection, and the policy ended the run.
+    pub overloaded: bool,
+    /// Every request, when they are logged.
+    pub log: Vec<RequestRow>,
 }

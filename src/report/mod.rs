@@ -27,8 +27,8 @@ mod tsv;
 
 pub use calibration::{calibration_json, calibration_text};
 pub use ceiling::{
-    ceiling_json, ceiling_load, ceiling_progress, ceiling_quiet, ceiling_remedy, ceiling_schema,
-    ceiling_text, ceiling_tsv,
+    Known, ceiling_json, ceiling_load, ceiling_progress, ceiling_quiet, ceiling_remedy,
+    ceiling_schema, ceiling_text, ceiling_trial, ceiling_tsv,
 };
 pub use compare::{
     Untold, compare_json, compare_json_schema, compare_junit, compare_markdown, compare_quiet_text,
@@ -40,7 +40,7 @@ pub use hlog::{hlog_header, hlog_line};
 pub use json::{document, json, json_schema};
 pub use page::Style;
 pub use plan::{plan_json, plan_text};
-pub use progress::progress_line;
+pub use progress::{fit, progress_line};
 pub use requests::{request_header, request_rows};
 pub use runs::{Carried, runs_json, runs_json_schema, runs_quiet_text, runs_text, runs_tsv};
 pub use sweep::{

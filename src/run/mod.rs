@@ -5,6 +5,7 @@ mod interrupts;
 mod merge;
 mod observer;
 mod simulated;
+mod witness;
 
 use std::io;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use interrupts::Interrupts;
 use merge::Finished;
 use observer::Observer;
 pub use simulated::SimulatedSession;
+pub use witness::Witness;
 
 /// How often the control plane looks at its workers.
 const WATCH_EVERY: Duration = Duration::from_millis(20);

@@ -31,14 +31,21 @@ impl<'s> SimulatedSession<'s> {
 
     /// Carries out a plan of one thread; what is measured of the machine is left out.
     pub fn run(&mut self, plan: &Plan) -> Summary {
+        self.run_held_up(plan, &[])
+    }
+
+    /// The same on a machine that is held up: so long after the start of the run, warm-up included, for so long, in
+    /// nanoseconds, in order.
+    pub fn run_held_up(&mut self, plan: &Plan, stretches: &[(u64, u64)]) -> Summary {
         let job = Job::of(plan, 0);
-        let session = match self.session.take() {
+        let mut session = match self.session.take() {
             None => sim::Session::new(job, self.server),
             Some(mut session) => {
                 session.next(job, PAUSE_NS);
                 session
             }
         };
+        session.hold_up(stretches);
         let outcome = self.session.insert(session).finish();
         let (sender, intervals) = mpsc::channel();
         let (log_sender, requests) = mpsc::sync_channel(LOG_BATCHES);

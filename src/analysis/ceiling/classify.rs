@@ -36,7 +36,7 @@ pub fn classify<'t>(trials: impl Iterator<Item = &'t Trial>, rules: &Rules) -> C
         match trial.verdict {
             Verdict::Pass => kind[0] += length_s,
             Verdict::Fail => kind[1] += length_s,
-            Verdict::ClientLimited | Verdict::Inconclusive => {}
+            Verdict::ClientLimited | Verdict::Inconclusive | Verdict::HeldUp => {}
         }
     }
     let ([short_pass, short_fail], [full_pass, full_fail]) = (short, full);

@@ -19,6 +19,9 @@ impl Search {
     /// Does the low end hold, and does what is beyond the high end still fail?
     pub(super) fn verify(&self, answer: Answer) -> Step {
         let Some((low_end, high_end)) = answer.interval else { return Step::Done(answer) };
+        if answer.verified && self.settings.quick {
+            return Step::Done(answer);
+        }
         if answer.verified {
             return self.recheck_above(high_end).unwrap_or(Step::Done(answer));
         }
@@ -30,11 +33,13 @@ impl Search {
         let by_far = self.evidence.iter().filter(|trial| {
             trial.proposal.purpose == Purpose::Verify && is_missed_by_far(&self.settings, trial)
         });
+        if self.settings.quick {
+            return Step::Try(self.verification(low_end));
+        }
         if failed >= MOST_VERIFICATIONS || by_far.count() >= ENOUGH_TO_DOUBT {
             return Step::Done(self.unsupported(answer.limiting, Doubt::VerificationFailed));
         }
-        let load = if self.settings.whole { low_end.floor().max(1.0) } else { low_end };
-        Step::Try(self.proposal(load, self.settings.verify_s, Purpose::Verify))
+        Step::Try(self.verification(low_end))
     }
 
     /// What follows from a verification that failed where trials of the usual length hold: such a trial must still hold, and
@@ -160,6 +165,9 @@ impl Search {
     pub(super) fn give_up(&self) -> Answer {
         if self.has_changed() {
             return self.early(Ending::Changed);
+        }
+        if self.settings.quick {
+            return self.quick_end();
         }
         if let Some(change) = self.suspected_change() {
             return Answer { change: Some(change), ..self.early(Ending::Changed) };

@@ -18,8 +18,10 @@ mod classify;
 mod conclude;
 mod confirm;
 mod fit;
+mod home;
 mod recheck;
 mod search;
+mod threshold;
 
 pub use answer::{Answer, Doubt, Ending};
 pub use change::Change;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub limits: Vec<Option<f64>>,
     /// Seed of the order of the trials that confirm.
     pub seed: u64,
+    /// There is little time: see [`home`].
+    pub quick: bool,
 }
 
 impl Settings {
@@ -74,6 +78,7 @@ impl Settings {
             beside_s,
             limits: Vec::new(),
             seed: 0,
+            quick: false,
         }
     }
 }
@@ -129,6 +134,8 @@ pub enum Verdict {
     ClientLimited,
     /// It says nothing for another reason: too few answers to judge a goal by.
     Inconclusive,
+    /// A goal was missed, and would have been kept without the requests that this machine held up: it says nothing.
+    HeldUp,
 }
 
 impl Verdict {
@@ -139,7 +146,7 @@ impl Verdict {
             Self::Pass => "pass",
             Self::Fail => "fail",
             Self::ClientLimited => "client_limited",
-            Self::Inconclusive => "inconclusive",
+            Self::Inconclusive | Self::HeldUp => "inconclusive",
         }
     }
 }

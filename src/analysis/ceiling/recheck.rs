@@ -15,12 +15,16 @@ impl Search {
     /// How long nothing is to be sent before the trial that comes next, in seconds.
     #[must_use]
     pub fn rest_s(&self) -> f64 {
-        if self.suspect().is_some() { self.settings.rules.trial_s * REST_TRIALS } else { 0.0 }
+        let trials = if self.settings.quick { 1.0 } else { REST_TRIALS };
+        if self.suspect().is_some() { self.settings.rules.trial_s * trials } else { 0.0 }
     }
 
     /// The target was not the same throughout, and nothing can be said of it.
     pub(super) fn has_changed(&self) -> bool {
-        self.change.is_some_and(|change| change.until.is_none() || self.disturbances > 1)
+        let is_told = |change: Change| {
+            change.until.is_none() || (self.disturbances > 1 && !self.settings.quick)
+        };
+        self.change.is_some_and(is_told)
     }
 
     /// The load that held before and must be tried again, because trials contradict that it still does.
@@ -42,7 +46,10 @@ impl Search {
     /// What follows from a load that failed by far before and now, tried again, has held.
     pub(super) fn after_recheck(&self) -> Option<Step> {
         let last = self.evidence.last()?;
-        let again = last.proposal.purpose == Purpose::Recheck && last.verdict == Verdict::Pass;
+        // A quick search takes what failed for disturbed, once it holds.
+        let again = last.proposal.purpose == Purpose::Recheck
+            && last.verdict == Verdict::Pass
+            && !self.settings.quick;
         if again { self.recheck(last.proposal.load) } else { None }
     }
 

@@ -79,6 +79,9 @@ impl Search {
     /// What is known of the ceiling: the largest load that seems to hold, the smallest that seems not to.
     #[must_use]
     pub fn bracket(&self) -> (Option<f64>, Option<f64>) {
+        if self.settings.quick {
+            return self.quick_bracket();
+        }
         let (proved_low, proved_high) = self.bounds();
         // One trial says nothing against what is proved, but between the bounds it may say more.
         let between = |load: &f64| {
@@ -108,9 +111,7 @@ impl Search {
         let Some(last) = self.evidence.last() else {
             return self.short(self.settings.from);
         };
-        let worthless = |trial: &&Trial| {
-            matches!(trial.verdict, Verdict::ClientLimited | Verdict::Inconclusive)
-        };
+        let worthless = |trial: &&Trial| !matches!(trial.verdict, Verdict::Pass | Verdict::Fail);
         let in_vain = self.evidence.iter().rev().take_while(worthless).count();
         if in_vain > 0 && in_vain < PATIENCE {
             // By now it may be known how long it must be.
@@ -137,6 +138,7 @@ impl Search {
             (None, None) if !self.is_at_most(last.proposal.load) => {
                 self.short(last.proposal.load * 2.0)
             }
+            _ if self.settings.quick => self.home_in(),
             _ => self.narrow(),
         }
     }
@@ -376,10 +378,18 @@ impl Search {
         self.has_time_for_also(proposal, 0.0)
     }
 
-    fn has_time_for_also(&self, proposal: &Proposal, also_s: f64) -> bool {
+    pub(super) fn has_time_for_also(&self, proposal: &Proposal, also_s: f64) -> bool {
         let rest_s = if proposal.purpose == Purpose::Recheck { self.rest_s() } else { 0.0 };
-        let needed_s = rest_s + proposal.length_s + self.settings.beside_s + also_s;
+        let needed_s = rest_s + proposal.length_s + self.beside_s() + also_s;
         self.spent_s + needed_s <= self.settings.budget_s
+    }
+
+    /// What a trial takes beside its length, in seconds: as was expected, or more where the trials so far took more.
+    #[expect(clippy::cast_precision_loss, reason = "a few trials")]
+    pub(super) fn beside_s(&self) -> f64 {
+        let measured_s: f64 = self.trials.iter().map(|trial| trial.proposal.length_s).sum();
+        let seen_s = (self.spent_s - measured_s) / self.trials.len().max(1) as f64;
+        seen_s.max(self.settings.beside_s)
     }
 
     /// A trial that is long enough to say something.

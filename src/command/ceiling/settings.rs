@@ -14,8 +14,17 @@ use crate::units::parse_count;
 const MOST_CONNECTIONS: u64 = 4096;
 /// Descriptors that are no connections.
 const OTHER_DESCRIPTORS: u64 = 64;
-/// Length of a full trial, in seconds.
+/// Length of a full trial where there is time for many, in seconds.
 const TRIAL_S: f64 = 10.0;
+/// Where there is not, a trial takes this share of the budget, and no less than so many seconds.
+const QUICK_SHARE: f64 = 1.0 / 24.0;
+const QUICKEST_TRIAL_S: f64 = 2.0;
+/// Budgets below this are for a quick search, in seconds.
+const QUICK_BELOW_S: f64 = 300.0;
+/// Time for all of it, and how narrow the interval is to be, unless somebody says otherwise.
+const USUAL_BUDGET_S: f64 = 120.0;
+const USUAL_PRECISION: f64 = 0.05;
+const RIGOROUS_PRECISION: f64 = 0.02;
 /// With `--rigorous`, and the time for all of it.
 const RIGOROUS_TRIAL_S: f64 = 60.0;
 const RIGOROUS_BUDGET_S: f64 = 3600.0;
@@ -81,12 +90,23 @@ pub(super) fn check(args: &CeilingArgs) -> Result<(), Refusal> {
 pub(super) fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
     let warmup_ns = match args.target.args.warmup {
         Some(WarmupArg::Fixed(warmup_ns)) => warmup_ns,
-        Some(WarmupArg::Auto) | None => 1_000_000_000,
+        Some(WarmupArg::Auto) | None => usual_warmup_ns(args),
     };
     let beside_s = seconds(warmup_ns) + pause(args).as_secs_f64() + OVERHEAD_S;
+    let usual_s = if args.rigorous { RIGOROUS_BUDGET_S } else { USUAL_BUDGET_S };
+    let budget_s = args.budget.map_or(usual_s, seconds);
+    let quick = is_quick(args);
+    let usual_s = if quick {
+        // Whole tenths, as all lengths of trials.
+        ((budget_s * QUICK_SHARE).clamp(QUICKEST_TRIAL_S, TRIAL_S) * 10.0).round() / 10.0
+    } else {
+        TRIAL_S
+    };
     let trial_s =
-        if args.rigorous { RIGOROUS_TRIAL_S } else { args.trial.map_or(TRIAL_S, seconds) };
-    let usual = Settings::usual(trial_s, beside_s);
+        if args.rigorous { RIGOROUS_TRIAL_S } else { args.trial.map_or(usual_s, seconds) };
+    let usual_precision = if args.rigorous { RIGOROUS_PRECISION } else { USUAL_PRECISION };
+    let precision = args.precision.unwrap_or(usual_precision);
+    let usual = Settings { budget_s, quick, precision, ..Settings::usual(trial_s, beside_s) };
     let (from, most) = if args.closed {
         let from = args.from.as_deref().map(|text| connections("--from", text)).transpose()?;
         let most = args.max.as_deref().map(|text| connections("--max", text)).transpose()?;
@@ -103,18 +123,28 @@ pub(super) fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
             "--max {most} is below --from, {from}; give a higher one"
         )));
     }
-    let settings = Settings { from, most, whole: args.closed, precision: args.precision, ..usual };
+    let settings = Settings { from, most, whole: args.closed, ..usual };
     // The durations of RFC 9971.
-    let settings = match args.rigorous {
+    Ok(match args.rigorous {
+        false if quick => Settings { verify_s: 2.0 * trial_s, ..settings },
         true => Settings {
-            budget_s: RIGOROUS_BUDGET_S,
             rules: Rules { sum_s: 2.0 * RIGOROUS_TRIAL_S, ..settings.rules },
             verify_s: RIGOROUS_TRIAL_S,
             ..settings
         },
         false => settings,
-    };
-    Ok(Settings { budget_s: args.budget.map_or(settings.budget_s, seconds), ..settings })
+    })
+}
+
+/// Whether there is little time; see [`Settings::quick`].
+fn is_quick(args: &CeilingArgs) -> bool {
+    let budget_s = args.budget.map_or(USUAL_BUDGET_S, seconds);
+    !args.rigorous && budget_s < QUICK_BELOW_S
+}
+
+/// The warm-up of a trial, whose connections are open and used: shorter where there is little time.
+pub(super) fn usual_warmup_ns(args: &CeilingArgs) -> u64 {
+    if is_quick(args) && !args.closed { 500_000_000 } else { 1_000_000_000 }
 }
 
 /// How long nothing is sent between two trials.

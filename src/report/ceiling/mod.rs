@@ -4,7 +4,10 @@ mod document;
 mod text;
 
 pub use document::{ceiling_json, ceiling_schema, ceiling_tsv};
-pub use text::{ceiling_load, ceiling_progress, ceiling_quiet, ceiling_remedy, ceiling_text};
+pub use text::{
+    Known, ceiling_load, ceiling_progress, ceiling_quiet, ceiling_remedy, ceiling_text,
+    ceiling_trial,
+};
 
 #[cfg(test)]
 mod tests;

@@ -444,42 +444,43 @@ fn a_line_of_values_has_a_line_of_names_above_it() {
 }
 
 #[test]
-fn a_line_a_trial_tells_what_is_known_by_then() {
+fn a_line_a_trial_tells_why_it_failed_and_what_is_known_by_then() {
+    let goals = Goals::new(&slo::parse(SLO).unwrap(), true);
     let line = |verdict: Verdict, bracket| {
-        ceiling_progress(&row(1600.0, 998.0, verdict, Purpose::Narrow), 3, false, bracket)
+        let known = Known { bracket, left_s: 72.4 };
+        ceiling_progress(&row(1600.0, 998.0, verdict, Purpose::Narrow), 3, &goals, false, &known)
     };
     assert_eq!(
         line(Verdict::Pass, (Some(1600.0), None)),
-        "trial  3  narrow     1,600 req/s   10.0 s  pass  p99<50ms: 21.00 ms  (at least 1,600)"
+        "trial  3  narrow     1,600 req/s   10.0 s  pass  p99<50ms: 21.00 ms  (at least 1,600; 72 s left at most)"
     );
     assert_eq!(
         line(Verdict::Fail, (Some(907.94), Some(1600.0))),
-        "trial  3  narrow     1,600 req/s   10.0 s  FAIL  p99<50ms: 312.0 ms  (between 907.9 and 1,600)"
+        "trial  3  narrow     1,600 req/s   10.0 s  FAIL  p99<50ms: 312.0 ms  (between 907.9 and 1,600; 72 s left at most)"
     );
-    assert!(line(Verdict::Fail, (None, Some(1600.0))).ends_with("(below 1,600)"));
+    assert!(line(Verdict::Fail, (None, Some(1600.0))).contains("(below 1,600;"));
     assert!(
         line(Verdict::ClientLimited, (None, None))
-            .ends_with("client limited  p99<50ms: 21.00 ms  (nothing known yet)")
+            .contains("client limited  p99<50ms: 21.00 ms  (nothing known yet;")
     );
 }
 
 #[test]
-fn a_load_has_as_many_digits_as_it_is_known_by() {
-    let texts = [0.5, 0.127, 10.0, 99.96, 907.94, 999.96, 1000.4, 12_345.6]
-        .map(|load| ceiling_load(load, false));
-    assert_eq!(
-        texts,
-        [
-            "0.5 req/s",
-            "0.127 req/s",
-            "10 req/s",
-            "100 req/s",
-            "907.9 req/s",
-            "1000 req/s",
-            "1,000 req/s",
-            "12,346 req/s"
-        ]
-    );
-    assert_eq!(ceiling_load(1.0, true), "1 connection");
-    assert_eq!(ceiling_load(4096.0, true), "4,096 connections");
+fn a_failed_trial_names_the_implied_goal_that_it_missed() {
+    let mut row = row(1600.0, 998.0, Verdict::Fail, Purpose::Narrow);
+    let kept = |amount: f64, kept: bool| Measure { amount, of: 1000.0, kept };
+    // p99, errors, unsent, achieved, nothing piles up.
+    row.trial.measures = [(5.0, true), (0.0, true), (32.0, false), (69.0, false), (1.0, false)]
+        .map(|(a, k)| kept(a, k))
+        .into();
+    let goals = Goals::new(&slo::parse(SLO).unwrap(), true);
+    let known = Known { bracket: (None, None), left_s: 0.0 };
+    let line = ceiling_progress(&row, 1, &goals, false, &known);
+    for said in [
+        "unsent<=0% (implied): 3.2 %",
+        "achieved>=99% (implied): 93.1 %",
+        "nothing piles up (implied): what is outstanding grew",
+    ] {
+        assert!(line.contains(said), "{line}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The page of a search: the answer first, then every trial.
 
 use crate::analysis::ceiling::{Answer, Change, Doubt, Ending, Verdict};
-use crate::capacity::{Broken, Found, Row};
+use crate::capacity::{Broken, Found, Goals, Row};
 use crate::plan::Plan;
 use crate::report::format::{counted, duration, float, length, rate};
 use crate::report::gates::amount;
@@ -31,31 +31,64 @@ fn number(load: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// One line about a trial that has ended, and what is known of the ceiling by then.
+/// One line about a trial that has ended: what came of it, why, what is known of the ceiling by then, and how long it may
+/// still take.
 #[must_use]
 pub fn ceiling_progress(
     row: &Row,
     count: usize,
+    goals: &Goals,
     closed: bool,
-    bracket: (Option<f64>, Option<f64>),
+    known: &Known,
 ) -> String {
     let proposal = row.trial.proposal;
-    let found = worst_gate(row).map(|found| format!("  {found}")).unwrap_or_default();
-    let known = match bracket {
+    let missed = reasons(row, goals);
+    let found = if missed.is_empty() {
+        worst_gate(row).map(|found| format!("  {found}")).unwrap_or_default()
+    } else {
+        format!("  {}", missed.join("; "))
+    };
+    format!(
+        "trial {count:>2}  {:<7} {:>14} {:>6.1} s  {:<4}{found}  ({}; {} left at most)",
+        proposal.purpose.name(),
+        ceiling_load(proposal.load, closed),
+        row.length_s,
+        verdict_name(row),
+        between(known.bracket),
+        length_s(known.left_s.round()),
+    )
+}
+
+/// What is known in the middle of a search.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// The highest load that seems to hold, and the lowest that seems not to.
+    pub bracket: (Option<f64>, Option<f64>),
+    /// How long the search may still take, in seconds.
+    pub left_s: f64,
+}
+
+/// The same while a trial goes on, before the state of its run: `trial 7 of a load of 540 req/s, between 520 and 560 so
+/// far, 1m12s left at most`.
+#[must_use]
+pub fn ceiling_trial(count: usize, load: f64, closed: bool, known: &Known) -> String {
+    format!(
+        "trial {count} at {}, {} so far, {} left at most",
+        ceiling_load(load, closed),
+        between(known.bracket),
+        length_s(known.left_s.round()),
+    )
+}
+
+fn between(bracket: (Option<f64>, Option<f64>)) -> String {
+    match bracket {
         (Some(low), Some(high)) => {
             format!("between {} and {}", number(low), number(high))
         }
         (Some(low), None) => format!("at least {}", number(low)),
         (None, Some(high)) => format!("below {}", number(high)),
         (None, None) => "nothing known yet".to_owned(),
-    };
-    format!(
-        "trial {count:>2}  {:<7} {:>14} {:>6.1} s  {:<4}{found}  ({known})",
-        proposal.purpose.name(),
-        ceiling_load(proposal.load, closed),
-        row.length_s,
-        verdict_name(row),
-    )
+    }
 }
 
 fn verdict_name(row: &Row) -> String {
@@ -64,6 +97,7 @@ fn verdict_name(row: &Row) -> String {
         Verdict::Fail => "FAIL",
         Verdict::ClientLimited => "client limited",
         Verdict::Inconclusive => "undecided",
+        Verdict::HeldUp => "held up",
     };
     name.to_owned()
 }
@@ -321,7 +355,11 @@ fn particulars(page: &mut Page, found: &Found) {
                     (Verdict::Pass, false) => {
                         format!("no: {what} passed, and the interval has moved since")
                     }
-                    _ => format!("NO: {what} failed"),
+                    (Verdict::Fail, _) => format!("NO: {what} failed"),
+                    (Verdict::HeldUp, _) => {
+                        format!("no: {what} missed a gate while this machine was held up")
+                    }
+                    _ => format!("no: {what} was not finished"),
                 }
             }
         };
@@ -360,10 +398,10 @@ fn answered(rps: f64) -> String {
 }
 
 fn trials(page: &mut Page, found: &Found) {
-    let load = if found.closed { "connections" } else { "offered/s" };
+    let load = if found.closed { "conns" } else { "offered/s" };
     page.head(&format!(
-        "{:<4}{:<9}{load:>12}{:>8}  {:<16}{:>12}{:>11}{:>11}",
-        "", "Trials", "length", "result", "answered/s", "p50", "p99"
+        "{:<4}{:<8}{load:>10}  {:<10}{:>10}{:>10}{:>10}{:>10}{:>9}",
+        "", "Trials", "result", "answered/s", "p50", "p95", "p99", "errors"
     ));
     for (index, row) in found.rows.iter().enumerate() {
         let cell = |place: usize| match row.quantiles[place] {
@@ -371,23 +409,84 @@ fn trials(page: &mut Page, found: &Found) {
             Some(value) if value.censored => format!(">={}", duration(float(value.value_ns))),
             Some(value) => duration(float(value.value_ns)),
         };
-        let cut = if row.trial.cut_short { ", cut" } else { "" };
         page.line(&format!(
-            "{:>3} {:<9}{:>12}{:>8}  {:<16}{:>12}{:>11}{:>11}",
+            "{:>3} {:<8}{:>10}  {:<10}{:>10}{:>10}{:>10}{:>10}{:>9}",
             index + 1,
             row.trial.proposal.purpose.name(),
             number(row.trial.proposal.load),
-            format!("{:.1} s", row.length_s),
-            format!("{}{cut}", verdict_name(row)),
+            verdict_name(row),
             answered(row.rates.achieved_rps),
             cell(0),
             cell(1),
+            cell(2),
+            share(row.error_share),
         ));
+        let missed = reasons(row, &found.goals);
+        if !missed.is_empty() {
+            let cut = if row.trial.cut_short {
+                format!(" (ended after {:.1} s, since that is far off)", row.length_s)
+            } else {
+                String::new()
+            };
+            page.more(&format!("missed: {}{cut}", missed.join("; ")));
+        }
     }
-    if found.rows.iter().any(|row| row.trial.cut_short) {
-        page.note("cut: ended early, because a gate was missed by far");
-    }
-    if found.rows.iter().any(|row| row.trial.verdict == Verdict::ClientLimited) {
+    lengths(page, found);
+    let any = |verdict: Verdict| found.rows.iter().any(|row| row.trial.verdict == verdict);
+    if any(Verdict::ClientLimited) {
         page.note("client limited: says nothing of the target, and was made again");
     }
+    if any(Verdict::HeldUp) {
+        page.note(
+            "held up: would have passed without the requests that this machine held up; says nothing, and was made again",
+        );
+    }
+}
+
+/// How long trials of each purpose were meant to be.
+fn lengths(page: &mut Page, found: &Found) {
+    let mut told: Vec<(&str, f64)> = Vec::new();
+    for row in &found.rows {
+        let proposal = row.trial.proposal;
+        let longest = told.iter_mut().find(|(name, _)| *name == proposal.purpose.name());
+        match longest {
+            Some((_, longest_s)) => *longest_s = longest_s.max(proposal.length_s),
+            None => told.push((proposal.purpose.name(), proposal.length_s)),
+        }
+    }
+    let told: Vec<String> =
+        told.iter().map(|(name, length)| format!("{name} {}", length_s(*length))).collect();
+    page.note(&format!("lengths of trials, at most: {}", told.join(", ")));
+}
+
+/// A share of errors, in few characters.
+fn share(share: f64) -> String {
+    if share <= 0.0 { "0".to_owned() } else { format!("{} %", significant(share * 100.0, 2)) }
+}
+
+/// Which goals a trial missed, implied ones too, and by what value.
+fn reasons(row: &Row, goals: &Goals) -> Vec<String> {
+    if row.trial.verdict == Verdict::Pass {
+        return Vec::new();
+    }
+    let missed = row.trial.measures.iter().enumerate().filter(|(_, measure)| !measure.kept);
+    let told = missed.map(|(goal, measure)| {
+        let name = goals.name(goal);
+        let gate = row.gates.get(goal).filter(|_| goals.is_given(goal));
+        match gate {
+            Some(gate) => {
+                let value = gate.value.map_or("-".to_owned(), |value| amount(&gate.clause, value));
+                let bound = if gate.doubt.is_some() { ">=" } else { "" };
+                format!("{name}: {bound}{value}")
+            }
+            None if goals.is_throughput(goal) => {
+                format!("{name}: {} %", significant((1.0 - measure.share()) * 100.0, 1))
+            }
+            None if goals.has_clause(goal) => {
+                format!("{name}: {} %", significant(measure.share() * 100.0, 2))
+            }
+            None => format!("{name}: what is outstanding grew"),
+        }
+    });
+    told.collect()
 }
