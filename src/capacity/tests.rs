@@ -332,6 +332,7 @@ fn row(load: f64, achieved_rps: f64, verdict: Verdict, purpose: Purpose) -> Row 
     let mut row = Row::of(trial, 0.0, &summary);
     row.rates.offered_rps = load;
     row.rates.achieved_rps = achieved_rps;
+    row.second_half = Some((load, achieved_rps));
     row
 }
 

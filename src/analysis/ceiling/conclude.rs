@@ -196,7 +196,9 @@ impl Search {
     /// The end of a search without an interval.
     pub(super) fn early(&self, ending: Ending) -> Answer {
         let (low, high) = self.bracket();
-        let first_missed = high.and_then(|high| self.missed_at(high));
+        let first_missed = high.and_then(|high| {
+            if self.settings.quick { self.most_missed(high) } else { self.missed_at(high) }
+        });
         let at_least = self.bounds().0.or(low);
         Answer {
             ending,

@@ -116,11 +116,15 @@ impl Search {
             ending: Ending::Found,
             ceiling: Some(ceiling),
             interval: Some((low, high)),
-            safe: Some(low),
+            safe: Some(
+                regressed
+                    .as_ref()
+                    .map_or(low, |found| whole(self.allowed(found.crossing.safe)).min(low)),
+            ),
+            regressed: regressed.is_some(),
             limiting: regressed.map(|found| found.goal).or_else(|| self.most_missed(high)),
             verified: verified.is_some(),
             precise,
-            regressed: true,
             bracket: self.bracket(),
             change: self.change,
             doubt: None,
@@ -159,7 +163,7 @@ impl Search {
     }
 
     /// The goal that was missed in most trials up to a little above `high`.
-    fn most_missed(&self, high: f64) -> Option<usize> {
+    pub(super) fn most_missed(&self, high: f64) -> Option<usize> {
         let near = |trial: &&Trial| {
             trial.verdict == Verdict::Fail && trial.proposal.load <= high * (1.0 + WIDEST)
         };

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::analysis::ceiling::{Doubt, Ending, Measure};
+use crate::analysis::ceiling::{Doubt, Ending, Measure, Verdict};
 use crate::capacity::{Broken, Found, Row};
 use crate::plan::Plan;
 use crate::report::Document;
+use crate::report::ceiling::text::reasons;
 use crate::report::json::plan_of;
 use crate::units::significant;
 
@@ -129,6 +130,9 @@ fn trial(found: &Found, row: &Row, run: Option<&Document>) -> Value {
         "duration_s": row.length_s,
         "result": row.trial.verdict.name(),
         "cut_short": row.trial.cut_short,
+        "held_up": row.trial.verdict == Verdict::HeldUp,
+        "missed": reasons(row, &found.goals),
+        "error_share": row.error_share,
         "achieved_rps": row.rates.achieved_rps,
         "goals": row.trial.measures.iter().enumerate().map(goal).collect::<Vec<_>>(),
         "run": run,

@@ -41,6 +41,7 @@ fn row(load: f64, achieved_rps: f64, verdict: Verdict, purpose: Purpose) -> Row 
     let mut row = Row::of(trial, 1.5, &RUN);
     row.rates.offered_rps = load;
     row.rates.achieved_rps = achieved_rps;
+    row.second_half = Some((load, achieved_rps));
     row.code = Code::Valid;
     let clause = slo::parse(SLO).unwrap().remove(0);
     let value = Some(if failed { 312e6 } else { 21e6 });
@@ -247,6 +248,10 @@ fn the_document_says_what_was_found() {
     assert_eq!(document["goals"].as_array().unwrap().len(), 5);
     assert!((document["saturation_rps"].as_f64().unwrap() - 998.04).abs() < 0.01);
     let trial = &document["trials"][2];
+    assert_eq!(
+        (&trial["missed"], &trial["held_up"], &trial["error_share"]),
+        (&json!(["p99<50ms: 312.0 ms"]), &json!(false), &json!(0.0))
+    );
     assert_eq!((&trial["rate_rps"], &trial["result"]), (&json!(1600.0), &json!("fail")));
     assert_eq!(
         trial["goals"][0],
@@ -278,14 +283,18 @@ Verified      yes: a trial of 10 s at 900 req/s passed
 Throughput    998 req/s at most, whatever is offered
 Search        5 trials in 61 s
 
-    Trials      offered/s  length  result            answered/s        p50        p99
-  1 bracket           800  10.0 s  client limited         800.0   11.00 ms   20.81 ms
-  2 bracket           800  10.0 s  pass                   800.0   11.00 ms   20.81 ms
-  3 bracket         1,600  10.0 s  FAIL, cut              998.0   11.00 ms   20.81 ms
-  4 narrow          1,000  10.0 s  FAIL                   997.0   11.00 ms   20.81 ms
-  5 verify            900  10.0 s  pass                   900.0   11.00 ms   20.81 ms
-  cut: ended early, because a gate was missed by far
-  client limited: says nothing of the target, and was made again
+    Trials   offered/s  result    answered/s       p50       p95       p99   errors
+  1 bracket        800  client         800.0  11.00 ms  20.00 ms  20.81 ms        0
+  2 bracket        800  pass           800.0  11.00 ms  20.00 ms  20.81 ms        0
+  3 bracket      1,600  FAIL           998.0  11.00 ms  20.00 ms  20.81 ms        0
+              missed: p99<50ms: 312.0 ms (ended after 10.0 s, since that is far
+              off)
+  4 narrow       1,000  FAIL           997.0  11.00 ms  20.00 ms  20.81 ms        0
+              missed: p99<50ms: 312.0 ms
+  5 verify         900  pass           900.0  11.00 ms  20.00 ms  20.81 ms        0
+  lengths of trials, at most: bracket 10 s, narrow 10 s, verify 10 s
+  client: the client was the limit; says nothing of the target, and was made
+  again
 ";
     assert_eq!(page.split_once('\n').unwrap().1, expected);
 }
@@ -301,7 +310,7 @@ fn the_page_of_a_closed_loop_counts_connections() {
         "\nSafe          9 connections: a trial of 10 s passes there 19 times out of 20\n",
         "\nVerified      yes: a trial of 10 s at 9 connections passed\n",
         "at most, with any number of connections\n",
-        "    Trials    connections  length",
+        "    Trials       conns  result",
     ] {
         assert!(page.contains(part), "{part:?} is not in\n{page}");
     }
@@ -477,7 +486,7 @@ fn a_failed_trial_names_the_implied_goal_that_it_missed() {
     let known = Known { bracket: (None, None), left_s: 0.0 };
     let line = ceiling_progress(&row, 1, &goals, false, &known);
     for said in [
-        "unsent<=0% (implied): 3.2 %",
+        "unsent<=0% (implied): 3.20 %",
         "achieved>=99% (implied): 93.1 %",
         "nothing piles up (implied): what is outstanding grew",
     ] {

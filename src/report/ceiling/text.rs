@@ -123,13 +123,10 @@ fn answer(found: &Found) -> (Paint, String, String) {
         (Ending::Found, Some(ceiling), Some((low, high))) => (
             Paint::Good,
             load(*ceiling),
-            match found.answer.regressed {
-                true => {
-                    format!(" (95 % confidence: {} to {}){limited}", number(*low), number(*high))
-                }
-                false => {
-                    format!(" (an edge: {} held, {} did not){limited}", number(*low), number(*high))
-                }
+            if found.settings.quick || found.answer.regressed {
+                format!(" (95 % confidence: {} to {}){limited}", number(*low), number(*high))
+            } else {
+                format!(" (an edge: {} held, {} did not){limited}", number(*low), number(*high))
             },
         ),
         (Ending::AtMost, Some(ceiling), _) => (
@@ -337,6 +334,8 @@ fn particulars(page: &mut Page, found: &Found) {
             let trial = length_s(found.settings.rules.trial_s);
             let why = if answer.regressed {
                 format!("a trial of {trial} passes there 19 times out of 20")
+            } else if found.settings.quick {
+                "the low end of the interval".to_owned()
             } else {
                 "every full trial held there".to_owned()
             };
@@ -414,7 +413,8 @@ fn trials(page: &mut Page, found: &Found) {
             index + 1,
             row.trial.proposal.purpose.name(),
             number(row.trial.proposal.load),
-            verdict_name(row),
+            // What does not fit its column moves all others.
+            verdict_name(row).trim_end_matches(" limited"),
             answered(row.rates.achieved_rps),
             cell(0),
             cell(1),
@@ -434,7 +434,9 @@ fn trials(page: &mut Page, found: &Found) {
     lengths(page, found);
     let any = |verdict: Verdict| found.rows.iter().any(|row| row.trial.verdict == verdict);
     if any(Verdict::ClientLimited) {
-        page.note("client limited: says nothing of the target, and was made again");
+        page.note(
+            "client: the client was the limit; says nothing of the target, and was made again",
+        );
     }
     if any(Verdict::HeldUp) {
         page.note(
@@ -465,7 +467,7 @@ fn share(share: f64) -> String {
 }
 
 /// Which goals a trial missed, implied ones too, and by what value.
-fn reasons(row: &Row, goals: &Goals) -> Vec<String> {
+pub(super) fn reasons(row: &Row, goals: &Goals) -> Vec<String> {
     if row.trial.verdict == Verdict::Pass {
         return Vec::new();
     }
