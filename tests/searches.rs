@@ -73,7 +73,10 @@ fn holds(random: &mut Random, a_minute: f64, length_s: f64) -> Vec<(u64, u64)> {
     let mut uniform = || (random.below(1 << 30) as f64 + 1.0) / f64::from(1 << 30);
     let mut at_s = 0.0;
     let mut held = Vec::new();
-    while a_minute > 0.0 {
+    if a_minute <= 0.0 {
+        return held;
+    }
+    loop {
         at_s -= uniform().ln() * 60.0 / a_minute;
         if at_s > length_s {
             break;

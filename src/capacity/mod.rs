@@ -250,4 +250,6 @@ pub fn is_all_bad(summary: &Summary) -> bool {
 }
 
 #[cfg(test)]
+mod held_tests;
+#[cfg(test)]
 mod tests;

@@ -7,23 +7,23 @@ use crate::report::tests::{SECOND, abandon, complete, fail, open_plan, plan, sum
 use crate::summary::{Distribution, Doubt, Gate, Lags};
 use crate::verdict::Reason;
 
-const MS: u64 = 1_000_000;
+pub(super) const MS: u64 = 1_000_000;
 
 fn clauses(text: &str) -> Vec<Clause> {
     slo::parse(text).unwrap()
 }
 
-fn goals(text: &str) -> Goals {
+pub(super) fn goals(text: &str) -> Goals {
     Goals::new(&clauses(text), true)
 }
 
-fn proposal(load: f64, length_s: f64) -> Proposal {
+pub(super) fn proposal(load: f64, length_s: f64) -> Proposal {
     Proposal { load, length_s, purpose: Purpose::Narrow }
 }
 
 /// A valid run of 10 s with so many requests of 1 ms, of 100 ms, with a bad answer, and without any; its gates hold as
 /// `held` says.
-fn run(counts: [u64; 4], held: &[(&str, bool)]) -> Summary {
+pub(super) fn run(counts: [u64; 4], held: &[(&str, bool)]) -> Summary {
     let mut record = Record::default();
     let phase = &mut record.phases[1];
     let [fast, slow, bad, unanswered] = counts;
@@ -420,4 +420,13 @@ fn gates_that_held_while_the_target_went_away_decide_nothing() {
         (Verdict::Inconclusive, Verdict::Inconclusive)
     );
     assert_eq!((verdict("T1", false), verdict("C5", true)), (Verdict::Fail, Verdict::Pass));
+}
+
+#[test]
+fn a_target_that_is_only_slow_has_no_most_throughput() {
+    // From 400 a second on an answer takes a second: what comes in the second half is that of the second before.
+    let mut slow = row(400.0, 300.0, Verdict::Fail, Purpose::Narrow);
+    slow.second_half = Some((400.0, 399.0));
+    let held = row(190.0, 190.0, Verdict::Pass, Purpose::Narrow);
+    assert_eq!(found(vec![held, slow], false).saturation_rps(), None);
 }
