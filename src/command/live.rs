@@ -30,6 +30,8 @@ pub(super) struct LiveLine {
     columns: u16,
     begun: Instant,
     total_s: Option<f64>,
+    /// What is shown in front: where a longer course stands.
+    standing: String,
     /// Where it is shown, once it is.
     screen: Option<Screen>,
 }
@@ -46,8 +48,14 @@ impl LiveLine {
             columns: sys::terminal_columns(2).unwrap_or(80),
             begun: Instant::now(),
             total_s,
+            standing: String::new(),
             screen: None,
         }
+    }
+
+    /// The same for a run that is a part of something longer, with where that stands in front.
+    pub(super) fn within(plan: &Plan, standing: String) -> Self {
+        Self { standing: standing + "  ", ..Self::new(plan) }
     }
 
     pub(super) fn show(&mut self, progress: Progress<'_>) {
@@ -75,7 +83,10 @@ impl LiveLine {
             }
             Progress::Opening(open, asked) => format!("opening connections: {open} of {asked}"),
             Progress::Interval(row, _) => {
-                report::progress_line(row, row.end_s, self.total_s, self.columns)
+                let columns = usize::from(self.columns);
+                let standing: String = self.standing.chars().take(columns).collect();
+                let room = u16::try_from(columns - standing.len()).unwrap_or(0);
+                standing + &report::progress_line(row, row.end_s, self.total_s, room)
             }
         };
         self.last_shown = Some(Instant::now());

@@ -58,7 +58,8 @@ pub fn ceiling_progress(
     )
 }
 
-fn verdict_name(row: &Row) -> String {
+/// The result of a trial in a word.
+pub(super) fn verdict_name(row: &Row) -> String {
     let name = match row.trial.verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "FAIL",
