@@ -124,7 +124,7 @@ fn an_older_baseline_is_compared_by_what_it_shows() {
     // Two of them, by the hash that they have.
     assert!(with(&[], older(|_| ()), older(|_| ())).is_ok());
     let hidden = older(|document| document["plan"]["hash"] = json!("other"));
-    let message = with(&[], older(|_| ()), hidden.clone()).unwrap_err().message;
+    let message = with(&[], older(|_| ()), hidden).unwrap_err().message;
     assert!(
         message.contains("request: headers, body") && message.ends_with("--other-request"),
         "{message}"

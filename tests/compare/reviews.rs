@@ -101,7 +101,7 @@ fn formats_of_a_run_are_what_the_flag_says_and_others_are_refused_with_those_the
     // A comma in a path has to be in quotes.
     let url = format!("http://{}/bytes/10?a,b", server.local_address());
     let formatted = |more: &[&str]| {
-        run(maxq_on_engine().args(SHORT).args(["-q", "--format"]).args(more).arg(&url))
+        run(maxq_on_engine().args(&SHORT[..10]).args(["-q", "--format"]).args(more).arg(&url))
     };
     let csv = formatted(&["csv"]);
     assert_eq!(csv.code, Some(0), "{csv:?}");

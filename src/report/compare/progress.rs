@@ -12,8 +12,7 @@ pub struct Standing {
     pub pairs: u64,
     /// The side that is measured: `base` or `new`.
     pub side: &'static str,
-    /// By how much p50 and p99 are longer on the new side so far, in percent: medians over the valid pairs. `None` before the
-    /// first pair.
+    /// By how much p50 and p99 are longer on the new side so far, in percent: medians over the pairs. `None` before the first.
     pub shifts_pct: Option<(f64, f64)>,
     /// Seconds until all pairs are measured, if none is invalid; `None` when runs have no known length.
     pub left_s: Option<u64>,

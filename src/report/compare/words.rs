@@ -221,7 +221,7 @@ pub(super) fn method(comparison: &Comparison) -> String {
             let ranks = if *judged_as == Design::Paired {
                 "signed ranks"
             } else {
-                "too few to judge by pairs: ranks"
+                "rank sums (too few pairs for signed ranks)"
             };
             format!("{} of runs, interleaved; {ranks}{exact}", counted(*base_runs as u64, "pair"))
         }
