@@ -6,6 +6,7 @@ mod format;
 mod network;
 mod points;
 mod preflight;
+mod review;
 mod sweep;
 mod tls;
 
@@ -15,6 +16,7 @@ pub use format::FormatArg;
 use format::one_of_formats;
 pub use network::{AddressesArg, NetworkArgs, ProxyProtocolArg};
 pub use preflight::PreflightArgs;
+pub use review::ReviewArgs;
 pub use sweep::{OF_ONE_RUN, OrderArg, SweepArgs, SweepFlags};
 pub use tls::{TlsArgs, TlsVersionArg};
 
@@ -374,11 +376,14 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     /// How the report looks [default: text].
-    #[arg(long, value_parser = one_of_formats(&["text", "json", "tsv"]), help_heading = "Output")]
+    #[arg(long, value_parser = one_of_formats(&["text", "json", "tsv", "csv", "markdown", "junit"]), help_heading = "Output")]
     pub format: Option<FormatArg>,
     /// Write the report to this file, replacing it when the run has ended; - for standard output.
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
+    /// What others make of the result.
+    #[command(flatten)]
+    pub review: ReviewArgs,
     /// Only the verdict and the two rates; nothing on standard error but errors.
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,

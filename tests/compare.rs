@@ -5,6 +5,10 @@
 mod files;
 #[path = "compare/repeat.rs"]
 mod repeat;
+#[path = "compare/reviews.rs"]
+mod reviews;
+#[path = "compare/service.rs"]
+mod service;
 mod support;
 #[path = "compare/urls.rs"]
 mod urls;
@@ -34,9 +38,15 @@ fn law(server: &Server, ms: u32) -> String {
 
 /// Writes so many short runs against `url` to a file in `folder`.
 fn recorded(folder: &Path, name: &str, url: &str, runs: &str) -> PathBuf {
+    recorded_with(folder, name, url, (runs, &[]))
+}
+
+/// The same with more flags.
+fn recorded_with(folder: &Path, name: &str, url: &str, (runs, more): (&str, &[&str])) -> PathBuf {
     let path = folder.join(name);
     let mut command = maxq_on_engine();
-    command.args(SHORT).args(["--repeat", runs, "--json", "-q", "-o"]).arg(&path).arg(url);
+    command.args(SHORT).args(more);
+    command.args(["--repeat", runs, "--json", "-q", "-o"]).arg(&path).arg(url);
     let ended = run(&mut command);
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "", ""));
     path

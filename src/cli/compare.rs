@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};
 
-use super::{RunArgs, one_of_formats};
+use super::RunArgs;
 use crate::units::parse_count;
 
 /// Shown below the help.
@@ -16,8 +16,12 @@ Examples:
   maxq compare base.json new.json
   maxq compare --urls http://host:8001/ http://host:8002/ -R 1k --markdown review.md --junit compare.xml
 
-The unit is the run: with the usual gates five a side, or seven pairs, are the fewest that can show a regression; ten pairs
-find 10 % in usual noise.
+The unit is the run: with the usual gates five a side, or five pairs, are the fewest that can show a regression; ten pairs
+find 10 % in usual noise. Runs too short or too noisy to exclude a shift that matters pass if they exclude three times as much (of
+shares of requests ten times), which the report says; --effect insists.
+
+Runs that were not made the same way are refused, with the flag that allows what differs. Where the target is does not
+belong to the plan, nor do the values of Authorization, Cookie, and Proxy-Authorization headers.
 
 Exit codes: 0 nothing gated is slower by as much as matters, 3 something is, 4 inconclusive (0 with --inconclusive pass,
 unless a new run got no good response at all), 2 files that cannot be compared, 5 a target of --urls is of no use,
@@ -51,15 +55,15 @@ pub struct CompareFlags {
     /// Pairs of runs of --urls [default: 10].
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Compare")]
     pub pairs: Option<u64>,
-    /// Metrics that decide, of p50, p90, p99, p99.9, mean, max, rate, errors, cpu.
+    /// Metrics that decide, of p50, p90, p95, p99, p99.9, mean, max, rate, errors, timeouts, unsent, cpu (the client's, per request).
     #[arg(
         long,
         value_name = "LIST",
-        default_value = "p50,p99,rate,errors",
+        default_value = "p50,p95,p99,rate,errors",
         help_heading = "Compare"
     )]
     pub gate: String,
-    /// The smallest shift that matters, like p99=5%; repeatable [default: p50, mean, cpu 5%, p90, p99 10%, p99.9 20%, max 50%, rate 3%, errors 0.1% of all requests].
+    /// The smallest shift that matters, like p99=5%; repeatable [default: p50, mean 5%, p90, p95, p99 10%, p99.9, cpu 20%, max 50%, rate 3%, errors, timeouts, unsent 0.1% of all requests; more for samples that cannot show as little].
     #[arg(long, value_name = "METRIC=N%", help_heading = "Compare")]
     pub effect: Vec<String>,
     /// Shifts of latencies below this never matter.
@@ -68,24 +72,33 @@ pub struct CompareFlags {
     /// Let one run each be a regression, though the noise between runs is unknown.
     #[arg(long, help_heading = "Compare")]
     pub allow_single: bool,
-    /// Compare runs of different plans all the same.
+    /// Compare runs against different targets: scheme, host, and port.
+    #[arg(long, help_heading = "Compare")]
+    pub other_target: bool,
+    /// Compare runs of different loads: connections, rate, duration, timeouts.
+    #[arg(long, help_heading = "Compare")]
+    pub other_load: bool,
+    /// Compare runs of different requests: path, headers, body, --expect, TLS.
+    #[arg(long, help_heading = "Compare")]
+    pub other_request: bool,
+    /// Compare runs of a different engine, number of threads, or --idle.
+    #[arg(long, help_heading = "Compare")]
+    pub other_client: bool,
+    /// Compare runs that were made on different machines: CPU, cores, CPU quota.
+    #[arg(long, help_heading = "Compare")]
+    pub other_host: bool,
+    /// All of --other-target, --other-load, and --other-request.
     #[arg(long, help_heading = "Compare")]
     pub other_plans: bool,
     /// Let runs count that are not valid, or partial; of --urls none is measured again then.
     #[arg(long, help_heading = "Compare")]
     pub invalid: bool,
-    /// Both --other-plans and --invalid.
+    /// All of the flags that begin with --other, and --invalid.
     #[arg(long, help_heading = "Compare")]
     pub force: bool,
     /// What the exit code says when nothing can be told.
     #[arg(long, value_enum, default_value = "fail", help_heading = "Compare")]
     pub inconclusive: InconclusiveArg,
-    /// Write a Markdown table for a review as well.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub markdown: Option<PathBuf>,
-    /// Write a JUnit file for a build server as well.
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub junit: Option<PathBuf>,
 }
 
 /// The flags of `compare`.
@@ -114,15 +127,12 @@ const MEAN_NOTHING: [&str; 10] = [
 ];
 
 /// Flags of a run that mean something for files, too.
-const FOR_FILES: [&str; 4] = ["json", "format", "output", "quiet"];
+const FOR_FILES: [&str; 6] = ["json", "format", "output", "quiet", "markdown", "junit"];
 
 impl Args for CompareArgs {
     fn augment_args(command: Command) -> Command {
         let command = RunArgs::augment_args(CompareFlags::augment_args(command));
-        // A comparison has more formats than a run.
-        let all = one_of_formats(&["text", "json", "markdown", "junit", "tsv"]);
         let command = command
-            .mut_arg("format", |format| format.value_parser(all))
             .mut_arg("duration", |arg| {
                 arg.help("Measured time of each run of --urls [default: 3s, unless -n or --stages is given]")
             })
@@ -138,6 +148,12 @@ impl Args for CompareArgs {
             })
             .mut_arg("quiet", |arg| {
                 arg.help("Only the verdict; nothing on standard error but errors")
+            })
+            .mut_arg("markdown", |arg| {
+                arg.help("Also write the verdict as a Markdown table for a review")
+            })
+            .mut_arg("junit", |arg| {
+                arg.help("Also write a JUnit file for a build server, one test case per gated metric")
             })
             .mut_arg("no_progress", |arg| arg.help("No line a pair on standard error"));
         MEAN_NOTHING

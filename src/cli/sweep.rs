@@ -101,7 +101,7 @@ fn lists(command: Command) -> Command {
             arg.help("Only the inflection points; nothing on standard error but errors")
         })
         .mut_arg("format", |arg| {
-            arg.value_parser(one_of_formats(&["text", "json", "ndjson", "csv", "tsv"]))
+            arg.value_parser(one_of_formats(&["text", "json", "ndjson", "csv", "tsv", "markdown", "junit"]))
                 .help("How results look [default: text]; of ndjson, csv and tsv there is one line a run, as it ends")
         })
         .mut_arg("repeat", |arg| {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::live::{LiveLine, style};
 use super::repeat::wait;
-use super::{tell, unreachable_target};
+use super::review::{self, ReviewFiles};
+use super::{table, tell, unreachable_target};
 use crate::analysis::ceiling::{
     Answer, Ending, LONGEST_TRIAL_S, Proposal, Purpose, Search, Settings, Step, Verdict, trial_seed,
 };
@@ -32,6 +33,10 @@ const LONGEST_DRAIN_NS: u64 = 1_000_000_000;
 /// # Errors
 /// Why there is no report.
 pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
+    review::watched("ceiling", &args.target.args, || search(args))
+}
+
+fn search(args: &CeilingArgs) -> Result<u8, Refusal> {
     check(args)?;
     let settings = settings(args)?;
     let url = args.target.url.as_deref().unwrap_or_default();
@@ -52,6 +57,7 @@ pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
     }
     let settings = if args.closed { affordable(args, &plan, settings)? } else { settings };
     let report = Destination::open("-o", plan.output.file.as_deref().unwrap_or("-".as_ref()))?;
+    let files = ReviewFiles::open(&plan.output)?;
     let interrupts = Interrupts::catch()?;
     let engine = run::prepare(&plan)?;
     let mut plan = plan;
@@ -69,7 +75,7 @@ pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
         documents: Vec::new(),
         begun: Instant::now(),
     };
-    hunt.carry_out(Search::new(settings), report)
+    hunt.carry_out(Search::new(settings), (report, files))
 }
 
 /// Says of the plan why there are so many threads. A search for connections begins with fewer of them than cores, so that
@@ -182,7 +188,11 @@ struct Hunt<'a> {
 }
 
 impl Hunt<'_> {
-    fn carry_out(mut self, mut search: Search, mut report: Destination) -> Result<u8, Refusal> {
+    fn carry_out(
+        mut self,
+        mut search: Search,
+        (mut report, files): (Destination, ReviewFiles),
+    ) -> Result<u8, Refusal> {
         let mut broken = None;
         let mut refused = None;
         let answer = loop {
@@ -235,10 +245,18 @@ impl Hunt<'_> {
         };
         self.session = None;
         let found = self.found(search.settings().clone(), answer, broken);
-        let written = self.write(&found, &mut report).and_then(|()| report.finish());
-        let code = refused.as_ref().map_or_else(|| self.exit_code(&found), |refused| refused.code);
+        let (code, why) = match refused {
+            Some(refused) => (refused.code, Some(refused.message)),
+            None => self.ending(&found),
+        };
+        let written = self.write((&found, code), &mut report).and_then(|()| report.finish());
         written.map_err(|refusal| refusal.beside(code))?;
-        refused.map_or(Ok(code), Err)
+        let reviewed = || report::ceiling_review(&found, code);
+        files.write_review(reviewed).map_err(|refusal| refusal.beside(code))?;
+        if let Some(why) = why {
+            eprintln!("maxq: {why}");
+        }
+        Ok(code)
     }
 
     /// How long nothing is sent before the next trial: longer where the machine was busy with something else, or the target
@@ -324,11 +342,15 @@ impl Hunt<'_> {
         }
     }
 
-    fn write(&self, found: &Found, report: &mut Destination) -> Result<(), Refusal> {
+    fn write(&self, (found, code): (&Found, u8), report: &mut Destination) -> Result<(), Refusal> {
         let text = if self.plan.output.json {
             report::ceiling_json(&self.plan, found, &self.documents)
-        } else if self.plan.output.tsv {
-            report::ceiling_tsv(found)
+        } else if self.plan.output.tsv || self.plan.output.csv {
+            table(&self.plan.output, report::ceiling_tsv(found))
+        } else if let Some(text) =
+            review::formatted(&self.plan.output, || report::ceiling_review(found, code))
+        {
+            text
         } else if self.plan.output.quiet {
             report::ceiling_quiet(found)
         } else {
@@ -340,27 +362,32 @@ impl Hunt<'_> {
         })
     }
 
-    fn exit_code(&self, found: &Found) -> u8 {
+    /// The exit code, and what those are told who read only standard error.
+    fn ending(&self, found: &Found) -> (u8, Option<String>) {
         let inconclusive = |why: String| {
-            eprintln!("maxq: {why}");
-            if self.plan.strict && found.answer.ending == Ending::ClientLimited {
+            let code = if self.plan.strict && found.answer.ending == Ending::ClientLimited {
                 exit::INVALID
             } else {
                 exit::INCONCLUSIVE
-            }
+            };
+            (code, Some(why))
         };
         let target = &self.plan.target;
         match (found.broken, found.answer.ending) {
-            (Some(Broken::Interrupted(signal)), _) => signal.exit_code(),
+            (Some(Broken::Interrupted(signal)), _) => (signal.exit_code(), None),
             (Some(Broken::Dead), _) => {
-                eprintln!("maxq: {target}: no answer any more at {}; the trials up to there are in the report",
-                    report::ceiling_load(found.rows.last().map_or(0.0, |row| row.trial.proposal.load), found.closed));
-                exit::TARGET
+                let last = found.rows.last().map_or(0.0, |row| row.trial.proposal.load);
+                let why = format!(
+                    "{target}: no answer any more at {}; the trials up to there are in the report",
+                    report::ceiling_load(last, found.closed)
+                );
+                (exit::TARGET, Some(why))
             }
             (None, Ending::MinimumFails) => {
                 let from = report::ceiling_load(found.settings.from, found.closed);
-                eprintln!("maxq: --slo fails at {from} already; begin lower with --from, or allow more");
-                exit::GATE
+                let why =
+                    format!("--slo fails at {from} already; begin lower with --from, or allow more");
+                (exit::GATE, Some(why))
             }
             (None, Ending::ClientLimited) if found.answer.ceiling.is_none() => inconclusive(format!(
                 "the client is the limit at {} already: nothing is known of the target; try again on a quieter machine, or give it more threads (-t)",
@@ -384,8 +411,8 @@ impl Hunt<'_> {
                 "the low end of the interval was not verified; see the report, and use a longer --budget".to_owned(),
             ),
             // Its own words have been printed.
-            (Some(Broken::Refused), _) => exit::ENVIRONMENT,
-            (None, Ending::Found | Ending::AtMost) => exit::FINISHED,
+            (Some(Broken::Refused), _) => (exit::ENVIRONMENT, None),
+            (None, Ending::Found | Ending::AtMost) => (exit::FINISHED, None),
         }
     }
 }

@@ -2,11 +2,13 @@
 
 mod urls;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::live::style;
-use crate::cli::{CompareArgs, FormatArg, InconclusiveArg};
-use crate::comparison::{self, Comparison, Settings, Side, Verdict};
+use super::review::ReviewFiles;
+use crate::cli::{CompareArgs, CompareFlags, FormatArg, InconclusiveArg};
+use crate::comparison::{self, Comparison, Kind, Settings, Side, Verdict};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::Output;
@@ -64,7 +66,7 @@ fn settings(args: &CompareArgs) -> Result<Settings, Refusal> {
     let flags = &args.flags;
     let mut settings = Settings {
         allow_single: flags.allow_single,
-        other_plans: flags.other_plans || flags.force,
+        allowed: allowed(flags),
         invalid: flags.invalid || flags.force,
         ..Settings::default()
     };
@@ -75,6 +77,19 @@ fn settings(args: &CompareArgs) -> Result<Settings, Refusal> {
     }
     settings.check_effects().map_err(Refusal::usage)?;
     Ok(settings)
+}
+
+/// In what the runs may differ.
+fn allowed(flags: &CompareFlags) -> BTreeSet<Kind> {
+    let given = |kind: &Kind| match kind {
+        Kind::Target => flags.other_target,
+        Kind::Load => flags.other_load,
+        Kind::Request => flags.other_request,
+        Kind::Client => flags.other_client,
+        Kind::Host => flags.other_host,
+    };
+    let of_plan = |kind: &Kind| flags.other_plans && Kind::OF_PLAN.contains(kind);
+    Kind::ALL.into_iter().filter(|kind| flags.force || of_plan(kind) || given(kind)).collect()
 }
 
 fn format(args: &CompareArgs) -> Result<FormatArg, Refusal> {
@@ -136,42 +151,40 @@ fn side(paths: &[PathBuf]) -> Result<Side, Refusal> {
 /// Where the reports go; opened before anything is measured.
 struct Places {
     report: Destination,
-    markdown: Option<Destination>,
-    junit: Option<Destination>,
+    files: ReviewFiles,
 }
 
 impl Places {
     fn open(args: &CompareArgs) -> Result<Self, Refusal> {
-        let flags = &args.flags;
-        let others = [("--markdown", &flags.markdown), ("--junit", &flags.junit)];
-        Output { file: args.run.output.clone(), ..Output::default() }
-            .check_contradictions_with(others.map(|(flag, path)| (flag, path.as_deref())))
-            .map_err(Refusal::usage)?;
-        let [markdown, junit] = others.map(|(flag, path)| {
-            path.as_ref().map(|path| Destination::open(flag, path)).transpose()
-        });
-        let file = args.run.output.as_deref().unwrap_or(Path::new("-"));
-        Ok(Self { report: Destination::open("-o", file)?, markdown: markdown?, junit: junit? })
+        let output = Output {
+            file: args.run.output.clone(),
+            markdown_file: args.run.review.markdown.clone(),
+            junit_file: args.run.review.junit.clone(),
+            ..Output::default()
+        };
+        output.check_contradictions().map_err(Refusal::usage)?;
+        let files = ReviewFiles::open(&output)?;
+        let file = output.file.as_deref().unwrap_or(Path::new("-"));
+        Ok(Self { report: Destination::open("-o", file)?, files })
     }
 
     /// Says in the files that others read why there is nothing else in them.
     fn write_refusal(self, refusal: &Refusal, format: FormatArg) -> Result<(), Refusal> {
-        let report = match format {
-            FormatArg::Markdown | FormatArg::Junit if !self.report.is_stdout() => Some(self.report),
-            _ => None,
-        };
         let why = &refusal.message;
-        let of_report = if format == FormatArg::Junit {
-            report::compare_refused_junit(why)
-        } else {
-            report::compare_refused_markdown(why)
+        let of_report = match format {
+            FormatArg::Markdown => report::refused_markdown("compare", why),
+            FormatArg::Junit => report::refused_junit("compare", why),
+            _ => String::new(),
         };
-        let files = [
-            (report, of_report),
-            (self.markdown, report::compare_refused_markdown(why)),
-            (self.junit, report::compare_refused_junit(why)),
-        ];
-        write_all(files)
+        let mut report = self.report;
+        if !of_report.is_empty() && !report.is_stdout() {
+            report.write(of_report)?;
+            report.finish()?;
+        }
+        self.files.write(
+            || report::refused_markdown("compare", why),
+            || report::refused_junit("compare", why),
+        )
     }
 
     fn write(
@@ -192,27 +205,18 @@ impl Places {
             FormatArg::Json => report::compare_json(comparison),
             FormatArg::Markdown => report::compare_markdown(comparison),
             FormatArg::Junit => report::compare_junit(comparison, untold),
+            FormatArg::Csv => report::csv_of_tsv(&report::compare_tsv(comparison)),
             // The parser knows no others.
-            FormatArg::Tsv | FormatArg::Csv | FormatArg::Ndjson => report::compare_tsv(comparison),
+            FormatArg::Tsv | FormatArg::Ndjson => report::compare_tsv(comparison),
         };
         if let Err(refusal) = place.write(&text).and_then(|()| place.finish()) {
             // What was measured is not to be lost for want of a place to write it.
             eprint!("{}", report::compare_quiet_text(comparison));
             return Err(refusal);
         }
-        write_all([
-            (self.markdown, report::compare_markdown(comparison)),
-            (self.junit, report::compare_junit(comparison, untold)),
-        ])
+        self.files.write(
+            || report::compare_markdown(comparison),
+            || report::compare_junit(comparison, untold),
+        )
     }
-}
-
-fn write_all<const N: usize>(files: [(Option<Destination>, String); N]) -> Result<(), Refusal> {
-    for (place, text) in files {
-        if let Some(mut place) = place {
-            place.write(&text)?;
-            place.finish()?;
-        }
-    }
-    Ok(())
 }

@@ -30,8 +30,8 @@ pub(super) struct LiveLine {
     columns: u16,
     begun: Instant,
     total_s: Option<f64>,
-    /// What the run is part of, to be shown before its own state.
-    within: Option<String>,
+    /// What is shown in front: where a longer course stands.
+    standing: String,
     /// Where it is shown, once it is.
     screen: Option<Screen>,
 }
@@ -48,14 +48,14 @@ impl LiveLine {
             columns: sys::terminal_columns(2).unwrap_or(80),
             begun: Instant::now(),
             total_s,
-            within: None,
+            standing: String::new(),
             screen: None,
         }
     }
 
-    /// The live line of a run that is one of many: `what` says which, and what is known by now.
-    pub(super) fn within(plan: &Plan, what: String) -> Self {
-        Self { within: Some(what), ..Self::new(plan) }
+    /// The same for a run that is a part of something longer, with where that stands in front.
+    pub(super) fn within(plan: &Plan, standing: String) -> Self {
+        Self { standing: standing + "  ", ..Self::new(plan) }
     }
 
     pub(super) fn show(&mut self, progress: Progress<'_>) {
@@ -83,13 +83,11 @@ impl LiveLine {
             }
             Progress::Opening(open, asked) => format!("opening connections: {open} of {asked}"),
             Progress::Interval(row, _) => {
-                report::progress_line(row, row.end_s, self.total_s, self.columns)
+                let columns = usize::from(self.columns);
+                let standing: String = self.standing.chars().take(columns).collect();
+                let room = u16::try_from(columns - standing.len()).unwrap_or(0);
+                standing + &report::progress_line(row, row.end_s, self.total_s, room)
             }
-        };
-        let line = match &self.within {
-            // The end of a line that does not fit is what matters least.
-            Some(what) => report::fit(&format!("{what} | {line}"), self.columns),
-            None => line,
         };
         self.last_shown = Some(Instant::now());
         let screen = self.screen.get_or_insert_with(|| Screen::new(io::stderr()));

@@ -5,6 +5,7 @@ mod compare;
 mod live;
 mod places;
 mod repeat;
+mod review;
 mod sweep;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,9 +15,9 @@ use crate::cli::{RunArgs, RunTarget, ServeArgs, SpikeArgs};
 use crate::exit::{self, Refusal};
 use crate::failure::{Phase, errno_name};
 use crate::output::Destination;
-use crate::plan::{Plan, cores};
+use crate::plan::{Output, Plan, cores};
 use crate::preflight::{self, Readiness};
-use crate::report;
+use crate::report::{self, Review};
 use crate::run::{self, Interrupts, check_descriptors};
 use crate::schedule::{Rate, Stage};
 use crate::serve::{self, Server};
@@ -132,7 +133,7 @@ pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
         stage("recovery", whole_ns - before_ns, spike.base),
     ];
     let url = spike.target.url.as_deref().unwrap_or_default();
-    carry_out(Plan::with_stages(url, args, Some(stages))?, args)
+    review::watched("run", args, || carry_out(Plan::with_stages(url, args, Some(stages))?, args))
 }
 
 /// `maxq serve`: until a signal comes.
@@ -163,7 +164,7 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
 }
 
 fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
-    carry_out(Plan::build(url, args)?, args)
+    review::watched("run", args, || carry_out(Plan::build(url, args)?, args))
 }
 
 /// Runs a plan, and writes down what came of it.
@@ -186,7 +187,7 @@ fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
     let plan = &plan;
     tell(plan, args, &readiness);
     let mut live = LiveLine::new(plan);
-    let Places { report, hgrm, mut streams } = places;
+    let Places { report, hgrm, review, mut streams } = places;
     let summary = run::run(plan, engine, &interrupts, |progress| {
         live.show(progress);
         streams.take(progress);
@@ -207,6 +208,7 @@ fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
     summary.verdict.note_dropped(&written);
     summary.streams = written;
     refusals.extend(write_results(plan, &summary, report, hgrm).err());
+    refusals.extend(review.write_review(|| review_of(plan, &summary)).err());
     if let Some(complaint) = complaint(plan, &summary) {
         eprintln!("maxq: {complaint}");
     }
@@ -301,8 +303,10 @@ fn write_results(
 ) -> Result<(), Refusal> {
     let text = if plan.output.json {
         report::json(plan, summary)
-    } else if plan.output.tsv {
-        report::tsv_header() + &report::tsv_row(plan, summary)
+    } else if plan.output.tsv || plan.output.csv {
+        table(&plan.output, report::tsv_header() + &report::tsv_row(plan, summary))
+    } else if let Some(text) = review::formatted(&plan.output, || review_of(plan, summary)) {
+        text
     } else if plan.output.quiet {
         report::quiet_text(plan, summary)
     } else {
@@ -319,6 +323,17 @@ fn write_results(
         hgrm.finish()?;
     }
     Ok(())
+}
+
+/// A table with tabs, or the same with commas, whichever is wanted.
+fn table(output: &Output, tsv: String) -> String {
+    if output.csv { report::csv_of_tsv(&tsv) } else { tsv }
+}
+
+/// What a run found, for those who review it.
+fn review_of(plan: &Plan, summary: &Summary) -> Review {
+    let complaint = complaint(plan, summary);
+    report::run_review(plan, summary, (exit_code(plan, summary), complaint.as_deref()))
 }
 
 fn exit_code(plan: &Plan, summary: &Summary) -> u8 {

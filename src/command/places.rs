@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::review::ReviewFiles;
 use crate::exit::Refusal;
 use crate::output::{Destination, Fed, Feed};
 use crate::plan::{Plan, RequestFormat};
@@ -14,6 +15,7 @@ use crate::summary::Stream;
 pub(super) struct Places {
     pub(super) report: Destination,
     pub(super) hgrm: Option<Destination>,
+    pub(super) review: ReviewFiles,
     pub(super) streams: Streams,
 }
 
@@ -176,6 +178,7 @@ impl Places {
         let report = Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?;
         let hgrm =
             output.hgrm.as_ref().map(|path| Destination::open("--hgrm", path)).transpose()?;
+        let review = ReviewFiles::open(output)?;
         let hlog = open("--hlog", &output.hlog)?;
         const TIMESERIES: &str = "--timeseries";
         let timeseries = output.timeseries.as_ref().map(|path| {
@@ -183,6 +186,6 @@ impl Places {
         });
         let timeseries = timeseries.transpose()?;
         let streams = Streams { timeseries, hlog, hlog_start_s: None, requests, phases };
-        Ok(Self { report, hgrm, streams })
+        Ok(Self { report, hgrm, review, streams })
     }
 }

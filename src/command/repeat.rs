@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::live::{LiveLine, style};
 use super::places::Places;
-use super::{complaint, exit_code, tell, unreachable_target};
+use super::{complaint, exit_code, review, table, tell, unreachable_target};
 use crate::cli::RunArgs;
 use crate::exit::{self, Refusal, Signal};
 use crate::plan::Plan;
@@ -118,7 +118,8 @@ pub(super) fn carry_out(plan: Plan, args: &RunArgs, times: u64) -> Result<u8, Re
             Err(refusal) => {
                 // What was measured before is not lost.
                 finish(&plan, &runs, times, (signal, places))?;
-                return Err(refusal);
+                eprintln!("maxq: {}", refusal.message);
+                return Ok(refusal.code);
             }
         };
         let is_unreachable = summary.record.connections.opened == 0;
@@ -145,25 +146,31 @@ fn finish(
     times: u64,
     (signal, places): (Option<Signal>, Places),
 ) -> Result<u8, Refusal> {
-    let mut place = places.report;
+    let Places { report: mut place, review: files, .. } = places;
+    let ending = |(plan, summary): &Carried| (exit_code(plan, summary), complaint(plan, summary));
+    let endings: Vec<(u8, Option<String>)> = runs.iter().map(ending).collect();
+    let codes = endings.iter().map(|(code, _)| *code);
+    let code = exit::first_of(codes.chain(signal.map(Signal::exit_code)));
+    let reviewed = || report::runs_review(runs, times, &endings, code);
     let text = if plan.output.json {
         report::runs_json(runs)
-    } else if plan.output.tsv {
-        report::runs_tsv(runs)
+    } else if plan.output.tsv || plan.output.csv {
+        table(&plan.output, report::runs_tsv(runs))
+    } else if let Some(text) = review::formatted(&plan.output, reviewed) {
+        text
     } else if plan.output.quiet {
         report::runs_quiet_text(runs, times)
     } else {
         report::runs_text(runs, times, style(place.is_stdout()))
     };
-    let codes = runs.iter().map(|(plan, summary)| exit_code(plan, summary));
-    let code = exit::first_of(codes.chain(signal.map(Signal::exit_code)));
     if let Err(refusal) = place.write(&text).and_then(|()| place.finish()) {
         // The measurements are not to be lost for want of a place to write them.
         eprint!("{}", report::runs_text(runs, times, style(false)));
         return Err(refusal.beside(code));
     }
-    for (index, (plan, summary)) in runs.iter().enumerate() {
-        if let Some(complaint) = complaint(plan, summary) {
+    files.write_review(reviewed).map_err(|refusal| refusal.beside(code))?;
+    for (index, (_, complaint)) in endings.iter().enumerate() {
+        if let Some(complaint) = complaint {
             eprintln!("maxq: run {} of {times}: {complaint}", index + 1);
         }
     }

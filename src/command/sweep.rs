@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::live::{LiveLine, style};
 use super::repeat::wait;
+use super::review::{self, ReviewFiles};
 use super::{complaint, tell, unreachable_target};
 use crate::cli::{FormatArg, RunArgs, SweepArgs};
 use crate::exit::{self, Refusal};
@@ -30,6 +31,10 @@ const USUAL_PAUSE_NS: u64 = 500_000_000;
 /// # Errors
 /// Why there is no report.
 pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
+    review::watched("sweep", &args.target.args, || carry_out(args))
+}
+
+fn carry_out(args: &SweepArgs) -> Result<u8, Refusal> {
     let values = Values::of(args)?;
     let base = course::base(args)?;
     let numbers = values.numbers();
@@ -117,6 +122,7 @@ struct Places {
     begun: bool,
     json: bool,
     svg: Option<Destination>,
+    review: ReviewFiles,
     quiet: bool,
     /// A line a run on standard error is wanted.
     progress: bool,
@@ -132,10 +138,10 @@ impl Places {
             FormatArg::Tsv => Some(LineFormat::Tsv),
         };
         let svg = args.flags.svg.as_deref();
-        if let Some(path) = svg.filter(|path| output.is_report(path)) {
+        if let Some((path, flag)) = svg.and_then(|path| Some((path, output.writer_of(path)?))) {
             let shown = path.display();
             return Err(Refusal::usage(format!(
-                "--svg {shown}: -o already writes there; name another file"
+                "--svg {shown}: {flag} already writes there; name another file"
             )));
         }
         let file = output.file.as_deref().unwrap_or(Path::new("-"));
@@ -150,6 +156,7 @@ impl Places {
             begun: false,
             json: format_of(args) == FormatArg::Json,
             svg: svg.map(|path| Destination::open("--svg", path)).transpose()?,
+            review: ReviewFiles::open(output)?,
             quiet: output.quiet,
             progress: !output.quiet && !output.no_progress,
         })
@@ -326,9 +333,12 @@ impl Sweep<'_> {
             return Err(refusal.clone());
         }
         let code = exit_code(plan, &summary);
-        write(places, plan, &summary, documents).map_err(|refusal| refusal.beside(code))?;
+        let code = refusal.as_ref().map_or(code, |refusal| refusal.code);
+        write(places, (plan, code), &summary, documents).map_err(|refusal| refusal.beside(code))?;
         if let Some(refusal) = refusal {
-            return Err(refusal);
+            // The files for reviewers have been written.
+            eprintln!("maxq: {}", refusal.message);
+            return Ok(refusal.code);
         }
         if code == exit::INVALID {
             let flawed = summary.runs.iter().filter(|run| run.is_flawed()).count();
@@ -340,14 +350,17 @@ impl Sweep<'_> {
 
 fn write(
     mut places: Places,
-    plan: &Plan,
+    (plan, code): (&Plan, u8),
     summary: &SweepSummary,
     (runs, sentinels): (Vec<Document>, Vec<Document>),
 ) -> Result<(), Refusal> {
+    let reviewed = || report::sweep_review(summary, code, plan.strict);
     let text = if places.lines.is_some() {
         String::new()
     } else if places.json {
         report::sweep_json(plan, summary, runs, sentinels)
+    } else if let Some(text) = review::formatted(&plan.output, reviewed) {
+        text
     } else if places.quiet {
         report::sweep_findings(summary)
     } else {
@@ -373,7 +386,7 @@ fn write(
         svg.write(report::sweep_svg(plan, summary))?;
         svg.finish()?;
     }
-    Ok(())
+    places.review.write_review(reviewed)
 }
 
 fn exit_code(plan: &Plan, summary: &SweepSummary) -> u8 {

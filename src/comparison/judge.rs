@@ -4,12 +4,15 @@ use super::kept::Kept;
 use super::metric::{Metric, Settings};
 use super::values::{self, Found};
 use super::{Answer, Design, Row, Verdict};
-use crate::analysis::comparison::{Question, decide, holm};
+use crate::analysis::comparison::{Question, decide, holm, median};
 
 /// Two steps of a histogram, as a share of the value: less is not told apart.
 const TWO_STEPS: f64 = 2.0 / 1024.0;
+/// CPU time of the client never matters below this share of one core: at a low rate most of it is what a process takes
+/// anyway, dealt out over few requests.
+const CPU_SHARE_FLOOR: f64 = 0.01;
 
-/// All metrics, with the gated ones judged together.
+/// All metrics, with the gated ones judged together by the test of `design`.
 pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Settings) -> Vec<Row> {
     let mut rows: Vec<Row> = Metric::ALL
         .iter()
@@ -18,11 +21,14 @@ pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Setti
             Row {
                 metric,
                 name: metric.name(open),
+                label: metric.label(open),
                 base,
                 new,
                 shift,
                 runs,
                 effect: settings.effect(metric),
+                tolerated: settings.tolerated(metric),
+                excluded: None,
                 gated: settings.gates.contains(&metric),
                 // Without any idea of the noise it would say nothing.
                 p_value: shift.filter(|s| s.half_width.is_some()).map(|s| s.p_value),
@@ -46,36 +52,58 @@ pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Setti
     rows.iter_mut().filter(|row| row.gated).for_each(|row| {
         row.answer = Some(Answer::Inconclusive { more: None });
     });
+    let cpu_floor_us = cpu_floor_us(kept);
     for (index, adjusted_p) in judged {
         let row = &mut rows[index];
         let Some(shift) = row.shift else { continue };
         row.p_value = row.p_value.map(|_| adjusted_p);
-        row.answer = Some(decide(&Question {
-            shift: if row.metric.is_better_when_larger() { shift.reversed() } else { shift },
-            matters: matters(row, settings.floor_us),
+        let forgiven = forgiven(row, settings.floor_us, cpu_floor_us);
+        let matters = for_the_worse(row.metric, row.effect).max(forgiven);
+        let shift = if row.metric.is_better_when_larger() { shift.reversed() } else { shift };
+        let answer = decide(&Question {
+            shift,
+            matters,
+            tolerated: for_the_worse(row.metric, row.tolerated).max(matters),
             adjusted_p,
             runs: row.runs,
             design,
             metrics: metrics.max(1),
             allow_single: settings.allow_single,
-        }));
+        });
+        row.answer = Some(answer);
+        row.excluded = match (answer, shift.interval) {
+            (Answer::Pass { .. }, Some((_, high))) if high >= matters => Some(high),
+            _ => None,
+        };
     }
     rows
 }
 
-/// The smallest shift for the worse that matters, in the units of the shift: that of the effect, or of the floor where
-/// that is more, or of two steps of the histograms.
-fn matters(row: &Row, floor_us: f64) -> f64 {
-    let forgiven = match row.base {
+/// A share for the worse in the units of the shift.
+fn for_the_worse(metric: Metric, share: f64) -> f64 {
+    if metric.is_share_of_requests() {
+        share
+    } else if metric.is_better_when_larger() {
+        -(-share).ln_1p()
+    } else {
+        share.ln_1p()
+    }
+}
+
+/// The smallest shift that can matter whatever the effect, in the units of the shift: that of the floor, or of two steps of
+/// the histograms.
+fn forgiven(row: &Row, floor_us: f64, cpu_floor_us: f64) -> f64 {
+    match row.base {
         Some(base) if row.metric.has_floor() => (floor_us / base).ln_1p().max(TWO_STEPS.ln_1p()),
+        Some(base) if row.metric == Metric::Cpu => (cpu_floor_us / base).ln_1p(),
         _ => 0.0,
-    };
-    let effect = match row.metric {
-        Metric::Errors => row.effect,
-        metric if metric.is_better_when_larger() => -(-row.effect).ln_1p(),
-        _ => row.effect.ln_1p(),
-    };
-    effect.max(forgiven)
+    }
+}
+
+/// The CPU time of a request that makes [`CPU_SHARE_FLOOR`] at the rate of the base runs, in microseconds.
+fn cpu_floor_us(kept: &Kept<'_>) -> f64 {
+    let rates: Vec<f64> = kept.base.iter().map(|run| run.achieved_rps).collect();
+    median(&rates).filter(|rps| *rps > 0.0).map_or(0.0, |rps| CPU_SHARE_FLOOR * 1e6 / rps)
 }
 
 /// The answer over all gated metrics, and how many more runs would give one.

@@ -1,7 +1,8 @@
 //! What is compared, and from which size on a shift matters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::Kind;
 use crate::units::parse_duration_ns;
 
 /// What is compared, one number a run.
@@ -11,6 +12,8 @@ pub enum Metric {
     P50,
     /// Its 90th percentile.
     P90,
+    /// Its 95th percentile.
+    P95,
     /// Its 99th percentile.
     P99,
     /// Its 99.9th percentile.
@@ -23,7 +26,11 @@ pub enum Metric {
     Rate,
     /// The share of requests that got no good response.
     Errors,
-    /// CPU time of the client a request.
+    /// The share of requests that were given up at their timeout.
+    Timeouts,
+    /// The share of requests that were never sent.
+    Unsent,
+    /// CPU time that the client, maxq itself, takes for a request.
     Cpu,
 }
 
@@ -52,15 +59,18 @@ impl Unit {
 
 impl Metric {
     /// All of them, in the order of reports.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::P50,
         Self::P90,
+        Self::P95,
         Self::P99,
         Self::P999,
         Self::Mean,
         Self::Max,
         Self::Rate,
         Self::Errors,
+        Self::Timeouts,
+        Self::Unsent,
         Self::Cpu,
     ];
 
@@ -70,6 +80,7 @@ impl Metric {
         match self {
             Self::P50 => "p50",
             Self::P90 => "p90",
+            Self::P95 => "p95",
             Self::P99 => "p99",
             Self::P999 => "p99.9",
             Self::Mean => "mean",
@@ -77,7 +88,18 @@ impl Metric {
             Self::Rate if open => "achieved",
             Self::Rate => "rate",
             Self::Errors => "errors",
+            Self::Timeouts => "timeouts",
+            Self::Unsent => "unsent",
             Self::Cpu => "cpu",
+        }
+    }
+
+    /// The name that people read, which says whose CPU time it is.
+    #[must_use]
+    pub const fn label(self, open: bool) -> &'static str {
+        match self {
+            Self::Cpu => "client cpu",
+            other => other.name(open),
         }
     }
 
@@ -89,7 +111,7 @@ impl Metric {
         let named = |metric: &&Self| metric.name(false) == text || metric.name(true) == text;
         Self::ALL.iter().find(named).copied().ok_or_else(|| {
             format!(
-                "'{text}' is no metric; use p50, p90, p99, p99.9, mean, max, rate (or achieved), errors or cpu"
+                "'{text}' is not a metric; use p50, p90, p95, p99, p99.9, mean, max, rate (or achieved), errors, timeouts, unsent or cpu"
             )
         })
     }
@@ -100,9 +122,15 @@ impl Metric {
         match self {
             Self::Rate if open => Unit::Share,
             Self::Rate => Unit::PerSecond,
-            Self::Errors => Unit::Share,
+            Self::Errors | Self::Timeouts | Self::Unsent => Unit::Share,
             _ => Unit::Micros,
         }
+    }
+
+    /// It is a share of the requests of a side, whose shift is a difference, in percentage points.
+    #[must_use]
+    pub const fn is_share_of_requests(self) -> bool {
+        matches!(self, Self::Errors | Self::Timeouts | Self::Unsent)
     }
 
     /// Less of it is worse.
@@ -114,34 +142,39 @@ impl Metric {
     /// It is a latency, of which very short differences do not matter.
     #[must_use]
     pub const fn has_floor(self) -> bool {
-        !matches!(self, Self::Rate | Self::Errors | Self::Cpu)
+        self.latency_key().is_some()
     }
 
     /// The key of a latency in a run.
     pub(super) const fn latency_key(self) -> Option<&'static str> {
         match self {
             Self::P999 => Some("p99_9"),
-            Self::Rate | Self::Errors | Self::Cpu => None,
+            Self::Rate | Self::Errors | Self::Timeouts | Self::Unsent | Self::Cpu => None,
             other => Some(other.name(false)),
         }
     }
 
-    /// The smallest relative shift for the worse that matters unless the user says otherwise; of errors in share.
+    /// The smallest relative shift for the worse that matters unless the user says otherwise; of shares of requests the
+    /// difference.
     const fn usual_effect(self) -> f64 {
         match self {
-            Self::P50 | Self::Mean | Self::Cpu => 0.05,
-            Self::P90 | Self::P99 => 0.1,
-            Self::P999 => 0.2,
+            Self::P50 | Self::Mean => 0.05,
+            Self::P90 | Self::P95 | Self::P99 => 0.1,
+            Self::P999 | Self::Cpu => 0.2,
             Self::Max => 0.5,
             Self::Rate => 0.03,
-            Self::Errors => 0.001,
+            Self::Errors | Self::Timeouts | Self::Unsent => 0.001,
         }
+    }
+
+    /// How many times the usual effect a sample that is too small for it may leave open, and still pass.
+    const fn usual_tolerance(self) -> f64 {
+        if self.is_share_of_requests() { 10.0 } else { 3.0 }
     }
 }
 
 /// What the user wants to know.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
 pub struct Settings {
     /// The metrics that decide.
     pub gates: Vec<Metric>,
@@ -151,8 +184,8 @@ pub struct Settings {
     pub floor_us: f64,
     /// Two single runs may be called a regression.
     pub allow_single: bool,
-    /// Runs of different plans are compared all the same.
-    pub other_plans: bool,
+    /// In what the runs may differ.
+    pub allowed: BTreeSet<Kind>,
     /// Invalid and partial runs count all the same.
     pub invalid: bool,
     /// However few runs are valid, they are shown.
@@ -162,11 +195,11 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            gates: vec![Metric::P50, Metric::P99, Metric::Rate, Metric::Errors],
+            gates: vec![Metric::P50, Metric::P95, Metric::P99, Metric::Rate, Metric::Errors],
             effects: BTreeMap::new(),
             floor_us: 50.0,
             allow_single: false,
-            other_plans: false,
+            allowed: BTreeSet::new(),
             invalid: false,
             whatever_remains: false,
         }
@@ -174,10 +207,25 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The smallest relative shift for the worse that matters; of errors in share.
+    /// The smallest relative shift for the worse that matters; of shares of requests the difference.
     #[must_use]
     pub fn effect(&self, metric: Metric) -> f64 {
         self.effects.get(&metric).copied().unwrap_or_else(|| metric.usual_effect())
+    }
+
+    /// The shift that a pass excludes at least, in the same units. It is more than the effect where the user did not say
+    /// which effect matters: a small sample cannot exclude that, and would never pass.
+    #[must_use]
+    pub fn tolerated(&self, metric: Metric) -> f64 {
+        let usual = metric.usual_effect() * metric.usual_tolerance();
+        self.effects.get(&metric).copied().unwrap_or(usual)
+    }
+
+    /// How many of the metrics that decide are judged by ranks, at least 1. Shares of requests are not.
+    #[must_use]
+    pub fn ranked_gates(&self) -> usize {
+        let ranked = self.gates.iter().filter(|gate| !gate.is_share_of_requests());
+        ranked.count().max(1)
     }
 
     /// Reads `--gate`: names of metrics, separated by commas.

@@ -20,6 +20,7 @@ use judge::{conclude, rows};
 pub use kept::LeftOut;
 use kept::{Kept, enough, keep};
 pub use metric::{Metric, Settings, Unit};
+pub use plans::Kind;
 
 /// The quantiles whose shift is shown, with their names.
 const QUANTILES: [(&str, f64); 10] = [
@@ -74,16 +75,23 @@ pub struct Row {
     pub metric: Metric,
     /// Its stable name.
     pub name: &'static str,
-    /// The median over the base runs; of errors the share over all of them.
+    /// Its name for people.
+    pub label: &'static str,
+    /// The median over the base runs; of shares of requests the share over all of them.
     pub base: Option<f64>,
     /// The same of the new runs.
     pub new: Option<f64>,
-    /// From base to new: the logarithm of the ratio, of errors the difference of the shares. `None` where one side has no value.
+    /// From base to new: the logarithm of the ratio, or the difference of two shares of requests. `None` where one side
+    /// has no value.
     pub shift: Option<Shift>,
     /// Pairs, or runs on the smaller side, that have a value of it.
     pub runs: usize,
-    /// The smallest relative shift for the worse that matters; of errors in share.
+    /// The smallest relative shift for the worse that matters; of shares of requests the difference.
     pub effect: f64,
+    /// The shift that a pass excludes at least, likewise.
+    pub tolerated: f64,
+    /// It passes although a shift that matters is not excluded: this one is, in the units of the shift, up for worse.
+    pub excluded: Option<f64>,
     /// It decides.
     pub gated: bool,
     /// The p-value, corrected for several gated metrics where it is gated.
@@ -93,10 +101,17 @@ pub struct Row {
 }
 
 impl Row {
-    /// A point of its shift in percent; of errors in percentage points.
+    /// A point of its shift in percent; of shares of requests in percentage points.
     #[must_use]
     pub fn percent(&self, point: f64) -> f64 {
-        if self.metric == Metric::Errors { point * 100.0 } else { point.exp_m1() * 100.0 }
+        if self.metric.is_share_of_requests() { point * 100.0 } else { point.exp_m1() * 100.0 }
+    }
+
+    /// The shift for the worse that is excluded where one that matters is not, in percent, above 0.
+    #[must_use]
+    pub fn excluded_pct(&self) -> Option<f64> {
+        let worse = if self.metric.is_better_when_larger() { -1.0 } else { 1.0 };
+        self.excluded.map(|point| worse * self.percent(worse * point))
     }
 
     /// The best guess of the shift, in percent.
@@ -127,7 +142,8 @@ impl Row {
 
     /// A point of its shift in the units of the metric.
     fn in_units(&self, point: f64) -> Option<f64> {
-        if self.metric == Metric::Errors { Some(point) } else { Some(self.base? * point.exp_m1()) }
+        let is_difference = self.metric.is_share_of_requests();
+        if is_difference { Some(point) } else { Some(self.base? * point.exp_m1()) }
     }
 }
 
@@ -159,6 +175,8 @@ pub struct Comparison {
     pub new: Side,
     /// How runs belong together.
     pub design: Design,
+    /// How they were judged: too few pairs are judged as two sets of runs.
+    pub judged_as: Design,
     /// Requests came by a schedule in all of them.
     pub open: bool,
     /// Probabilities are worked out, not approximated.
@@ -207,7 +225,7 @@ impl Comparison {
 /// Compares two sides. Of pairs, the runs of both sides stand in the same order.
 ///
 /// # Errors
-/// Exit code 2 when the plans differ, 6 when too few runs are valid; `--force` compares all the same.
+/// Exit code 2 when the runs differ in what was not allowed, 6 when too few of them are valid.
 pub fn compare(
     base: Side,
     new: Side,
@@ -215,13 +233,8 @@ pub fn compare(
     settings: &Settings,
 ) -> Result<Comparison, Refusal> {
     let mut notes = Vec::new();
-    if !paired && let Some(difference) = plans::difference(&base.runs, &new.runs) {
-        if !settings.other_plans {
-            return Err(Refusal::usage(format!(
-                "the runs do not have the same plan: {difference}; measure both the same way, or compare all the same with --other-plans"
-            )));
-        }
-        notes.push(format!("the plans differ (--other-plans): {difference}"));
+    if !paired {
+        notes.extend(plans::check(&base.runs, &new.runs, &settings.allowed)?);
     }
     notes.extend(shared_runs(&base, &new));
     let (kept, left_out) = keep(&base, &new, paired, settings);
@@ -233,8 +246,9 @@ pub fn compare(
     } else {
         Design::TwoSample
     };
+    let judged_as = judged_as(design, base_kept.len(), settings);
     if !settings.whatever_remains {
-        enough(&base, &new, (&kept, &left_out), design)?;
+        enough(&base, &new, (&kept, &left_out), judged_as)?;
     }
     let runs = || base_kept.iter().chain(new_kept);
     let open = base.runs.iter().chain(&new.runs).all(|run| run.open);
@@ -246,12 +260,12 @@ pub fn compare(
             ));
         }
     }
-    let rows = rows(&kept, design, open, settings);
+    let rows = rows(&kept, judged_as, open, settings);
     let (quantiles, share_above) = shape(&kept);
     let (verdict, more_runs) = conclude(&rows);
     let (base_runs, new_runs) = (base_kept.len(), new_kept.len());
     let mut comparison = Comparison {
-        exact: match design {
+        exact: match judged_as {
             Design::Paired => paired_ranks::is_exact(base_runs),
             Design::TwoSample => {
                 two_sample::is_exact(base_runs.min(new_runs), base_runs + new_runs)
@@ -259,6 +273,7 @@ pub fn compare(
             Design::Single => false,
         },
         design,
+        judged_as,
         open,
         base_runs,
         new_runs,
@@ -284,6 +299,17 @@ pub fn compare(
         comparison.undecided(0, None, &because);
     }
     Ok(comparison)
+}
+
+/// How runs are judged. The signed ranks of a few pairs cannot show anything whatever they are; their rank sums can, and
+/// what drifts for both sides of a pair makes these only more careful.
+fn judged_as(design: Design, pairs: usize, settings: &Settings) -> Design {
+    match design {
+        Design::Paired if pairs < Design::Paired.fewest_among(settings.ranked_gates()) => {
+            Design::TwoSample
+        }
+        other => other,
+    }
 }
 
 /// What to say when runs are on both sides.
@@ -319,5 +345,9 @@ fn shape(kept: &Kept<'_>) -> (Vec<QuantileShift>, Option<f64>) {
     (shifts.collect(), share_above(&new, &base))
 }
 
+#[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
+mod small_tests;
 #[cfg(test)]
 mod tests;

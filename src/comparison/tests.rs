@@ -6,7 +6,7 @@ use super::*;
 use crate::analysis::known::Draws;
 
 /// A run whose response times are about `us`, with `errors` of 10,000 requests.
-fn run(us: f64, errors: u64) -> Run {
+pub(super) fn run(us: f64, errors: u64) -> Run {
     let scaled = |by: f64| us * by;
     let document = json!({
         "schema": "maxq.run/1",
@@ -14,10 +14,10 @@ fn run(us: f64, errors: u64) -> Run {
         "plan": { "hash": "abc", "url": "http://h/", "mode": "closed", "connections": 8 },
         "verdict": { "code": "valid", "valid": true, "sentence": "fine", "reasons": [] },
         "window": { "measured_s": 10.0 },
-        "counts": { "scheduled": 10_000, "ok": 10_000 - errors },
+        "counts": { "scheduled": 10_000, "ok": 10_000 - errors, "timeout": 0, "unsent": 0 },
         "rates": { "offered_rps": 1000.0, "achieved_rps": 8e6 / us },
         "latency": { "response": {
-            "p50_us": us, "p90_us": scaled(1.5), "p99_us": scaled(2.0), "p99_9_us": scaled(3.0),
+            "p50_us": us, "p90_us": scaled(1.5), "p95_us": scaled(1.7), "p99_us": scaled(2.0), "p99_9_us": scaled(3.0),
             "mean_us": scaled(1.1), "max_us": scaled(5.0), "ci95_us": null, "unsupported": [], "histogram": null
         } },
         "client": { "cpu_us_per_request": 4.0 },
@@ -97,7 +97,7 @@ fn too_few_runs_are_inconclusive_and_single_ones_say_so() {
     let mut draws = Draws::new(3);
     let comparison = compared(side(&mut draws, 5000.0, 3), side(&mut draws, 8000.0, 3));
     assert_eq!(comparison.verdict, Verdict::Inconclusive);
-    // Four gated metrics need five runs a side.
+    // Four metrics that are judged by ranks need five runs a side.
     assert_eq!(comparison.more_runs, Some(2));
     assert_eq!(row(&comparison, "p50").interval_pct(), None);
     let single = compared(side(&mut draws, 5000.0, 1), side(&mut draws, 8000.0, 1));
@@ -125,6 +125,11 @@ fn changed(change: impl Fn(&mut Value)) -> Run {
     Run::of(document, "odd.json".to_owned()).unwrap()
 }
 
+/// Everything may differ.
+fn forced() -> Settings {
+    Settings { allowed: Kind::ALL.into(), invalid: true, ..Settings::default() }
+}
+
 #[test]
 fn different_plans_are_refused_with_what_differs_unless_forced() {
     let mut draws = Draws::new(4);
@@ -137,13 +142,14 @@ fn different_plans_are_refused_with_what_differs_unless_forced() {
     });
     let refusal = compare(base.clone(), new.clone(), false, &Settings::default()).unwrap_err();
     assert_eq!(refusal.code, 2);
-    for part in ["connections 8 and 16", "url 'http://h/'", "odd.json", "--other-plans"] {
+    for part in
+        ["connections 8 and 16", "target http://h and", "odd.json", "--other-target --other-load"]
+    {
         assert!(refusal.message.contains(part), "{}", refusal.message);
     }
     assert!(!refusal.message.contains('\u{1b}'));
-    let forced = Settings { other_plans: true, invalid: true, ..Settings::default() };
-    let comparison = compare(base, new, false, &forced).unwrap();
-    assert!(comparison.notes[0].contains("connections 8 and 16"));
+    let comparison = compare(base, new, false, &forced()).unwrap();
+    assert!(comparison.notes[1].contains("connections 8 and 16"), "{:?}", comparison.notes);
 }
 
 #[test]
@@ -169,8 +175,7 @@ fn runs_that_are_not_valid_are_left_out_and_too_few_of_the_others_are_refused() 
     for part in ["of 6 new runs 3 remain", "not_steady", "--invalid"] {
         assert!(refusal.message.contains(part), "{}", refusal.message);
     }
-    let forced = Settings { other_plans: true, invalid: true, ..Settings::default() };
-    assert_eq!(compare(base.clone(), new.clone(), false, &forced).unwrap().new_runs, 6);
+    assert_eq!(compare(base.clone(), new.clone(), false, &forced()).unwrap().new_runs, 6);
     // Of a pair both count, or neither.
     let pairs = compare(base, new, true, &Settings::default()).unwrap_err();
     assert!(pairs.code == 6 && pairs.message.contains("3 remain"), "{}", pairs.message);
@@ -182,7 +187,7 @@ fn a_side_without_a_single_answer_is_no_number_and_no_pass() {
     let base = side(&mut draws, 5000.0, 5);
     let silent = || {
         changed(|document| {
-            for key in ["p50_us", "p90_us", "p99_us", "p99_9_us", "mean_us", "max_us"] {
+            for key in ["p50_us", "p90_us", "p95_us", "p99_us", "p99_9_us", "mean_us", "max_us"] {
                 document["latency"]["response"][key] = Value::Null;
             }
             document["counts"]["ok"] = json!(0);

@@ -28,7 +28,7 @@ fn value(metric: Metric, run: &Run, open: bool) -> Option<f64> {
         Metric::Rate if open => run.achieved_rps / run.offered_rps,
         Metric::Rate => run.achieved_rps,
         Metric::Cpu => run.cpu_us?,
-        Metric::Errors => return None,
+        Metric::Errors | Metric::Timeouts | Metric::Unsent => return None,
         latency => *run.latency_us.get(latency.latency_key()?)?,
     };
     (value.is_finite() && value > 0.0).then_some(value)
@@ -36,8 +36,8 @@ fn value(metric: Metric, run: &Run, open: bool) -> Option<f64> {
 
 /// What stands for the base runs, what for the new ones, and the shift between them.
 pub(super) fn shift(metric: Metric, kept: &Kept<'_>, design: Design, open: bool) -> Found {
-    if metric == Metric::Errors {
-        let [base, new] = [&kept.base, &kept.new].map(|runs| tallies(runs));
+    if metric.is_share_of_requests() {
+        let [base, new] = [&kept.base, &kept.new].map(|runs| tallies(metric, runs));
         let counted = |runs: &[Tally]| runs.iter().filter(|run| run.requests > 0).count();
         return Found {
             base: share(&base),
@@ -80,7 +80,9 @@ fn alone(metric: Metric, run: &Run, open: bool) -> Option<Measured> {
             let parts: Vec<f64> = run.seconds.iter().map(part).collect();
             Measured::with_parts(value, &parts)
         }
-        Metric::Cpu | Metric::Errors => Measured { value, error: None },
+        Metric::Cpu | Metric::Errors | Metric::Timeouts | Metric::Unsent => {
+            Measured { value, error: None }
+        }
         latency => {
             let key = latency.latency_key().unwrap_or_default();
             Measured::with_interval(value, run.interval_us.get(key).copied())
@@ -88,9 +90,13 @@ fn alone(metric: Metric, run: &Run, open: bool) -> Option<Measured> {
     })
 }
 
-fn tallies(runs: &[&Run]) -> Vec<Tally> {
-    let tally = |run: &&Run| Tally { errors: run.scheduled - run.ok, requests: run.scheduled };
-    runs.iter().map(tally).collect()
+fn tallies(metric: Metric, runs: &[&Run]) -> Vec<Tally> {
+    let errors = |run: &Run| match metric {
+        Metric::Timeouts => run.timeouts,
+        Metric::Unsent => run.unsent,
+        _ => run.scheduled - run.ok,
+    };
+    runs.iter().map(|run| Tally { errors: errors(run), requests: run.scheduled }).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share is shown with few digits")]

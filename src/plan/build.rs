@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::cores::{self, Supply, Wanted, Workers};
 use super::credentials::credentials;
 use super::gates::{self, Course};
+use super::hash::volatile_headers;
 use super::message::Message;
 use super::pacing::{self, Pacing};
 use super::proxy::Proxy;
@@ -61,6 +62,8 @@ impl Plan {
         let proxy = proxy(args, &target).map_err(Refusal::usage)?;
         let (request, method) = request(args, &target, proxy.as_ref())?;
         check_request(&request, &expect)?;
+        let volatile_headers = volatile_headers(&args.review.volatile_headers, request.one())
+            .map_err(Refusal::usage)?;
         let load = load(args, stages, &request).map_err(Refusal::usage)?;
         let request = request.for_pipeline(load.pipeline);
         let seed = args.seed.unwrap_or_else(random_seed);
@@ -84,6 +87,7 @@ impl Plan {
             security,
             request,
             method,
+            volatile_headers,
             slice_ns,
             load,
             schedule,
@@ -436,6 +440,9 @@ fn output(args: &RunArgs) -> Result<Output, Refusal> {
     let output = Output {
         json: args.json || args.format == Some(FormatArg::Json),
         tsv: args.format == Some(FormatArg::Tsv),
+        csv: args.format == Some(FormatArg::Csv),
+        markdown: args.format == Some(FormatArg::Markdown),
+        junit: args.format == Some(FormatArg::Junit),
         file: args.output.clone(),
         quiet: args.quiet,
         latency: args.latency,
@@ -444,6 +451,8 @@ fn output(args: &RunArgs) -> Result<Output, Refusal> {
         timeseries: args.timeseries.clone(),
         hlog: args.hlog.clone(),
         log_requests: args.log_requests.clone(),
+        markdown_file: args.review.markdown.clone(),
+        junit_file: args.review.junit.clone(),
     };
     output.check_names().and_then(|()| output.check_contradictions()).map_err(Refusal::usage)?;
     Ok(output)

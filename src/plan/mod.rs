@@ -7,6 +7,7 @@ pub mod cores;
 mod credentials;
 pub mod expect;
 mod gates;
+mod hash;
 mod key;
 mod message;
 mod names;
@@ -28,6 +29,7 @@ use crate::target::Target;
 use crate::time::Nanos;
 use crate::tls::Security;
 pub use expect::Expect;
+pub use hash::Hashes;
 pub use output::{Output, RequestFormat};
 pub use pacing::{OnOverload, Pacing};
 pub use route::{Endpoint, ProxyProtocol, Route, SocketOptions};
@@ -53,6 +55,8 @@ pub struct Plan {
     pub request: RequestImage,
     /// Its method.
     pub method: String,
+    /// Names of headers whose values may change from run to run of the same plan, in lower case and in order.
+    pub volatile_headers: Vec<String>,
     /// How much of it.
     pub load: Load,
     /// When each request is due; `None` in a closed loop.
@@ -174,29 +178,4 @@ impl Plan {
         let looked_at = self.body_check || self.expect.reads_body() || self.security.is_some();
         !looked_at && self.route.endpoints.iter().all(inet)
     }
-
-    /// A hash of what is sent where and how, equal for runs of the same version of maxq that may be compared. Output and
-    /// cores do not count.
-    #[must_use]
-    pub fn hash(&self) -> String {
-        let canonical = format!(
-            "{} {:?} {:?} {:?} {:?} {}{}",
-            Target { credentials: None, ..self.target.clone() },
-            (&self.route.options, self.route.proxy_protocol, self.tunnel.is_some()),
-            self.load,
-            self.timeouts,
-            self.expect,
-            self.body_check,
-            self.security.as_ref().map_or("", |security| &security.canonical)
-        );
-        let hash = fnv1a(canonical.bytes().chain(self.request.one().iter().copied()));
-        format!("{hash:016x}")
-    }
-}
-
-/// FNV-1a, 64 bits: small, and the same on every machine and version.
-fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }

@@ -10,6 +10,12 @@ pub struct Output {
     pub json: bool,
     /// A table with tabs instead of text.
     pub tsv: bool,
+    /// The same table with commas.
+    pub csv: bool,
+    /// A Markdown page for a review instead of text.
+    pub markdown: bool,
+    /// A JUnit document for a build server instead of text.
+    pub junit: bool,
     /// Into this file instead of standard output; `-` is standard output.
     pub file: Option<PathBuf>,
     /// Only the verdict and the two rates; nothing on stderr but errors.
@@ -26,6 +32,10 @@ pub struct Output {
     pub hlog: Option<PathBuf>,
     /// Every request with its times.
     pub log_requests: Option<PathBuf>,
+    /// A Markdown page for a review as well.
+    pub markdown_file: Option<PathBuf>,
+    /// A JUnit document for a build server as well.
+    pub junit_file: Option<PathBuf>,
 }
 
 /// How requests are written down.
@@ -82,25 +92,14 @@ impl Output {
     /// # Errors
     /// The flags that contradict each other.
     pub fn check_contradictions(&self) -> Result<(), String> {
-        self.check_contradictions_with([])
-    }
-
-    /// The same with other flags that name a place, where they are given.
-    ///
-    /// # Errors
-    /// The flags that contradict each other.
-    pub fn check_contradictions_with<'a>(
-        &'a self,
-        others: impl IntoIterator<Item = (&'static str, Option<&'a Path>)>,
-    ) -> Result<(), String> {
         let report = self.file.clone().unwrap_or_else(|| PathBuf::from("-"));
         let mut places = vec![("-o", report)];
         places.extend(self.hgrm.clone().map(|path| ("--hgrm", path)));
         places.extend(self.timeseries.clone().map(|path| ("--timeseries", path)));
         places.extend(self.hlog.clone().map(|path| ("--hlog", path)));
         places.extend(self.log_requests.clone().map(|path| ("--log-requests", path)));
-        let others = others.into_iter();
-        places.extend(others.filter_map(|(flag, path)| Some((flag, path?.to_owned()))));
+        places.extend(self.markdown_file.clone().map(|path| ("--markdown", path)));
+        places.extend(self.junit_file.clone().map(|path| ("--junit", path)));
         for (index, (flag, path)) in places.iter().enumerate() {
             let same = |other: &Path| place_of(other) == place_of(path);
             if let Some((other, _)) = places[..index].iter().find(|(_, other)| same(other)) {
@@ -115,10 +114,17 @@ impl Output {
 }
 
 impl Output {
-    /// Whether the report goes to `path`, whichever way it is named.
+    /// The flag that already writes to `path`, whichever way it is named.
     #[must_use]
-    pub fn is_report(&self, path: &Path) -> bool {
-        place_of(self.file.as_deref().unwrap_or(Path::new("-"))) == place_of(path)
+    pub fn writer_of(&self, path: &Path) -> Option<&'static str> {
+        let report = self.file.as_deref().unwrap_or(Path::new("-"));
+        let places = [
+            ("-o", Some(report)),
+            ("--markdown", self.markdown_file.as_deref()),
+            ("--junit", self.junit_file.as_deref()),
+        ];
+        let same = |other: &Path| place_of(other) == place_of(path);
+        places.into_iter().find(|(_, other)| other.is_some_and(same)).map(|(flag, _)| flag)
     }
 }
 

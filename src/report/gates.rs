@@ -38,7 +38,8 @@ pub fn condition(plan: &Plan, summary: &Summary) -> Option<String> {
     Some(format!("{} (value {})", condition.text, amount(condition, value)))
 }
 
-fn found(gate: &Gate) -> String {
+/// What a gate found, and why that may not decide it.
+pub(super) fn found(gate: &Gate) -> String {
     let Some(value) = gate.value else { return "nothing to look at".to_owned() };
     let mut text = amount(&gate.clause, value);
     match gate.doubt {

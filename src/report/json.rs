@@ -143,8 +143,11 @@ fn preflight(seen: &Seen) -> Value {
 pub(super) fn plan_of(plan: &Plan) -> Value {
     let pacing = plan.load.pacing.as_ref();
     let paced = pacing.filter(|pacing| !pacing.stages.is_empty() || pacing.rate.is_some());
+    let hashes = plan.hashes();
     json!({
-        "hash": plan.hash(),
+        "hash": hashes.whole(),
+        "hashes": { "load": hashes.load, "request": hashes.request },
+        "volatile_headers": plan.volatile_headers,
         "url": plan.target.to_string(),
         "address": plan.route.endpoints.first().map(ToString::to_string),
         "addresses": plan.route.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>(),

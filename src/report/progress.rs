@@ -43,9 +43,3 @@ pub fn progress_line(
     }
     line
 }
-
-/// As much of a line as fits, cut between characters.
-#[must_use]
-pub fn fit(line: &str, columns: u16) -> String {
-    line.chars().take(usize::from(columns)).collect()
-}

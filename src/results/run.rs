@@ -8,7 +8,7 @@ use super::histogram;
 use super::seek::{amount, at, count, flag, number, text};
 
 /// The latencies that every run has.
-const LATENCIES: [&str; 6] = ["p50", "p90", "p99", "p99_9", "mean", "max"];
+const LATENCIES: [&str; 7] = ["p50", "p90", "p95", "p99", "p99_9", "mean", "max"];
 
 /// What a document says of a run.
 #[derive(Clone, Debug)]
@@ -37,6 +37,10 @@ pub struct Run {
     pub scheduled: u64,
     /// Those of them that got a good response.
     pub ok: u64,
+    /// Requests that were given up at their timeout.
+    pub timeouts: u64,
+    /// Requests that were never sent.
+    pub unsent: u64,
     /// Requests a second that were offered.
     pub offered_rps: f64,
     /// Whole responses a second.
@@ -79,6 +83,16 @@ impl Run {
         if ok > scheduled {
             return Err(format!("counts.ok is {ok} of {scheduled} that were scheduled"));
         }
+        let part = |name: &str| {
+            let part = count(&document, &format!("/counts/{name}"))?;
+            if part > scheduled - ok {
+                return Err(format!(
+                    "counts.{name} is {part} of {scheduled} that were scheduled, {ok} of them ok"
+                ));
+            }
+            Ok(part)
+        };
+        let (timeouts, unsent) = (part("timeout")?, part("unsent")?);
         at(&document, "/plan")?.as_object().ok_or("plan is no object")?;
         Ok(Self {
             source,
@@ -92,6 +106,8 @@ impl Run {
             unsupported: unsupported.iter().filter_map(Value::as_str).map(super::escape).collect(),
             scheduled,
             ok,
+            timeouts,
+            unsent,
             offered_rps: amount(&document, "/rates/offered_rps")?,
             achieved_rps: amount(&document, "/rates/achieved_rps")?,
             cpu_us: number(&document, "/client/cpu_us_per_request")?,

@@ -14,10 +14,10 @@ fn document() -> Value {
         "plan": { "hash": "abc", "url": "http://h/", "mode": "closed" },
         "verdict": { "code": "valid", "valid": true, "sentence": "fine", "reasons": [] },
         "window": { "measured_s": 2.5 },
-        "counts": { "scheduled": 10, "ok": 9 },
+        "counts": { "scheduled": 10, "ok": 9, "timeout": 0, "unsent": 1 },
         "rates": { "offered_rps": 5.0, "achieved_rps": 4.0 },
         "latency": { "response": {
-            "p50_us": 10.0, "p90_us": 20.0, "p99_us": 30.0, "p99_9_us": null, "mean_us": 11.0, "max_us": 0.0,
+            "p50_us": 10.0, "p90_us": 20.0, "p95_us": 25.0, "p99_us": 30.0, "p99_9_us": null, "mean_us": 11.0, "max_us": 0.0,
             "ci95_us": { "p50": [9.0, 11.0] }, "unsupported": ["p99"], "histogram": null
         } },
         "client": { "cpu_us_per_request": null },
@@ -39,9 +39,13 @@ fn refused(change: impl Fn(&mut Value)) -> String {
 #[test]
 fn a_run_is_read_and_what_nothing_answered_is_absent() {
     let run = Run::of(document(), "x".to_owned()).unwrap();
-    assert_eq!(run.latency_us.keys().copied().collect::<Vec<_>>(), ["mean", "p50", "p90", "p99"]);
+    assert_eq!(
+        run.latency_us.keys().copied().collect::<Vec<_>>(),
+        ["mean", "p50", "p90", "p95", "p99"]
+    );
     assert_eq!(run.interval_us["p50"], (9.0, 11.0));
     assert_eq!((run.scheduled, run.ok, run.open, run.cpu_us), (10, 9, false, None));
+    assert_eq!((run.timeouts, run.unsent), (0, 1));
     assert_eq!(run.seconds, [(5.0, 4.0), (5.0, 5.0)], "whole seconds of the window alone");
     assert_eq!((run.void, run.responses), (None, vec![]));
 }
@@ -81,6 +85,7 @@ fn keys_that_are_missing_or_make_no_sense_are_named() {
         assert!(set("/latency/response/p50_us", odd).contains("no number that a run could have"));
     }
     assert!(set("/counts/scheduled", json!(u64::MAX)).contains("counts.scheduled"));
+    assert!(set("/counts/timeout", json!(2)).contains("counts.timeout is 2 of 10"));
     assert!(set("/counts/ok", json!(1.5)).contains("counts.ok is no count"));
     assert!(set("/plan", json!([])).contains("plan"));
     assert!(set("/latency/response/ci95_us/p50", json!([1])).contains("ci95_us.p50.1 is missing"));

@@ -86,6 +86,9 @@ fn a_stdout_that_is_closed_before_the_report_exits_with_8() {
         run(&[]),
         run(&["--json"]),
         run(&["--format", "tsv"]),
+        run(&["--format", "csv"]),
+        run(&["--format", "markdown"]),
+        run(&["--format", "junit"]),
         run(&["-q"]),
         run(&["--latency"]),
         run(&["--dry-run"]),
@@ -98,6 +101,7 @@ fn a_stdout_that_is_closed_before_the_report_exits_with_8() {
         sweep("json"),
         sweep("csv"),
         sweep("tsv"),
+        sweep("markdown"),
         sweep("ndjson"),
         vec!["serve", "--listen", "127.0.0.1:0"],
         vec!["--help"],
@@ -122,7 +126,7 @@ fn every_format_of_a_comparison_needs_a_stdout() {
         let ended = quick(&server, &["--json", "-o", file.to_str().unwrap()]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
     }
-    for format in ["text", "json", "tsv", "markdown", "junit"] {
+    for format in ["text", "json", "tsv", "csv", "markdown", "junit"] {
         let mut command = maxq();
         command.current_dir(folder.path()).args(["compare", "base.json", "new.json"]);
         command.args(["--allow-single", "--force", "--inconclusive", "pass", "--format", format]);

@@ -44,7 +44,7 @@ fn four_times_as_slow_is_a_regression_and_the_same_is_none() {
     assert!(ended.stdout.contains("p50 is") && ended.stdout.contains("faster"), "{ended:?}");
 
     let ended = compare(&base, &slow, &[]);
-    refused(&ended, 2, &["the same plan", "url '", "law/fixed?d=120ms'", "--other-plans"]);
+    refused(&ended, 2, &["request: path '", "law/fixed?d=120ms'", "with --other-request"]);
 }
 
 #[test]
@@ -69,13 +69,16 @@ fn a_load_that_differs_is_named_and_lists_and_folders_are_sides() {
     assert_eq!(few.code, Some(0), "{few:?}");
     assert!(few.stdout.contains("inconclusive") && few.stdout.contains("more runs"), "{few:?}");
     let few = compare(&one, &two, &["--force", "--format", "tsv"]);
-    assert_eq!((few.code, few.stdout.lines().count()), (Some(4), 10), "{few:?}");
+    assert_eq!((few.code, few.stdout.lines().count()), (Some(4), 13), "{few:?}");
+    let csv = compare(&one, &two, &["--force", "--format", "csv"]);
+    let tabs_as_commas = few.stdout.replace('\t', ",");
+    assert_eq!((csv.code, csv.stdout), (Some(4), tabs_as_commas));
 
     let more = folder.path().join("more.json");
     let mut other = parsed(&fs::read_to_string(&two).unwrap());
     for run in other["runs"].as_array_mut().unwrap() {
         run["plan"]["connections"] = 64.into();
-        run["plan"]["hash"] = "other".into();
+        run["plan"]["hashes"]["load"] = "other".into();
     }
     fs::write(&more, other.to_string()).unwrap();
     refused(&compare(&one, &more, &[]), 2, &["connections 32 and 64", "a.json", "more.json"]);
@@ -121,9 +124,10 @@ fn flags_that_mean_nothing_are_refused_by_name() {
         (&["a.json", "b.json", "--pairs", "6"], &["--urls"]),
         (&["a.json", "b.json", "--junit", "-"], &["--junit -", "-o"]),
         (&["--base", "a.json"], &["--new"]),
+        (&["a.json", "b.json", "--format", "ndjson"], &["ndjson", "csv", "junit"]),
         (
-            &["--urls", "http://127.0.0.1:9/", "http://127.0.0.1:9/", "--pairs", "5"],
-            &["--pairs 5", "7"],
+            &["--urls", "http://127.0.0.1:9/", "http://127.0.0.1:9/", "--pairs", "4"],
+            &["--pairs 4", "from 5"],
         ),
         (&["--urls", "http://127.0.0.1:9/", "http://127.0.0.1:9/", "--hgrm", "x"], &["--hgrm"]),
         (&["--urls", "http://127.0.0.1:9/", "http://127.0.0.1:9/", "--repeat", "2"], &["--pairs"]),

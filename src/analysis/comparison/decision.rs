@@ -1,7 +1,8 @@
 //! What a shift means: a regression, none that matters, or not enough to tell.
 //!
-//! Nothing passes for want of evidence. A pass is the proof that the shift is smaller than what matters, a regression
-//! the proof that there is one with a best guess that matters; all between is inconclusive, and more runs would help.
+//! Nothing passes for want of evidence. A regression is the proof of a shift whose best guess matters. A pass is the proof
+//! that the shift is smaller than what matters, or, where a small sample cannot show that much, that it is smaller than
+//! what is tolerated and cannot be told from no shift at all. All between is inconclusive, and more runs would help.
 
 use super::{NORMAL_975, Shift, TAIL, normal_beyond};
 
@@ -61,6 +62,8 @@ pub struct Question {
     pub shift: Shift,
     /// The smallest shift that matters, in its units.
     pub matters: f64,
+    /// A sample that cannot exclude a shift as small as `matters` passes if it excludes this one; at least `matters`.
+    pub tolerated: f64,
     /// Its p-value after the correction for several metrics.
     pub adjusted_p: f64,
     /// Pairs, or runs on the smaller side.
@@ -107,6 +110,10 @@ pub fn decide(question: &Question) -> Answer {
         Some((_, high)) if enough && high < matters => {
             Answer::Pass { improved: high < 0.0 && significant && -shift.estimate >= matters }
         }
+        // A shift for the worse that is known to be one is never tolerated.
+        Some((low, high)) if enough && low <= 0.0 && high < question.tolerated => {
+            Answer::Pass { improved: false }
+        }
         _ => Answer::Inconclusive { more: more(question) },
     }
 }
@@ -126,8 +133,13 @@ fn more(question: &Question) -> Option<usize> {
     let worse = shift.estimate >= matters;
     // A regression must hold after the correction, so its interval is that of a stricter test.
     let strict = normal_beyond(TAIL / question.metrics.max(1) as f64) / NORMAL_975;
+    let passes_below = if shift.interval.is_none_or(|(low, _)| low <= 0.0) {
+        question.tolerated.max(matters)
+    } else {
+        matters
+    };
     let (room, strict) =
-        if worse { (shift.estimate, strict) } else { (matters - shift.estimate, 1.0) };
+        if worse { (shift.estimate, strict) } else { (passes_below - shift.estimate, 1.0) };
     let fewest = if worse { design.fewest_among(question.metrics) } else { design.fewest() };
     let wanted = match shift.half_width {
         Some(half) if room > 0.0 => {

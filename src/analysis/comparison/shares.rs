@@ -2,7 +2,8 @@
 //!
 //! Errors come in bunches: the requests of one bad moment fail together. How much the shares of the runs of a side differ,
 //! compared with what they would if each request failed by itself, is the design effect; counts are divided by it. The
-//! interval is Newcombe's, from the score intervals of Wilson, the test the score test.
+//! interval is Newcombe's, from the score intervals of Wilson, the test the score test. Where nothing failed on either side
+//! each end is the rule of three: none of 3,000 excludes a share of 0.1 %.
 
 use super::{NORMAL_975, Shift, two_sided_p};
 use crate::analysis::student::two_sided_95;
@@ -38,6 +39,11 @@ pub fn difference(base: &[Tally], new: &[Tally]) -> Option<Shift> {
     let up = (new_high - new.share).hypot(base.share - base_low);
     let all = (base.share * base.count + new.share * new.count) / (base.count + new.count);
     let error = (all * (1.0 - all) * (1.0 / base.count + 1.0 / new.count)).sqrt();
+    let (down, up) = if all > 0.0 {
+        (down, up)
+    } else {
+        (excluded_by_none_of(base.count), excluded_by_none_of(new.count))
+    };
     let distance = if error > 0.0 { estimate.abs() / error } else { 0.0 };
     let distance = if is_estimated { as_normal(distance, freedom) } else { distance };
     Some(Shift {
@@ -50,6 +56,12 @@ pub fn difference(base: &[Tally], new: &[Tally]) -> Option<Shift> {
         // Nothing failed, or everything did.
         hopeless: error <= 0.0,
     })
+}
+
+/// The share that none of `count` excludes with 95 % confidence: the rule of three, about 3 / `count`.
+#[must_use]
+pub fn excluded_by_none_of(count: f64) -> f64 {
+    -(0.05_f64.ln() / count.max(1.0)).exp_m1()
 }
 
 /// How many requests tell as much as one that failed or not by itself, at least 1; and from how many degrees of freedom
@@ -127,6 +139,17 @@ mod tests {
         assert!(few.interval.unwrap().1 > 0.001 && many.interval.unwrap().1 < 0.001);
         assert_eq!(difference(&[], &runs(&[0], 10)), None);
         assert_eq!(difference(&runs(&[0], 0), &runs(&[0], 10)), None);
+    }
+
+    #[test]
+    fn none_of_3000_against_none_of_3000_excludes_a_rise_of_a_tenth_of_a_percent() {
+        let shift = difference(&runs(&[0; 5], 600), &runs(&[0; 5], 600)).unwrap();
+        let (low, high) = shift.interval.unwrap();
+        assert!((high - 0.000_998).abs() < 1e-6 && (low + high).abs() < 1e-12, "{low} {high}");
+        // Each side bounds its own end.
+        let uneven = difference(&runs(&[0; 5], 60), &runs(&[0; 5], 600)).unwrap();
+        let (low, high) = uneven.interval.unwrap();
+        assert!((high - 0.000_998).abs() < 1e-6 && (low + 0.009_936).abs() < 1e-6, "{low} {high}");
     }
 
     #[test]

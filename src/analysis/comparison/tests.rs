@@ -176,6 +176,7 @@ fn simulated(draws: &mut Draws, slowdown: f64) -> Vec<Answer> {
             decide(&Question {
                 shift,
                 matters: effect.ln_1p(),
+                tolerated: effect.ln_1p(),
                 adjusted_p,
                 runs: 10,
                 design: Design::Paired,
@@ -217,6 +218,7 @@ fn too_few_runs_decide_nothing_and_say_how_many_are_missing() {
     let question = |shift, runs, design| Question {
         shift,
         matters: 0.05,
+        tolerated: 0.05,
         adjusted_p: shift.p_value,
         runs,
         design,
@@ -260,6 +262,7 @@ fn an_improvement_is_a_pass_that_says_so() {
     let mut question = Question {
         shift,
         matters: 0.05,
+        tolerated: 0.05,
         adjusted_p: shift.p_value,
         runs: 10,
         design: Design::Paired,
@@ -270,12 +273,37 @@ fn an_improvement_is_a_pass_that_says_so() {
     question.shift = shift.reversed();
     assert_eq!(decide(&question), Answer::Regression);
     // What is forgiven is larger than the shift.
-    question.matters = 0.5;
+    (question.matters, question.tolerated) = (0.5, 0.5);
     assert_eq!(decide(&question), Answer::Pass { improved: false });
     // The same after a correction that leaves nothing significant.
-    question.matters = 0.05;
+    (question.matters, question.tolerated) = (0.05, 0.05);
     question.adjusted_p = 0.06;
     assert!(matches!(decide(&question), Answer::Inconclusive { .. }));
+}
+
+#[test]
+fn a_small_sample_passes_below_what_is_tolerated_unless_it_shows_a_shift() {
+    let question = |values: &[f64], tolerated| {
+        let shift = paired::shift(values).unwrap();
+        Question {
+            shift,
+            matters: 0.05,
+            tolerated,
+            adjusted_p: shift.p_value,
+            runs: values.len(),
+            design: Design::Paired,
+            metrics: 1,
+            allow_single: false,
+        }
+    };
+    // Known to within 8 %, and not to within 5 %.
+    let level: Vec<f64> = (0..8).map(|i| if i % 2 == 0 { 0.08 } else { -0.08 }).collect();
+    assert!(matches!(decide(&question(&level, 0.05)), Answer::Inconclusive { .. }));
+    assert!(matches!(decide(&question(&level, 0.07)), Answer::Inconclusive { .. }));
+    assert_eq!(decide(&question(&level, 0.15)), Answer::Pass { improved: false });
+    // Slower by 3 to 7 %: less than what is tolerated, and no chance.
+    let slower: Vec<f64> = (0..8).map(|i| 0.03 + f64::from(i) * 0.005).collect();
+    assert!(matches!(decide(&question(&slower, 0.15)), Answer::Inconclusive { .. }));
 }
 
 #[test]
@@ -285,6 +313,7 @@ fn single_runs_pass_or_decide_nothing_unless_they_may() {
     let mut question = Question {
         shift,
         matters: 0.05,
+        tolerated: 0.05,
         adjusted_p: shift.p_value,
         runs: 1,
         design: Design::Single,

@@ -8,16 +8,17 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::analysis::comparison::{median, shares};
 use crate::analysis::random::Random;
 use crate::cli::{CompareArgs, OnOverloadArg, RunArgs};
 use crate::command::live::LiveLine;
 use crate::command::repeat::{one_run_each, pause, wait, with_seed};
 use crate::command::{tell_of_answer, tell_of_threads, unreachable_target};
-use crate::comparison::{self, Comparison, Design, Metric, Settings, Side};
+use crate::comparison::{self, Comparison, Design, Settings, Side};
 use crate::exit::{Refusal, Signal};
 use crate::plan::Plan;
 use crate::preflight;
-use crate::report::{self, format};
+use crate::report::{self, Standing, format};
 use crate::results::{self, Run};
 use crate::run::{self, Interrupts, Session};
 use crate::summary::{End, Seen, Summary};
@@ -44,6 +45,8 @@ struct Course<'a> {
     args: &'a RunArgs,
     interrupts: Interrupts,
     targets: [Target; 2],
+    /// What the live line says of it.
+    standing: Standing,
 }
 
 /// How the pairs came to an end.
@@ -81,6 +84,7 @@ pub(super) fn measure(
     let mut found: [Vec<Run>; 2] = [Vec::new(), Vec::new()];
     // What counts all the same need not be measured again.
     let extra = if settings.invalid { 0 } else { pairs.div_ceil(3) };
+    course.warn_of_few_requests(pairs, settings);
     let ending = course.carry_out((pairs, extra), &mut found)?;
     let plan = &course.targets[0].plan;
     let cut = plan.threads_asked.and(plan.threads_reason.clone());
@@ -136,9 +140,7 @@ fn checked_pairs(args: &CompareArgs, settings: &Settings) -> Result<u64, Refusal
         }
     }
     let pairs = args.flags.pairs.unwrap_or(USUAL_PAIRS);
-    // Errors are no matter of ranks, and count for nothing where there are none.
-    let ranked = settings.gates.iter().filter(|gate| **gate != Metric::Errors).count();
-    let fewest = Design::Paired.fewest_among(ranked.max(1)) as u64;
+    let fewest = Design::TwoSample.fewest_among(settings.ranked_gates()) as u64;
     if !(fewest..=MOST_PAIRS).contains(&pairs) {
         return Err(Refusal::usage(format!(
             "--pairs {pairs}: from {fewest} to {MOST_PAIRS} with these gates; fewer pairs cannot be told from chance, whatever they show"
@@ -181,7 +183,7 @@ impl<'a> Course<'a> {
             Ok(Target { plan, session, seen: readiness.seen, name })
         };
         let targets = [ready(first, "base")?, ready(second, "new")?];
-        Ok(Self { args, interrupts, targets })
+        Ok(Self { args, interrupts, targets, standing: Standing::default() })
     }
 
     /// Carries out so many pairs, with so many more attempts where one is void, and says which signal ended them early.
@@ -192,6 +194,7 @@ impl<'a> Course<'a> {
     ) -> Result<Ending, Refusal> {
         let about = self.about(pairs + 1).map_or_else(String::new, |s| format!(": about {s} s"));
         self.say(&format!("{pairs} pairs, after one that is not counted{about}"));
+        self.standing = Standing { pairs, ..Standing::default() };
         // Not counted: what comes first is slower wherever something has to warm up.
         if let Some(signal) = self.pair((0, false), &mut [Vec::new(), Vec::new()])? {
             return Err(stopped(signal));
@@ -201,6 +204,11 @@ impl<'a> Course<'a> {
             let mut pair = [Vec::new(), Vec::new()];
             let reversed = begins_with_new(self.targets[0].plan.seed, attempts);
             attempts += 1;
+            self.standing = Standing {
+                pair: good + 1,
+                shifts_pct: shifts_so_far(found),
+                ..self.standing.clone()
+            };
             let none = found.iter().any(Vec::is_empty);
             // A pair that was cut short says nothing.
             match self.pair((attempts, reversed), &mut pair) {
@@ -223,12 +231,49 @@ impl<'a> Course<'a> {
 
     /// How many seconds so many pairs take, if their runs have an end that is known.
     fn about(&self, pairs: u64) -> Option<u64> {
-        let of = |target: &Target| {
-            let load = &target.plan.load;
-            Some(Duration::from_nanos(load.duration_ns? + load.warmup_ns) + pause(self.args))
-        };
-        let pair = of(&self.targets[0])? + of(&self.targets[1])?;
-        Some((pair * u32::try_from(pairs).ok()?).as_secs().max(1))
+        Some((self.pair_takes()? * u32::try_from(pairs).ok()?).as_secs().max(1))
+    }
+
+    /// How long a pair takes, if its runs have an end that is known.
+    fn pair_takes(&self) -> Option<Duration> {
+        Some(self.run_takes(0)? + self.run_takes(1)?)
+    }
+
+    /// How long a run of a side takes, with the pause before it.
+    fn run_takes(&self, side: usize) -> Option<Duration> {
+        let load = &self.targets[side].plan.load;
+        Some(Duration::from_nanos(load.duration_ns? + load.warmup_ns) + pause(self.args))
+    }
+
+    /// How many seconds it takes from these runs of a pair on.
+    fn left_s(&self, sides: &[usize]) -> Option<u64> {
+        let Standing { pair, pairs, .. } = self.standing;
+        let pairs = u32::try_from(pairs.saturating_sub(pair)).ok()?;
+        let of_pair: Option<Duration> = sides.iter().map(|&side| self.run_takes(side)).sum();
+        Some((self.pair_takes()? * pairs + of_pair?).as_secs().max(1))
+    }
+
+    /// Says before anything is measured that there will be too few requests to pass by the shares of bad ones.
+    fn warn_of_few_requests(&self, pairs: u64, settings: &Settings) {
+        let plan = &self.targets[0].plan;
+        let scheduled = plan.schedule.as_ref().and_then(|schedule| schedule.slots());
+        let Some(each) = plan.load.requests.or(scheduled) else { return };
+        let requests = each.saturating_mul(pairs);
+        let share = settings.gates.iter().filter(|gate| gate.is_share_of_requests());
+        let strictest =
+            share.min_by(|a, b| settings.tolerated(**a).total_cmp(&settings.tolerated(**b)));
+        let Some(gate) = strictest.filter(|_| !self.args.quiet) else { return };
+        let tolerated = settings.tolerated(*gate);
+        if shares::excluded_by_none_of(format::float(requests)) < tolerated {
+            return;
+        }
+        eprintln!(
+            "maxq: warning: {} a side cannot show that {} rose by less than {} points, even if all are good: {:.0} can; use a longer -d, or more --pairs",
+            format::counted(requests, "request"),
+            gate.name(false),
+            (tolerated * 1e5).round() / 1e3,
+            (3.0 / tolerated).ceil()
+        );
     }
 
     /// One pair; a signal ends it early.
@@ -238,7 +283,9 @@ impl<'a> Course<'a> {
         found: &mut [Vec<Run>; 2],
     ) -> Result<Option<Signal>, Refusal> {
         let order = if reversed { [1, 0] } else { [0, 1] };
-        for side in order {
+        for (place, side) in order.into_iter().enumerate() {
+            self.standing.side = self.targets[side].name;
+            self.standing.left_s = self.left_s(&order[place..]);
             match self.one(side, number)? {
                 Outcome::Stopped(signal) => return Ok(Some(signal)),
                 Outcome::Ran(run, end) => {
@@ -258,7 +305,7 @@ impl<'a> Course<'a> {
         }
         let target = &mut self.targets[side];
         let plan = with_seed(&target.plan, self.args, target.plan.seed.wrapping_add(number))?;
-        let mut live = LiveLine::new(&plan);
+        let mut live = LiveLine::within(&plan, report::compare_progress(&self.standing));
         let summary = target.session.run(&plan, &self.interrupts, |progress| live.show(progress));
         live.clear();
         let summary = Summary { preflight: target.seen.clone(), ..summary? };
@@ -303,6 +350,17 @@ impl<'a> Course<'a> {
 fn doubt(run: &Run) -> Option<String> {
     let partial = run.partial.then(|| "it did not carry out its plan".to_owned());
     run.void.clone().or(partial)
+}
+
+/// By how many percent p50 and p99 of the new side are longer so far: medians over the pairs, valid or not.
+fn shifts_so_far([base, new]: &[Vec<Run>; 2]) -> Option<(f64, f64)> {
+    let shift = |name: &str| {
+        let ratio = |(base, new): (&Run, &Run)| {
+            Some((new.latency_us.get(name)? / base.latency_us.get(name)? - 1.0) * 100.0)
+        };
+        median(&base.iter().zip(new).filter_map(ratio).collect::<Vec<f64>>())
+    };
+    shift("p50").zip(shift("p99"))
 }
 
 /// Of pairs 0 and 1, 2 and 3 and so on, one begins with the new side; which one is drawn from the seed.

@@ -62,7 +62,7 @@ fn rows(closed: bool) -> Vec<Row> {
     ]
 }
 
-fn found(ending: Ending, closed: bool) -> Found {
+pub(super) fn found(ending: Ending, closed: bool) -> Found {
     let goals = Goals::new(&slo::parse(SLO).unwrap(), !closed);
     let limits = goals.limits();
     let known = ending == Ending::Found;
@@ -98,7 +98,7 @@ fn found(ending: Ending, closed: bool) -> Found {
 }
 
 /// What is known of nothing.
-fn unknown(ending: Ending, closed: bool) -> Found {
+pub(super) fn unknown(ending: Ending, closed: bool) -> Found {
     let mut found = found(ending, closed);
     found.answer.ceiling = None;
     found.answer.safe = None;

@@ -91,7 +91,8 @@ fn between(bracket: (Option<f64>, Option<f64>)) -> String {
     }
 }
 
-fn verdict_name(row: &Row) -> String {
+/// The result of a trial in a word.
+pub(super) fn verdict_name(row: &Row) -> String {
     let name = match row.trial.verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "FAIL",

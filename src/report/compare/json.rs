@@ -16,7 +16,7 @@ pub fn compare_json_schema() -> &'static str {
 #[must_use]
 pub fn compare_json(comparison: &Comparison) -> String {
     let paired = comparison.design == Design::Paired;
-    let design = match comparison.design {
+    let name = |design: Design| match design {
         Design::Paired => "paired",
         Design::TwoSample => "two_sample",
         Design::Single => "single",
@@ -28,7 +28,8 @@ pub fn compare_json(comparison: &Comparison) -> String {
         "sentence": super::words::sentence(comparison),
         "partial": comparison.interrupted.is_some(),
         "signal": comparison.interrupted.map(Signal::number),
-        "design": design,
+        "design": name(comparison.design),
+        "judged_as": name(comparison.judged_as),
         "pairs": paired.then_some(comparison.base_runs),
         "base_runs": comparison.base_runs,
         "new_runs": comparison.new_runs,
@@ -62,6 +63,8 @@ fn metric(row: &Row, open: bool) -> Value {
         "ci95_pct": row.interval_pct().map(|(low, high)| [low, high]),
         "p_value": row.p_value,
         "effect_pct": row.effect * 100.0,
+        "tolerated_pct": super::words::percent(row.tolerated),
+        "excluded_pct": row.excluded_pct(),
         "gated": row.gated,
         "verdict": verdict,
         "improved": improved,

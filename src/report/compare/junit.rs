@@ -2,6 +2,8 @@
 
 use super::words::{self, answer, interval, notes, p_value, sentence, shift, value};
 use crate::comparison::{Answer, Comparison, Row};
+use crate::report::markup::xml;
+use crate::report::review::{JUNIT_END, junit_head};
 
 /// What a metric that cannot be told is to a build server.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,7 +30,7 @@ pub fn compare_junit(comparison: &Comparison, untold: Untold) -> String {
         "tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\"",
         gated.len()
     );
-    let mut text = head(&counts);
+    let mut text = junit_head("compare", &counts);
     gated.iter().for_each(|row| text.push_str(&case(row, comparison.open, untold)));
     let mut told = vec![
         format!("{}: {}", comparison.verdict.name(), sentence(comparison)),
@@ -37,38 +39,22 @@ pub fn compare_junit(comparison: &Comparison, untold: Untold) -> String {
         words::method(comparison),
     ];
     told.extend(notes(comparison));
-    text.push_str(&format!("    <system-out>{}</system-out>\n", escape(&told.join("\n"))));
-    text.push_str("  </testsuite>\n</testsuites>\n");
+    text.push_str(&format!("    <system-out>{}</system-out>\n", xml(&told.join("\n"))));
+    text.push_str(JUNIT_END);
     text
-}
-
-/// There is no comparison, for this reason: one test, which could not be carried out.
-#[must_use]
-pub fn compare_refused_junit(why: &str) -> String {
-    let head = head("tests=\"1\" failures=\"0\" errors=\"1\" skipped=\"0\"");
-    let why = escape(why);
-    format!(
-        "{head}    <testcase classname=\"maxq.compare\" name=\"compare\">\n      <error type=\"refused\" message=\"{why}\"/>\n    </testcase>\n  </testsuite>\n</testsuites>\n"
-    )
-}
-
-fn head(counts: &str) -> String {
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"maxq\" {counts}>\n  <testsuite name=\"maxq compare\" {counts}>\n"
-    )
 }
 
 fn case(row: &Row, open: bool, untold: Untold) -> String {
     let moved = row.shift_pct().map_or_else(|| "-".to_owned(), |percent| shift(row, percent));
     let numbers = format!(
         "{} {} -> {}, shift {moved} %, 95 % interval {}, p {}",
-        row.name,
+        row.label,
         value(row, open, row.base),
         value(row, open, row.new),
         interval(row),
         p_value(row)
     );
-    let numbers = escape(&numbers);
+    let numbers = xml(&numbers);
     let inside = match row.answer {
         Some(Answer::Regression) => {
             format!("<failure type=\"regression\" message=\"{numbers}\"/>")
@@ -83,24 +69,6 @@ fn case(row: &Row, open: bool, untold: Untold) -> String {
     };
     format!(
         "    <testcase classname=\"maxq.compare\" name=\"{}\">\n      {inside}\n    </testcase>\n",
-        escape(row.name)
+        xml(row.name)
     )
-}
-
-/// Text that is no markup, without what XML cannot hold at all.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&apos;"),
-            '\n' | '\t' => escaped.push(c),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('?'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

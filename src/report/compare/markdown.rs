@@ -2,6 +2,7 @@
 
 use super::words::{self, answer, interval, notes, p_value, sentence, shift, value};
 use crate::comparison::{Comparison, Row, Verdict};
+use crate::report::markup::{code, markdown as plain};
 
 /// The table of the gated metrics, with the verdict above and what has to be known below.
 #[must_use]
@@ -27,42 +28,15 @@ pub fn compare_markdown(comparison: &Comparison) -> String {
     text
 }
 
-/// There is no comparison, for this reason.
-#[must_use]
-pub fn compare_refused_markdown(why: &str) -> String {
-    format!("### maxq compare: **no result**\n\n{}.\n", plain(why))
-}
-
 fn line(row: &Row, open: bool) -> String {
     let moved = row.shift_pct().map_or_else(|| "-".to_owned(), |percent| shift(row, percent));
     format!(
         "| {} | {} | {} | {moved} | {} | {} | {} |\n",
-        row.name,
+        row.label,
         value(row, open, row.base),
         value(row, open, row.new),
         plain(&interval(row)),
         plain(&p_value(row)),
         answer(row).unwrap_or("-")
     )
-}
-
-/// Text in which nothing is markup.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '<' => plain.push_str("&lt;"),
-            '>' => plain.push_str("&gt;"),
-            '&' => plain.push_str("&amp;"),
-            '|' | '*' | '_' | '`' | '[' | ']' | '\\' | '#' | '@' => plain.extend(['\\', c]),
-            '\n' | '\r' => plain.push(' '),
-            c => plain.push(c),
-        }
-    }
-    plain
-}
-
-/// Text in the face of code; a backtick would end it.
-fn code(text: &str) -> String {
-    format!("`{}`", text.replace('`', "'").replace(['\n', '\r'], " "))
 }

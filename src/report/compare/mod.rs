@@ -3,12 +3,14 @@
 mod json;
 mod junit;
 mod markdown;
+mod progress;
 mod text;
 mod tsv;
 mod words;
 
 pub use json::{compare_json, compare_json_schema};
-pub use junit::{Untold, compare_junit, compare_refused_junit};
-pub use markdown::{compare_markdown, compare_refused_markdown};
+pub use junit::{Untold, compare_junit};
+pub use markdown::compare_markdown;
+pub use progress::{Standing, compare_progress};
 pub use text::{compare_quiet_text, compare_text};
 pub use tsv::compare_tsv;

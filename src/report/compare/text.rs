@@ -26,13 +26,12 @@ pub fn compare_text(comparison: &Comparison, style: Style) -> String {
     page.painted_fact((Paint::Bold, "Verdict"), (paint, comparison.verdict.name()), &text);
     page.gap();
     page.head(&format!(
-        "{:<10}{:>10}{:>10}{:>9}{:>18}{:>8}  verdict",
+        "{:<12}{:>10}{:>10}{:>9}{:>18}{:>7}  verdict",
         "Metric", "base", "new", "shift %", "95 % interval", "p"
     ));
     comparison.rows.iter().for_each(|row| page.line(&metric(row, comparison.open)));
-    if comparison.rows.iter().any(|row| row.name == "errors" && row.gated) {
-        page.note("errors: in percentage points, over all requests of a side");
-    }
+    page.note("errors, timeouts, unsent: in percentage points, over all requests of a side");
+    page.note("client cpu: CPU time that maxq itself takes for a request, not the target");
     notes(comparison).iter().for_each(|note| page.note(note));
     quantiles(&mut page, &comparison.quantiles);
     if let Some(text) = words::share_above(comparison) {
@@ -50,8 +49,8 @@ pub fn compare_quiet_text(comparison: &Comparison) -> String {
 fn metric(row: &Row, open: bool) -> String {
     let moved = row.shift_pct().map_or_else(|| "-".to_owned(), |percent| shift(row, percent));
     let line = format!(
-        "  {:<8}{:>10}{:>10}{moved:>9}{:>18}{:>8}  {}",
-        row.name,
+        "  {:<10}{:>10}{:>10}{moved:>9}{:>18}{:>7}  {}",
+        row.label,
         value(row, open, row.base),
         value(row, open, row.new),
         interval(row),

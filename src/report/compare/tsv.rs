@@ -1,12 +1,12 @@
 //! A comparison as a table: a header line and a line a metric, with tabs between.
 
-use super::words::stable_answer;
+use super::words::{percent, stable_answer};
 use crate::comparison::{Answer, Comparison, Row};
 
 /// Missing values are empty.
 #[must_use]
 pub fn compare_tsv(comparison: &Comparison) -> String {
-    let header = "metric\tunit\tbase\tnew\tshift_pct\tci95_low_pct\tci95_high_pct\tp_value\tgated\tverdict\tmore_runs_needed\timproved\tshift\tci95_low\tci95_high\n";
+    let header = "metric\tunit\tbase\tnew\tshift_pct\tci95_low_pct\tci95_high_pct\tp_value\tgated\tverdict\tmore_runs_needed\timproved\tshift\tci95_low\tci95_high\teffect_pct\ttolerated_pct\texcluded_pct\n";
     let lines = comparison.rows.iter().map(|row| line(row, comparison.open));
     std::iter::once(header.to_owned()).chain(lines).collect()
 }
@@ -36,6 +36,9 @@ fn line(row: &Row, open: bool) -> String {
         number(row.absolute()),
         number(absolute.map(|(low, _)| low)),
         number(absolute.map(|(_, high)| high)),
+        number(Some(percent(row.effect))),
+        number(Some(percent(row.tolerated))),
+        number(row.excluded_pct()),
     ];
     cells.join("\t") + "\n"
 }

@@ -12,7 +12,7 @@ pub(super) fn answer(row: &Row) -> Option<&'static str> {
     Some(match row.answer? {
         Answer::Regression => "regression",
         Answer::Pass { improved: false } => "pass",
-        Answer::Pass { improved: true } if row.metric == Metric::Errors => "fewer",
+        Answer::Pass { improved: true } if row.metric.is_share_of_requests() => "fewer",
         Answer::Pass { improved: true } if row.name == "achieved" => "more",
         Answer::Pass { improved: true } if row.metric == Metric::Cpu => "less",
         Answer::Pass { improved: true } => "faster",
@@ -35,7 +35,7 @@ pub(super) fn value(row: &Row, open: bool, value: Option<f64>) -> String {
     let Some(value) = value else { return "-".to_owned() };
     match row.metric.unit(open) {
         Unit::Micros => duration(value * 1e3),
-        Unit::Share if row.metric == Metric::Errors => share(value),
+        Unit::Share if row.metric.is_share_of_requests() => share(value),
         Unit::Share => format!("{:.2} %", value * 100.0),
         Unit::PerSecond => per_second(value),
     }
@@ -60,9 +60,14 @@ fn share(share: f64) -> String {
     }
 }
 
-/// A shift in percent, with its sign; of errors in percentage points, which are small.
+/// A share in percent, without the noise of binary fractions.
+pub(super) fn percent(share: f64) -> f64 {
+    (share * 1e5).round() / 1e3
+}
+
+/// A shift in percent, with its sign; of shares of requests in percentage points, which are small.
 pub(super) fn shift(row: &Row, percent: f64) -> String {
-    let decimals = if row.metric == Metric::Errors || percent.abs() < 0.95 { 2 } else { 1 };
+    let decimals = if row.metric.is_share_of_requests() || percent.abs() < 0.95 { 2 } else { 1 };
     let text = format!("{percent:+.decimals$}");
     // A zero has no direction.
     if text.trim_start_matches(['+', '-']).chars().all(|c| c == '0' || c == '.') {
@@ -94,7 +99,10 @@ fn moved(row: &Row) -> String {
     let up = percent > 0.0;
     let name = row.name;
     match row.metric {
-        Metric::Errors => format!("errors {} by {size} points", if up { "rose" } else { "fell" }),
+        Metric::Errors | Metric::Timeouts | Metric::Unsent => {
+            let noun = if row.metric == Metric::Unsent { "unsent requests" } else { name };
+            format!("{noun} {} by {size} points", if up { "rose" } else { "fell" })
+        }
         Metric::Rate if name == "rate" => {
             format!("the rate is {size} % {}", if up { "higher" } else { "lower" })
         }
@@ -103,7 +111,10 @@ fn moved(row: &Row) -> String {
             if up { "higher" } else { "lower" }
         ),
         Metric::Cpu => {
-            format!("the CPU time of a request is {size} % {}", if up { "higher" } else { "lower" })
+            format!(
+                "the client's CPU time per request is {size} % {}",
+                if up { "higher" } else { "lower" }
+            )
         }
         Metric::Mean | Metric::Max => {
             format!("the {name} is {size} % {}", if up { "longer" } else { "shorter" })
@@ -114,12 +125,27 @@ fn moved(row: &Row) -> String {
 
 /// `p50 5 %, p99 10 %`: from which shift on the gated metrics matter.
 pub(super) fn effects(comparison: &Comparison) -> String {
-    let effect = |row: &Row| {
-        let unit = if row.metric == Metric::Errors { "points" } else { "%" };
-        format!("{} {} {unit}", row.name, (row.effect * 1e5).round() / 1e3)
-    };
+    let effect = |row: &Row| format!("{} {} {}", row.label, percent(row.effect), unit(row));
     let gated = comparison.rows.iter().filter(|row| row.gated);
     gated.map(effect).collect::<Vec<_>>().join(", ")
+}
+
+/// What its shift is counted in.
+fn unit(row: &Row) -> &'static str {
+    if row.metric.is_share_of_requests() { "points" } else { "%" }
+}
+
+/// What passes with less than what matters excluded, and what is excluded instead; `None` when nothing does.
+fn bounds(comparison: &Comparison) -> Option<String> {
+    let bound = |row: &Row| {
+        let excluded = row.excluded_pct()?;
+        // Rounded up: what is said to be excluded is.
+        let decimals = if row.metric.is_share_of_requests() { 100.0 } else { 10.0 };
+        let excluded = (excluded * decimals).ceil() / decimals;
+        Some(format!("{} worse by {excluded} {}", row.label, unit(row)))
+    };
+    let bounds: Vec<String> = comparison.rows.iter().filter_map(bound).collect();
+    (!bounds.is_empty()).then(|| bounds.join(", "))
 }
 
 /// The verdict in a sentence, without its name.
@@ -137,27 +163,36 @@ pub(super) fn sentence(comparison: &Comparison) -> String {
         Verdict::Regression => {
             format!("{}{besides}", list(with(&|answer| answer == Answer::Regression)))
         }
-        Verdict::Pass => format!("nothing gated is worse by as much as matters{besides}"),
+        Verdict::Pass => {
+            let known = bounds(comparison)
+                .map_or_else(String::new, |bounds| format!("; these runs rule out {bounds}"));
+            let what = if known.is_empty() {
+                "nothing gated is worse by as much as matters"
+            } else {
+                "no sign that anything gated got worse"
+            };
+            format!("{what}{known}{besides}")
+        }
         Verdict::Inconclusive => {
             let open = with(&|answer| matches!(answer, Answer::Inconclusive { .. }));
-            format!("{}{besides}; {}", reasons(&open, comparison.design), advice(comparison))
+            format!("{}{besides}; {}", reasons(&open, comparison.judged_as), advice(comparison))
         }
     }
 }
 
 /// Why these metrics are undecided, those with the same reason together.
-fn reasons(open: &[&Row], design: Design) -> String {
+fn reasons(open: &[&Row], judged_as: Design) -> String {
     let reason = |row: &Row| match row.shift {
         None => "not measured on both sides",
-        _ if design == Design::Single => "not to be told from one run each",
-        _ if row.runs < design.fewest() => "not to be told from so few runs",
+        _ if judged_as == Design::Single => "not to be told from one run each",
+        _ if row.runs < judged_as.fewest() => "not to be told from so few runs",
         _ => "cannot be told from noise",
     };
     let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in open {
         match told.iter_mut().find(|(why, _)| *why == reason(row)) {
-            Some((_, names)) => names.push(row.name),
-            None => told.push((reason(row), vec![row.name])),
+            Some((_, names)) => names.push(row.label),
+            None => told.push((reason(row), vec![row.label])),
         }
     }
     let told = told.iter().map(|(why, names)| format!("{} {why}", names.join(", ")));
@@ -179,13 +214,17 @@ pub(super) fn advice(comparison: &Comparison) -> String {
 
 /// How the runs were put together.
 pub(super) fn method(comparison: &Comparison) -> String {
-    let Comparison { base_runs, new_runs, design, .. } = comparison;
+    let Comparison { base_runs, new_runs, design, judged_as, .. } = comparison;
     let exact = if comparison.exact { ", exact" } else { ", normal approximation" };
     match design {
-        Design::Paired => format!(
-            "{} of runs, interleaved; signed ranks{exact}",
-            counted(*base_runs as u64, "pair")
-        ),
+        Design::Paired => {
+            let ranks = if *judged_as == Design::Paired {
+                "signed ranks"
+            } else {
+                "rank sums (too few pairs for signed ranks)"
+            };
+            format!("{} of runs, interleaved; {ranks}{exact}", counted(*base_runs as u64, "pair"))
+        }
         Design::TwoSample => format!("{base_runs} and {new_runs} runs; ranks{exact}"),
         Design::Single => "one run each, from their own intervals".to_owned(),
     }
@@ -216,6 +255,14 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
         effects(comparison),
         duration(comparison.floor_us * 1e3)
     ));
+    let bounded = comparison.rows.iter().filter(|row| row.excluded.is_some());
+    let bounded: Vec<&str> = bounded.map(|row| row.label).collect();
+    if !bounded.is_empty() {
+        notes.push(format!(
+            "{}: these runs are too few, too short, or too noisy to rule out all that matters; more or longer runs rule out more, and --effect insists",
+            bounded.join(", ")
+        ));
+    }
     notes.extend(comparison.notes.iter().cloned());
     notes
 }

@@ -8,11 +8,13 @@ mod curves;
 mod json;
 mod lines;
 mod plot;
+mod review;
 mod svg;
 mod text;
 
 pub use json::{sweep_json, sweep_json_schema};
 pub use lines::{LineFormat, sweep_header, sweep_line};
+pub use review::sweep_review;
 pub use svg::sweep_svg;
 pub use text::{sweep_findings, sweep_progress, sweep_text};
 

@@ -186,7 +186,8 @@ fn verdict(row: &Row<'_>) -> &'static str {
     row.shown().max_by_key(|run| !run.valid).map_or("-", |run| run.code.name())
 }
 
-fn cell(shown: Option<Shown>) -> String {
+/// A latency, marked where it is only a bound.
+pub(super) fn cell(shown: Option<Shown>) -> String {
     match shown {
         None => "-".to_owned(),
         Some(Shown { value_ns, lower_bound: false }) => duration(float(value_ns)),

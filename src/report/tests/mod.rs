@@ -6,6 +6,7 @@ mod compare;
 mod files;
 mod gates;
 mod json;
+mod review;
 mod runs;
 mod sweep;
 mod text;
@@ -43,6 +44,7 @@ pub(crate) fn plan() -> Plan {
         is_proxied: false,
         same_host: true,
         method: "GET".to_owned(),
+        volatile_headers: Vec::new(),
         security: None,
         request: RequestImage::new(b"GET /bytes/100?x=1 HTTP/1.1\r\nHost: h\r\n\r\n", 1, false),
         load: Load {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::report::{
     LineFormat, json_schema, sweep_findings, sweep_header, sweep_json, sweep_json_schema,
-    sweep_line, sweep_progress, sweep_svg, sweep_text,
+    sweep_line, sweep_progress, sweep_review, sweep_svg, sweep_text,
 };
 use crate::summary::{Course, Order, SweepRun, SweepSummary, Variable};
 
@@ -343,4 +343,31 @@ fn a_run_that_lost_its_target_is_in_no_finding_and_one_that_answered_nothing_in_
     };
     assert!(run("T1").is_left_out() && run("T2").is_left_out());
     assert!(!run("T3").is_left_out() && run("T3").is_flawed());
+}
+
+#[test]
+fn a_sweep_is_reviewed_run_by_run_and_fails_no_build_for_its_gates() {
+    let mut sweep = rates();
+    sweep.runs.iter_mut().for_each(|run| run.gates_hold = Some(run.x < 900.0));
+    sweep.runs[1].gates_hold = None;
+    let review = sweep_review(&sweep, 0, false);
+    let xml = review.junit();
+    compare::tags(&xml);
+    let runs = sweep.runs.len();
+    assert!(xml.contains(&format!("tests=\"{}\" failures=\"0\" errors=\"0\"", runs + 1)), "{xml}");
+    assert!(
+        xml.contains("name=\"rate 1,300, run 2\">\n      <skipped message=\"the gates do not hold")
+    );
+    assert!(xml.contains("name=\"rate 100, run 1\">\n      <system-out>the gates hold"), "{xml}");
+    let page = review.markdown();
+    assert!(page.starts_with("### maxq sweep: pass\n"), "{page}");
+    let rows = page.lines().filter(|line| line.starts_with('|')).count();
+    assert_eq!(rows, 2 + runs + 1 + 2 + runs, "{page}");
+    sweep.runs[2].valid = false;
+    sweep.runs[2].code = Code::NotSteady;
+    let strict = sweep_review(&sweep, 6, true).junit();
+    assert!(
+        strict.contains("errors=\"1\"") && strict.contains("not valid: not_steady"),
+        "{strict}"
+    );
 }
