@@ -3,6 +3,7 @@
 //! Built once before the clock starts, shared read-only by all workers.
 
 mod build;
+pub mod content;
 pub mod cores;
 mod credentials;
 pub mod expect;
@@ -27,6 +28,7 @@ use crate::schedule::{Schedule, Timeline};
 use crate::target::Target;
 use crate::time::Nanos;
 use crate::tls::Security;
+pub use content::{RequestBody, TypeSource};
 pub use expect::Expect;
 pub use output::{Output, RequestFormat};
 pub use pacing::{OnOverload, Pacing};
@@ -53,6 +55,8 @@ pub struct Plan {
     pub request: RequestImage,
     /// Its method.
     pub method: String,
+    /// Its body, and what that is declared to be; `None` without one, and for a request that was written byte for byte.
+    pub body: Option<RequestBody>,
     /// How much of it.
     pub load: Load,
     /// When each request is due; `None` in a closed loop.

@@ -43,6 +43,7 @@ pub(crate) fn plan() -> Plan {
         is_proxied: false,
         same_host: true,
         method: "GET".to_owned(),
+        body: None,
         security: None,
         request: RequestImage::new(b"GET /bytes/100?x=1 HTTP/1.1\r\nHost: h\r\n\r\n", 1, false),
         load: Load {
