@@ -31,7 +31,8 @@ pub fn parse_duration_ns(text: &str) -> Result<u64, String> {
         let (unit, after) = split_at_end(after, |c| !c.is_ascii_digit() && c != '.');
         if unit.is_empty() && is_decimal(number) {
             let part = if number == text { String::new() } else { format!(": {number}") };
-            return Err(format!("'{text}'{part} has no unit; {}", with_units(number)));
+            let readings = with_units(number, shorter_than_ns);
+            return Err(format!("'{text}'{part} has no unit; write {readings}"));
         }
         let known = UNITS.iter().find(|(names, _)| names.contains(&unit));
         let &(_, unit_ns) = known.filter(|_| is_decimal(number)).ok_or_else(refuse)?;
@@ -52,9 +53,16 @@ pub fn parse_duration_ns(text: &str) -> Result<u64, String> {
     Ok(length_ns)
 }
 
-/// What a number without a unit may have meant: `write 10ms, 10s or 10m`.
-fn with_units(number: &str) -> String {
-    format!("write {number}ms, {number}s or {number}m")
+/// What a number without a unit may have meant: `10ms, 10s or 10m`, or those of them that are shorter than the unit before.
+fn with_units(number: &str, shorter_than_ns: u64) -> String {
+    let usual = [("ms", 1_000_000), ("s", NANOS_PER_SECOND), ("m", 60 * NANOS_PER_SECOND)];
+    let fitting = usual.iter().filter(|&&(_, unit_ns)| unit_ns < shorter_than_ns);
+    let readings: Vec<String> = fitting.map(|(unit, _)| format!("{number}{unit}")).collect();
+    match &readings[..] {
+        [] => "a shorter unit after it, or leave it out".to_owned(),
+        [only] => only.clone(),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
+    }
 }
 
 fn too_long(text: &str) -> String {
@@ -279,7 +287,9 @@ mod tests {
             ("10", "write 10ms, 10s or 10m"),
             ("1.5", "write 1.5ms, 1.5s or 1.5m"),
             ("00", "write 00ms"),
-            ("1m30", "30 has no unit; write 30ms, 30s or 30m"),
+            ("1m30", "30 has no unit; write 30ms or 30s"),
+            ("1s500", "500 has no unit; write 500ms"),
+            ("1ms5", "5 has no unit; write a shorter unit after it"),
         ] {
             let error = parse_duration_ns(text).unwrap_err();
             assert!(error.starts_with(&format!("'{text}'")) && error.contains(remedy), "{error}");

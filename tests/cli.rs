@@ -332,7 +332,7 @@ fn help_shows_first_what_to_type_first() {
     let all = help(&["--help"]);
     let place = |part: &str| all.find(part).unwrap_or_else(|| panic!("no {part}: {all}"));
     for example in
-        ["maxq demo", "-d 1m30s", "-b '{", "0..1k", "spike --base 0", "--timeseries -", "p99<50ms"]
+        ["maxq demo", "-d 1m30s", "-b '{", "@0..1k", "spike --base 0", "--timeseries -", "p99<50ms"]
     {
         assert!(place(example) < place("Options:"), "{example}");
     }

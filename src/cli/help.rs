@@ -16,28 +16,28 @@ Exit codes: 0 finished, 1 a gate failed (--slo, --abort-on, --on-overload abort)
 /// What to type first.
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  maxq demo                                      try it, no server needed
-  maxq http://127.0.0.1:8080/                    64 connections, 10 seconds
-  maxq -c 256 -d 30s -p 16 http://host/          256 connections, 16 requests in flight on each
-  maxq -R 100 -d 1m30s http://host/              open loop: 100 a second, as from 200 users who think for 2 s
-  maxq -R 500 --slo 'p99<50ms,errors<1%' http://host/   exit code 1 when a gate fails; limits have units
-  maxq -R 50 -b '{\"name\":\"lamp\"}' http://host/items   POST of JSON; 'a=1&b=2' is a form, @FILE a file
-  maxq --stages '30s@0..1k,1m@1k,10s@0' http://host/    a ramp from 0, a step, and a pause
-  maxq spike --base 0 --peak 2k http://host/     what a spike does, and how long it takes to recover
-  maxq ceiling --slo 'p99<50ms' http://host/     the highest rate that holds it
-  maxq sweep --rate 100..2k/12 http://host/      one load after the other, and where it bends
-  maxq compare --urls http://old/ http://new/    is it slower, or is it noise
-  maxq --json -o run.json --timeseries - http://host/   the result as JSON, and each second as it passes";
+  maxq demo                                       try it, no server needed
+  maxq http://127.0.0.1:8080/                     64 connections, 10 seconds
+  maxq -c 256 -d 30s -p 16 http://host/           256 connections, 16 requests in flight on each
+  maxq -R 100 -d 1m30s http://host/               100 a second: 200 users who think for 2 s
+  maxq -R 500 --slo 'p99<50ms' http://host/       exit code 1 when it does not hold
+  maxq -b '{\"name\":\"lamp\"}' http://host/items   POST of JSON; 'a=1&b=2' is a form, @FILE a file
+  maxq --stages '30s@0..1k,10s@0' http://host/    a ramp up from 0, then a pause
+  maxq spike --base 0 --peak 2k http://host/      what a spike does, and how long until it is over
+  maxq ceiling --slo 'p99<50ms' http://host/      the highest rate that holds it
+  maxq sweep --rate 100..2k/12 http://host/       one load after the other, and where it bends
+  maxq compare --urls http://old/ http://new/     is it slower, or is it noise
+  maxq -o run.txt --timeseries - http://host/     each second as JSON; the report in a file";
 
 /// What a spike may come out of.
 pub(super) const SPIKES: &str = "\
 Examples:
-  maxq spike --base 1k --peak 20k http://host/              back to the p99 of the base rate, after how long?
-  maxq spike --base 0 --peak 2k --hold 2s http://host/      out of nothing: how long until everything is answered
+  maxq spike --base 1k --peak 20k http://host/         how long until p99 is what it was before
+  maxq spike --base 0 --peak 2k http://host/           how long until everything is answered
   maxq spike --base 500 --peak 2k --at 10s -d 1m30s http://host/
 
-With --base 0 no requests come before the spike or after it. Then there is no p99 to return to, and the report says how long it
-took until everything was answered.";
+With --base 0, no requests come before the spike or after it. Then there is no p99 to return to,
+and the report says so, and how long it took until everything was answered.";
 
 /// What the embedded target answers.
 pub(super) const PATHS: &str = "\
