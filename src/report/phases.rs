@@ -143,5 +143,5 @@ fn without_base(recovery: &Recovery) -> String {
         Some(ns) => format!("everything was answered within {:.2} s after it", seconds(ns)),
         None => "not everything was seen answered".to_owned(),
     };
-    format!("no requests came before, so there is no p99 to return to; {answered}")
+    format!("no requests were answered before, so there is no p99 to return to; {answered}")
 }
