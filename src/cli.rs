@@ -197,7 +197,7 @@ pub struct RunArgs {
     /// Worker threads, one pinned core each, at most as many as there are cores [default: cores allowed, half of them for a target on this host].
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub threads: Option<u64>,
-    /// Connections in total; a remainder is dealt out, never dropped. They are not users: a user who thinks holds up no connection.
+    /// Connections in total; a remainder is dealt out, never dropped. Connections are not users: a user who is thinking needs none.
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, default_value = "64", help_heading = "Load")]
     pub connections: u64,
     /// Measured time, like 500ms, 10s, 2m, 1m30s [default: 10s, unless -n is given].
@@ -225,7 +225,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub requests_per_connection: Option<u64>,
 
-    /// Open loop: this many requests a second in total, like 500, 10k, 0.5, 90/min, however slow the server is. For users: their number / (think time + response time), so 200 users who think for 2 s are 100.
+    /// Open loop: this many requests a second in total, like 500, 10k, 0.5, 90/min, however slow the server is. N users send N / (think time + response time): 200 users who think for 2 s send about 100.
     #[arg(short = 'R', long, value_name = "N", allow_hyphen_values = true, value_parser = parse_rate, conflicts_with = "stages", help_heading = "Open loop")]
     pub rate: Option<Rate>,
     /// Spacing of the requests of --rate or --stages [default: uniform].

@@ -342,7 +342,7 @@ fn help_shows_first_what_to_type_first() {
         assert!(spike.contains(part), "{part}: {spike}");
     }
     let words = all.split_whitespace().collect::<Vec<_>>().join(" ");
-    for part in ["(think time + response time)", "They are not users", "application/json"] {
+    for part in ["(think time + response time)", "Connections are not users", "application/json"] {
         assert!(words.contains(part), "{part}: {words}");
     }
 }

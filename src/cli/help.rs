@@ -37,7 +37,7 @@ Examples:
   maxq spike --base 500 --peak 2k --at 10s -d 1m30s http://host/
 
 With --base 0, no requests come before the spike or after it. Then there is no p99 to return to,
-and the report says so, and how long it took until everything was answered.";
+and the report says how long it took to answer everything instead.";
 
 /// What the embedded target answers.
 pub(super) const PATHS: &str = "\

@@ -72,7 +72,7 @@ pub fn parse_stages(text: &str) -> Result<Vec<Stage>, String> {
             let stage =
                 Stage { name: item.to_owned(), length_ns, from: rate(from)?, to: rate(to)? };
             if stage.is_pause() && rates.contains("..") {
-                let why = "nothing is sent between 0 and 0; a pause is written {T}@0";
+                let why = "a ramp from 0 to 0 sends nothing; write {T}@0 for a pause";
                 return Err(refuse(why.replace("{T}", length)));
             }
             Ok(stage)
