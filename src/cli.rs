@@ -3,6 +3,7 @@
 mod ceiling;
 mod compare;
 mod format;
+mod help;
 mod network;
 mod points;
 mod preflight;
@@ -41,21 +42,8 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("MAXQ_COMMIT"), " 
     version = VERSION,
     args_conflicts_with_subcommands = true,
     arg_required_else_help = true,
-    after_help = "Examples:\n  \
-        maxq demo                                   try it, no server needed\n  \
-        maxq http://127.0.0.1:8080/                 64 connections, 10 seconds\n  \
-        maxq -c 256 -d 30s -p 16 http://host/       256 connections, 16 requests in flight on each\n  \
-        maxq -n 100k --json -o run.json http://host/   exactly 100,000 requests, result as JSON\n  \
-        maxq -R 5k -d 30s http://host/             open loop: 5,000 requests a second, whatever the server does\n  \
-        maxq --stages '10s@1k,5s@1k..20k' http://host/  steps and ramps on the same connections\n  \
-        maxq spike --base 1k --peak 20k http://host/   what a spike does, and how long it takes to recover\n  \
-        maxq ceiling --slo 'p99<50ms' http://host/     the highest rate that holds it\n  \
-        maxq sweep --rate 100..2k/12 http://host/      one load after the other, and where it bends\n  \
-        maxq compare --urls http://old/ http://new/    is it slower, or is it noise\n\n\
-        Exit codes: 0 finished, 1 a gate failed (--slo, --abort-on, --on-overload abort), 2 wrong usage,\n\
-        3 slower (compare), 4 inconclusive (ceiling, compare), 5 target unusable, 6 not valid (--strict, compare),\n\
-        7 machine refuses (descriptors, --engine uring), 8 results not written,\n\
-        129, 130, 131 or 143 ended by SIGHUP, SIGINT, SIGQUIT or SIGTERM, with a partial report."
+    help_template = help::TEMPLATE,
+    after_help = help::EXAMPLES
 )]
 pub struct Cli {
     /// What to do; `run` when only a URL is given.
@@ -74,6 +62,7 @@ pub enum Command {
     /// Benchmark an embedded target on a free loopback port: no server needed.
     Demo(RunArgs),
     /// Fire a spike over a base rate: peak latency, backlog, time to recover.
+    #[command(after_help = help::SPIKES)]
     Spike(SpikeArgs),
     /// Find the highest rate, or number of connections, that holds the gates of --slo.
     #[command(mut_args(ceiling::hide_of_one_run))]
@@ -82,49 +71,14 @@ pub enum Command {
     #[command(after_help = compare::EXAMPLES)]
     Compare(Box<CompareArgs>),
     /// Run at one load after the other: a table, a plot, and where it bends.
-    #[command(after_help = SWEEPS)]
+    #[command(after_help = help::SWEEPS)]
     Sweep(SweepArgs),
     /// Measure what this machine and this client can offer and resolve.
     Calibrate(CalibrateArgs),
     /// Run the embedded target by itself.
-    #[command(after_help = PATHS)]
+    #[command(after_help = help::PATHS)]
     Serve(ServeArgs),
 }
-
-/// What the embedded target answers.
-const PATHS: &str = "\
-Paths:
-  /                 13 bytes of text
-  /bytes/N          N bytes                       /chunked/N   the same in chunks
-  /delay/T          after a time, like 5ms        /status/N    that status
-  /echo             the request, as it came       /close       then the connection is closed
-  /counters         what it counted itself, as JSON; not counted
-
-Laws, whose latencies are known beforehand; times like 500us, 1ms, 2s:
-  /law/fixed?d=T                         each answer after T
-  /law/mixture?fast=T&slow=T&every=N     each N-th is slow
-  /law/md1?d=T                           one server, first come first served, T each: M/D/1 under
-                                         --arrivals poisson; overload it with more than 1/T
-  /law/mm1?mean=T[&seed=N]               the same, exponentially distributed
-  /law/stall?d=T&stall=T&every=T         nothing is answered at the end of each period
-  /law/silent?d=T&every=N                each N-th is never answered
-  /law/bucket?rate=N&burst=N             503 where no token is left
-  /law/script?seed=N&d=T&p503=P&preset=P&ptruncated=P&pgarbage=P&pclose=P&psilent=P
-                                         faults with these probabilities, all may be left out
-  Any law: stamps=1 adds X-Seq, X-Recv-ns, X-Send-ns and X-Service-ns to its answers (monotonic clock);
-  run=TEXT makes it start anew, with counters of its own.";
-
-/// What a sweep may be of.
-const SWEEPS: &str = "\
-Examples:
-  maxq sweep --rate 100..2k/12 http://host/              open loop: where it saturates, and at which latency
-  maxq sweep --rate 100..2k/8 --repeat 5 --svg sweep.svg http://host/
-  maxq sweep --connections 1,2,4..512 http://host/       closed loop: how throughput scales (USL)
-  maxq sweep --rate 1k --connections 1,2,4..64 http://host/   how many connections a rate needs
-  maxq sweep --pipeline 1,2,4..64 --format csv -o sweep.csv http://host/
-
-Exactly one of --rate, --connections and --pipeline has several values. A run of one value has a warm-up (--warmup) and a
-measured time (-d) of its own.";
 
 /// A run against a URL.
 #[derive(Args, Clone, Debug)]
@@ -144,8 +98,8 @@ pub struct RunTarget {
 /// A spike over a base rate.
 #[derive(Args, Clone, Debug)]
 pub struct SpikeArgs {
-    /// Requests a second before and after the spike, like 500, 1k, 90/min.
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_rate, help_heading = "Spike")]
+    /// Requests a second before and after the spike, like 500, 1k, 90/min; 0 for none at all.
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_rate_with_zero, help_heading = "Spike")]
     pub base: Rate,
     /// Requests a second in the spike.
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_rate, help_heading = "Spike")]
@@ -194,6 +148,11 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     Rate::parse(text)
 }
 
+/// A rate where nothing may be sent for a while.
+fn parse_rate_with_zero(text: &str) -> Result<Rate, String> {
+    Rate::parse_with_zero(text)
+}
+
 /// What must not be shown, whatever is wrong with the command line.
 fn parse_secret(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
@@ -233,14 +192,6 @@ pub enum EngineArg {
     Portable,
 }
 
-/// The grammar of `--slo`, in short.
-const SLO: &str = "\
-Gates on the measured window, like 'p99<50ms, max<1s, errors<0.1%'; exit code 1 when one fails. Each is METRIC[SCOPE], \
-< <= > or >=, and a limit. Metrics: pN max mean (response time), service.pN, ttfb.pN, lag.pN (client lag: how late maxq \
-itself was, without the waiting for a connection), errors timeouts unsent (% of scheduled), achieved goodput (% of \
-offered, or /s). Scopes: a phase like [spike], a time like [2s..5s], [each 1s]. p99<50ms@95% wants the whole confidence \
-interval below";
-
 /// The flags of a run.
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
@@ -248,10 +199,10 @@ pub struct RunArgs {
     /// Worker threads, one pinned core each, at most as many as there are cores [default: cores allowed, half of them for a target on this host].
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub threads: Option<u64>,
-    /// Connections in total; a remainder is dealt out, never dropped.
+    /// Connections in total; a remainder is dealt out, never dropped. Connections are not users: a user who is thinking needs none.
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, default_value = "64", help_heading = "Load")]
     pub connections: u64,
-    /// Measured time, like 500ms, 10s, 2m [default: 10s, unless -n is given].
+    /// Measured time, like 500ms, 10s, 2m, 1m30s [default: 10s, unless -n is given].
     #[arg(short, long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Load")]
     pub duration: Option<u64>,
     /// Exact number of measured requests; with -d, whichever ends first.
@@ -260,7 +211,7 @@ pub struct RunArgs {
     /// Requests in flight on each connection.
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, default_value = "1", help_heading = "Load")]
     pub pipeline: u64,
-    /// Time before the measured window, whose requests are listed, not counted; auto cuts it from -d afterwards [default: 1s, 0 with -n and with --burst alone].
+    /// Time before the measured window, whose requests are listed, not counted; auto cuts it from -d afterwards [default: 1s; 0 with -n, with --burst alone, and before a first stage that starts at 0].
     #[arg(long, value_name = "T|auto", allow_hyphen_values = true, value_parser = parse_warmup, help_heading = "Load")]
     pub warmup: Option<WarmupArg>,
     /// One request a connection: sends Connection: close and reconnects after each response.
@@ -276,13 +227,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub requests_per_connection: Option<u64>,
 
-    /// Open loop: so many requests a second in total, like 500, 10k, 0.5, 90/min, however slow the server is.
+    /// Open loop: this many requests a second in total, like 500, 10k, 0.5, 90/min, however slow the server is. N users send N / (think time + response time): 200 users who think for 2 s send about 100.
     #[arg(short = 'R', long, value_name = "N", allow_hyphen_values = true, value_parser = parse_rate, conflicts_with = "stages", help_heading = "Open loop")]
     pub rate: Option<Rate>,
     /// Spacing of the requests of --rate or --stages [default: uniform].
     #[arg(long, value_enum, help_heading = "Open loop")]
     pub arrivals: Option<ArrivalsArg>,
-    /// Steps T@RATE and linear ramps T@RATE..RATE one after the other, like 30s@1k,5s@1k..20k,10s@20k.
+    /// Steps T@RATE, linear ramps T@RATE..RATE and pauses T@0 one after the other, like 30s@0..1k,1m@1k,10s@0,5s@20k.
     #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Open loop")]
     pub stages: Option<String>,
     /// N requests at one instant, every T, like 100@1s; alone or on top of --rate or --stages.
@@ -305,7 +256,8 @@ pub struct RunArgs {
     /// Authenticate with this user and password (Basic); @FILE: the first line of FILE, so that they do not show in `ps`.
     #[arg(long, value_name = "U:P|@FILE", allow_hyphen_values = true, value_parser = parse_secret, conflicts_with = "raw", help_heading = "Request")]
     pub user: Option<Secret>,
-    /// Request body: text, @FILE, or @- for standard input.
+    /// Request body: text, @FILE, or @- for standard input. JSON is sent as application/json, a=1&b=2 as a form
+    /// (application/x-www-form-urlencoded), all else as application/octet-stream; -H 'Content-Type: ...' says something else.
     #[arg(
         short,
         long,
@@ -325,10 +277,10 @@ pub struct RunArgs {
     #[arg(long, help_heading = "Response")]
     pub body_check: bool,
     /// Gates on the measured window and its parts.
-    #[arg(long, value_name = "CLAUSES", help = SLO, help_heading = "Response")]
+    #[arg(long, value_name = "CLAUSES", help = help::SLO, help_heading = "Response")]
     pub slo: Option<String>,
     /// End the run early, with exit code 1, when one of these is true of the last 10 s, like 'errors>5%, p99>2s';
-    /// looked at once a second. pN, max, mean, errors, achieved and goodput in %. Requests that are still waiting count with
+    /// looked at once a second. Limits have units. pN, max, mean, errors, achieved and goodput in %. Requests that are still waiting count with
     /// their current age.
     #[arg(long, value_name = "CLAUSES", help_heading = "Response")]
     pub abort_on: Option<String>,
@@ -393,10 +345,10 @@ pub struct RunArgs {
     /// No live line on standard error.
     #[arg(long, help_heading = "Output")]
     pub no_progress: bool,
-    /// Write the latency distribution in HdrHistogram's percentile format.
+    /// Write the latency distribution in HdrHistogram's percentile format; - for standard output, with -o FILE.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub hgrm: Option<PathBuf>,
-    /// Write one JSON line a second while the run goes on; - for standard output.
+    /// Write one JSON line a second while the run goes on; - for standard output, with -o FILE for the report.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub timeseries: Option<PathBuf>,
     /// Write an HdrHistogram interval log, one histogram a second.

@@ -6,14 +6,39 @@ mod feed;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::exit::Refusal;
+use crate::exit::{Refusal, Signal};
 use crate::files;
 use crate::sys;
 use crate::target;
 pub use feed::{Fed, Feed};
+
+/// A pipe that can be written to takes this many bytes without a wait (PIPE_BUF).
+const PIECE_BYTES: usize = 4096;
+/// How long one look at a reader lasts, in milliseconds.
+const LOOK_MS: i32 = 50;
+/// Looks before a wait is announced, and can be ended by a signal: a second.
+const LOOKS_IN_SILENCE: u32 = 20;
+/// Looks before a reader that takes nothing is given up: ten seconds.
+const MOST_LOOKS: u32 = 200;
+
+/// Where the number of the last signal is noted that nobody has taken yet.
+static SIGNALED: Mutex<Option<Arc<AtomicUsize>>> = Mutex::new(None);
+
+/// Lets a signal end the wait for a reader from here on; its number is noted in `last`, where 0 is none.
+pub fn end_waits_by(last: Arc<AtomicUsize>) {
+    *SIGNALED.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+}
+
+/// The signal that came and was not taken.
+fn pending_signal() -> Option<Signal> {
+    let signaled = SIGNALED.lock().unwrap_or_else(PoisonError::into_inner);
+    Signal::of(signaled.as_ref()?.load(Ordering::Relaxed))
+}
 
 /// A place for one result, opened before the run so that a path that cannot be written is refused at once.
 #[derive(Debug)]
@@ -98,9 +123,55 @@ impl Destination {
     /// Adds to the result.
     ///
     /// # Errors
-    /// Exit code 8. A reader that went away after the first byte is no error: it has seen what it wanted.
+    /// Exit code 8; also when the reader of a named pipe takes nothing for 10 s. That of standard output may take its time,
+    /// as a pager does. A signal ends both waits, with its own exit code. A reader that went away after the first byte is no
+    /// error: it has seen what it wanted.
     pub fn write(&mut self, text: impl AsRef<[u8]>) -> Result<(), Refusal> {
-        self.offer(text.as_ref()).map(|_| ())
+        let most_looks = if self.is_stdout() { u32::MAX } else { MOST_LOOKS };
+        self.write_within(most_looks, text.as_ref())
+    }
+
+    fn write_within(&mut self, most_looks: u32, bytes: &[u8]) -> Result<(), Refusal> {
+        if !matches!(self.place, Place::Stdout(_) | Place::Stream(_)) {
+            return self.offer(bytes).map(|_| ());
+        }
+        for piece in bytes.chunks(PIECE_BYTES) {
+            self.await_reader(most_looks)?;
+            if self.offer(piece)? == Taken::ReaderGone {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until there is room for a piece.
+    fn await_reader(&self, most_looks: u32) -> Result<(), Refusal> {
+        let (Place::Stdout(file) | Place::Stream(file)) = &self.place else { return Ok(()) };
+        let mut looks = 0;
+        while !sys::wait_for(file.as_raw_fd(), true, LOOK_MS) {
+            looks += 1;
+            let place = || format!("{} {}", self.flag, self.path.display());
+            if looks >= most_looks {
+                return Err(Refusal::output(format!(
+                    "{}: its reader has taken nothing for {} s, so the result is incomplete; let the reader read to the end, or name a file",
+                    place(),
+                    most_looks * LOOK_MS.unsigned_abs() / 1000
+                )));
+            }
+            // A signal of the last moment of a run must not cost the report of a reader that is only slow.
+            if let Some(signal) = pending_signal().filter(|_| looks >= LOOKS_IN_SILENCE) {
+                let message = format!(
+                    "{}: stopped by {} while its reader took nothing, so the result is incomplete",
+                    place(),
+                    signal.name()
+                );
+                return Err(Refusal { message, code: signal.exit_code() });
+            }
+            if looks == LOOKS_IN_SILENCE && !self.is_stdout() {
+                eprintln!("maxq: waiting for the reader of {}", place());
+            }
+        }
+        Ok(())
     }
 
     /// The same, for those who count what was taken.
@@ -339,6 +410,33 @@ mod tests {
         late.write("x").unwrap();
         drop(reader);
         late.write("y").unwrap();
+    }
+
+    #[test]
+    fn a_reader_that_takes_nothing_is_given_up_and_one_that_is_slow_is_not() {
+        use std::io::Read;
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut reader = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+        let mut stalled = Destination::open("--hgrm", &pipe).unwrap();
+        // More than a pipe holds.
+        let refusal = stalled.write_within(3, &vec![b'x'; 1 << 20]).unwrap_err();
+        assert_eq!(refusal.code, OUTPUT);
+        for part in ["--hgrm ", "pipe", "its reader has taken nothing", "incomplete"] {
+            assert!(refusal.message.contains(part), "{}", refusal.message);
+        }
+        let slow = std::thread::spawn(move || {
+            let mut left = vec![0; 2 << 20];
+            let mut bytes = 0;
+            while bytes < 3 << 19 {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                bytes += reader.read(&mut left[..1 << 17]).unwrap();
+            }
+        });
+        // Half a second of waits, none of which is long.
+        stalled.write_within(40, &vec![b'x'; 3 << 19]).unwrap();
+        slow.join().unwrap();
     }
 
     #[test]

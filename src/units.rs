@@ -2,43 +2,99 @@
 
 use crate::time::NANOS_PER_SECOND;
 
-/// Reads a length of time: `500ms`, `10s`, `2m`, `1h`, `1.5s`, `250us`, `100ns`; a bare number is seconds.
+/// Units of time, by falling length: how they are written, and how many nanoseconds each has.
+const UNITS: [(&[&str], u64); 6] = [
+    (&["h"], 3600 * NANOS_PER_SECOND),
+    (&["m", "min"], 60 * NANOS_PER_SECOND),
+    (&["s"], NANOS_PER_SECOND),
+    (&["ms"], 1_000_000),
+    (&["us", "µs"], 1_000),
+    (&["ns"], 1),
+];
+
+/// Reads a length of time: `500ms`, `10s`, `1.5s`, `2m`, `250us`, or several units one after the other, each shorter than the
+/// one before: `1h5m`, `1m30s`, `2m30.5s`. Only 0 needs no unit.
 ///
 /// # Errors
 /// What is wrong with it and how it should look. Lengths are exact to the nanosecond or refused.
 pub fn parse_duration_ns(text: &str) -> Result<u64, String> {
-    const EXAMPLES: &str = "use a number and a unit, like 500ms, 10s, 2m or 1h";
-    let digits_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits_end);
-    let unit_ns: u64 = match unit {
-        "ns" => 1,
-        "us" | "µs" => 1_000,
-        "ms" => 1_000_000,
-        "s" | "" => NANOS_PER_SECOND,
-        "m" | "min" => 60 * NANOS_PER_SECOND,
-        "h" => 3600 * NANOS_PER_SECOND,
-        _ => return Err(format!("'{text}' is no length of time; {EXAMPLES}")),
-    };
-    let refuse = || format!("'{text}' is no length of time; {EXAMPLES}");
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() || number.ends_with('.') {
-        return Err(refuse());
+    const EXAMPLES: &str = "use a number and a unit, like 500ms, 10s, 2m, 1h or 1m30s";
+    let refuse = || format!("'{text}' is not a length of time; {EXAMPLES}");
+    if text == "0" {
+        return Ok(0);
     }
-    let whole: u64 = whole.parse().map_err(|_| refuse())?;
-    let mut length_ns =
-        whole.checked_mul(unit_ns).ok_or_else(|| format!("'{text}' is longer than 584 years"))?;
+    let mut length_ns: u64 = 0;
+    let mut shorter_than_ns = u64::MAX;
+    let mut rest = text;
+    while !rest.is_empty() || shorter_than_ns == u64::MAX {
+        let (number, after) = split_at_end(rest, |c| c.is_ascii_digit() || c == '.');
+        let (unit, after) = split_at_end(after, |c| !c.is_ascii_digit() && c != '.');
+        if unit.is_empty() && is_decimal(number) {
+            let part = if number == text { String::new() } else { format!(": {number}") };
+            let readings = with_units(number, shorter_than_ns);
+            return Err(format!("'{text}'{part} has no unit; write {readings}"));
+        }
+        let known = UNITS.iter().find(|(names, _)| names.contains(&unit));
+        let &(_, unit_ns) = known.filter(|_| is_decimal(number)).ok_or_else(refuse)?;
+        if unit_ns >= shorter_than_ns {
+            return Err(format!(
+                "'{text}': each unit is written once, the longer one first; use for example 1h5m, 1m30s or 1s500ms"
+            ));
+        }
+        if number.contains('.') && !after.is_empty() {
+            return Err(format!(
+                "'{text}': only the last number can have decimals; use for example 2m30.5s"
+            ));
+        }
+        let part_ns = exact_ns(number, unit_ns, text)?;
+        length_ns = length_ns.checked_add(part_ns).ok_or_else(|| too_long(text))?;
+        (rest, shorter_than_ns) = (after, unit_ns);
+    }
+    Ok(length_ns)
+}
+
+/// What a number without a unit may have meant: `10ms, 10s or 10m`, or those of them that are shorter than the unit before.
+fn with_units(number: &str, shorter_than_ns: u64) -> String {
+    let usual = [("ms", 1_000_000), ("s", NANOS_PER_SECOND), ("m", 60 * NANOS_PER_SECOND)];
+    let fitting = usual.iter().filter(|&&(_, unit_ns)| unit_ns < shorter_than_ns);
+    let readings: Vec<String> = fitting.map(|(unit, _)| format!("{number}{unit}")).collect();
+    match &readings[..] {
+        [] => "a shorter unit after it, or leave it out".to_owned(),
+        [only] => only.clone(),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
+    }
+}
+
+fn too_long(text: &str) -> String {
+    format!("'{text}' is longer than 584 years")
+}
+
+/// The characters at the start that are `of_kind`, and the rest.
+fn split_at_end(text: &str, of_kind: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !of_kind(c)).unwrap_or(text.len()))
+}
+
+/// Digits, and at most one point between digits.
+fn is_decimal(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    digits(whole) && digits(fraction)
+}
+
+/// A decimal number of units in nanoseconds; `text` is what it is part of.
+fn exact_ns(number: &str, unit_ns: u64, text: &str) -> Result<u64, String> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let whole: u64 = whole.parse().map_err(|_| too_long(text))?;
+    let mut length_ns = whole.checked_mul(unit_ns).ok_or_else(|| too_long(text))?;
     let mut place_ns = unit_ns;
     for digit in fraction.bytes() {
-        if !digit.is_ascii_digit() {
-            return Err(refuse());
-        }
         if !place_ns.is_multiple_of(10) && digit != b'0' {
             return Err(format!("'{text}' is finer than a nanosecond"));
         }
         place_ns /= 10;
         length_ns = length_ns
             .checked_add(place_ns * u64::from(digit - b'0'))
-            .ok_or_else(|| format!("'{text}' is longer than 584 years"))?;
+            .ok_or_else(|| too_long(text))?;
     }
     Ok(length_ns)
 }
@@ -175,7 +231,6 @@ mod tests {
         for (text, length_ns) in [
             ("500ms", 500_000_000),
             ("10s", 10_000_000_000),
-            ("10", 10_000_000_000),
             ("2m", 120_000_000_000),
             ("1h", 3_600_000_000_000),
             ("1.5s", 1_500_000_000),
@@ -183,6 +238,16 @@ mod tests {
             ("1.50ms", 1_500_000),
             ("100ns", 100),
             ("0", 0),
+            ("1.5h", 5_400_000_000_000),
+            ("2.5min", 150_000_000_000),
+            ("1m30s", 90_000_000_000),
+            ("1h5m", 3_900_000_000_000),
+            ("2m30.5s", 150_500_000_000),
+            ("1s500ms", 1_500_000_000),
+            ("1h1min1s1ms1us1ns", 3_661_001_001_001),
+            ("1ms5µs", 1_005_000),
+            ("1m90s", 150_000_000_000),
+            ("0m5s", 5_000_000_000),
         ] {
             assert_eq!(parse_duration_ns(text), Ok(length_ns), "{text}");
         }
@@ -200,8 +265,41 @@ mod tests {
             "1e3s",
             "1.5ns",
             "99999999999h",
+            "30s1m",
+            "1m-3s",
+            "1m 30s",
+            "1s1s",
+            "1m1min",
+            "1ms1s",
+            "1.5m30s",
+            "1m30.s",
+            "5000000h5000000m99999999999999999999s",
+            "2000000h9223372036s9223372036854775807ns",
+            "1m30s!",
         ] {
             assert!(parse_duration_ns(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_without_a_unit_is_refused_with_what_it_may_have_meant() {
+        for (text, remedy) in [
+            ("10", "write 10ms, 10s or 10m"),
+            ("1.5", "write 1.5ms, 1.5s or 1.5m"),
+            ("00", "write 00ms"),
+            ("1m30", "30 has no unit; write 30ms or 30s"),
+            ("1s500", "500 has no unit; write 500ms"),
+            ("1ms5", "5 has no unit; write a shorter unit after it"),
+        ] {
+            let error = parse_duration_ns(text).unwrap_err();
+            assert!(error.starts_with(&format!("'{text}'")) && error.contains(remedy), "{error}");
+        }
+        for (text, why) in [
+            ("30s1m", "the longer one first"),
+            ("1.5m30s", "only the last number can have decimals"),
+            ("1d", "500ms"),
+        ] {
+            assert!(parse_duration_ns(text).unwrap_err().contains(why), "{text}");
         }
     }
 

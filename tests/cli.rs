@@ -270,8 +270,13 @@ fn two_results_in_one_place_are_refused_in_one_line() {
             assert!(stderr.contains(part), "{stderr:?}");
         }
     }
-    let stdout_twice = ["--hgrm", "-", NOWHERE];
-    refused_in_one_line(2, &stdout_twice, &["--hgrm -", "-o", "another file"]);
+    for flag in ["--hgrm", "--hlog", "--log-requests", "--timeseries"] {
+        let stderr = refusal(2, &["--json", flag, "-", NOWHERE]);
+        assert_eq!(stderr.lines().count(), 1, "{stderr:?}");
+        for part in [&format!("{flag} -: ")[..], "-o FILE", &format!("another file for {flag}")] {
+            assert!(stderr.contains(part), "{stderr:?}");
+        }
+    }
 }
 
 #[test]
@@ -282,7 +287,11 @@ fn one_file_by_two_names_is_refused_too() {
 
 #[test]
 fn values_that_cannot_be_read_are_refused_by_flag() {
-    let cases: [(&[&str], &[&str]); 12] = [
+    let cases: [(&[&str], &[&str]); 16] = [
+        (&["-d", "10"], &["--duration", "'10' has no unit", "write 10ms, 10s or 10m"]),
+        (&["--timeout", "5"], &["--timeout", "'5' has no unit"]),
+        (&["-d", "30s1m"], &["--duration", "'30s1m'", "1m30s"]),
+        (&["--burst", "5@2"], &["--burst", "'2' has no unit"]),
         (&["-d", "1d"], &["--duration", "'1d'", "500ms"]),
         (&["-d=-1s"], &["--duration", "'-1s'", "500ms"]),
         (&["-d", "1.5ns"], &["--duration", "'1.5ns'", "nanosecond"]),
@@ -298,6 +307,43 @@ fn values_that_cannot_be_read_are_refused_by_flag() {
     ];
     for (arguments, parts) in cases {
         refused_by_the_parser(&[arguments, &[NOWHERE]].concat(), parts);
+    }
+}
+
+#[test]
+fn limits_without_a_unit_are_refused_wherever_there_are_limits() {
+    for command in [
+        &[][..],
+        &["ceiling"],
+        &["sweep", "--rate", "1..2/2"],
+        &["spike", "--base", "1", "--peak", "2"],
+    ] {
+        let arguments = [command, &["--slo", "errors<1%,p95<50", NOWHERE]].concat();
+        let stderr = refusal(2, &arguments);
+        assert!(stderr.contains("--slo 'p95<50': 50 has no unit; write 50ms or 50s"), "{stderr}");
+    }
+    let stderr = refusal(2, &["--abort-on", "p99>2", NOWHERE]);
+    assert!(stderr.contains("--abort-on 'p99>2': 2 has no unit; write 2ms or 2s"), "{stderr}");
+}
+
+#[test]
+fn help_shows_first_what_to_type_first() {
+    let help = |arguments: &[&str]| run(maxq().args(arguments)).stdout;
+    let all = help(&["--help"]);
+    let place = |part: &str| all.find(part).unwrap_or_else(|| panic!("no {part}: {all}"));
+    for example in
+        ["maxq demo", "-d 1m30s", "-b '{", "@0..1k", "spike --base 0", "--timeseries -", "p99<50ms"]
+    {
+        assert!(place(example) < place("Options:"), "{example}");
+    }
+    assert!(place("Exit codes:") > place("--log-requests"));
+    let spike = help(&["spike", "--help"]);
+    for part in ["0 for none at all", "maxq spike --base 0", "no p99 to return to"] {
+        assert!(spike.contains(part), "{part}: {spike}");
+    }
+    let words = all.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in ["(think time + response time)", "Connections are not users", "application/json"] {
+        assert!(words.contains(part), "{part}: {words}");
     }
 }
 

@@ -345,6 +345,29 @@ fn a_dry_run_shows_the_bytes_and_sends_nothing() {
 }
 
 #[test]
+fn a_dry_run_says_what_the_body_is_sent_as_and_why() {
+    for (body, more, content_type, source, why) in [
+        (r#"{"a":1}"#, &[][..], "application/json", "body", "from the body"),
+        ("a=b&c=d", &[], "application/x-www-form-urlencoded", "body", "from the body"),
+        ("plain", &[], "application/octet-stream", "default", "the default, because"),
+        ("{}", &["-H", "content-type: text/x"], "text/x", "header", "from -H"),
+    ] {
+        let flags = [&["--dry-run", "-b", body], more, &["http://127.0.0.1:9/"]].concat();
+        let text = run(maxq().args(&flags)).stdout;
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let bytes = body.len();
+        let said = format!("Body {bytes} bytes, {content_type}, {why}");
+        assert!(words.contains(&said), "{said}: {text}");
+        let json = run(maxq().args(&flags).arg("--json")).stdout;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let of_plan = |key: &str| json["plan"][key].clone();
+        assert_eq!(of_plan("content_type"), content_type);
+        assert_eq!(of_plan("content_type_from"), source);
+        assert_eq!(of_plan("body_bytes"), bytes);
+    }
+}
+
+#[test]
 fn a_dry_run_shows_no_secrets() {
     for more in [&[][..], &["--json"]] {
         let ended = run(maxq()

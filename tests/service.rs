@@ -5,7 +5,7 @@ mod support;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
-use support::report::measure;
+use support::report::{Report, measure};
 use support::service::{CAPACITY_RPS, Service};
 use support::{maxq, run};
 
@@ -64,4 +64,54 @@ fn a_quick_search_finds_what_the_pool_can_do() {
     let known = |rps: f64| (0.3..1.1).contains(&(rps / truth_rps));
     assert!(ceiling.is_none_or(known), "{ceiling:?} of {truth_rps}");
     assert_eq!(ended.code == Some(0), document["verified"] == true && document["end"] == "found");
+}
+
+#[test]
+fn a_body_reaches_the_service_as_what_it_is() {
+    let _turn = turn();
+    let service = Service::start();
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("item.json");
+    std::fs::write(&file, "{\n  \"name\": \"lamp\",\n  \"price\": 9.5\n}\n")
+        .expect("it can be written");
+    let named = format!("@{}", file.display());
+    let json = r#"{"name": "desk", "price": 120}"#;
+    let wrong = "Content-Type: text/plain";
+    for (path, body, more, status) in [
+        ("/items", json, &[][..], 201),
+        ("/items", &named, &[], 201),
+        ("/forms", "name=desk&price=120", &[], 201),
+        ("/items", "name=desk&price=120", &[], 422),
+        ("/forms", json, &[], 415),
+        ("/forms", "name=desk&price=120", &["-H", wrong], 415),
+    ] {
+        let mut command = maxq();
+        command.args(["-n", "10", "-c", "2", "-t", "1", "--json", "-b", body]).args(more);
+        let ended = run(command.arg(service.url(path)));
+        let report = Report::of(&ended.stdout);
+        assert_eq!(report.status(status), 10, "{path} {body}: {}", ended.stderr);
+    }
+    // What comes from standard input is looked at as well.
+    let script = format!(
+        "\"$0\" -n 5 -c 1 -t 1 --json -b @- {} < {}",
+        service.url("/items"),
+        file.display()
+    );
+    let ended = run(std::process::Command::new("sh").args(["-c", &script]).arg(support::binary()));
+    assert_eq!(Report::of(&ended.stdout).status(201), 5, "{}", ended.stderr);
+}
+
+#[test]
+fn a_spike_out_of_nothing_over_the_pool_is_told_with_its_end() {
+    let _turn = turn();
+    let service = Service::start();
+    let mut command = maxq();
+    command.args(["spike", "--base", "0", "--peak", "40", "--at", "500ms", "--hold", "500ms"]);
+    command.args(["-d", "3s", "-c", "64", "-t", "1", "--json"]);
+    let ended = run(command.arg(service.url("/items/1")));
+    let report = Report::of(&ended.stdout);
+    // On a busy machine the pool may run dry even so.
+    assert_eq!((report.count("scheduled"), report.count("completed")), (20, 20));
+    let spike = &report.json["phases"][1]["disturbances"][0];
+    assert!(spike["base_p99_us"].is_null() && spike["all_answered_after_s"].is_number(), "{spike}");
 }

@@ -15,20 +15,26 @@ pub struct Recovery {
     /// Most requests that were due and unanswered at the end of a slice.
     pub peak_outstanding: u64,
     /// From the end of the disturbance to the first of several slices in which, but for one of them, latencies were again
-    /// as before; `None` when that was not seen.
+    /// as before; `None` when that was not seen, or nothing was known from before.
     pub recovered_after_ns: Option<u64>,
+    /// From the end of the disturbance to the end of the first slice that left nothing due and unanswered; `None` when
+    /// that was not seen.
+    pub all_answered_after_ns: Option<u64>,
+    /// What latencies are compared with: the p99 from before, in nanoseconds; `None` where no request came before.
+    pub base_p99_ns: Option<u64>,
     /// The next disturbance, or the end, came too soon to see a recovery.
     pub cut_short: bool,
 }
 
 /// Looks at the slices from the disturbance's start to `until_ns`, in nanoseconds since the start of the measured
-/// window. Latencies are as before when not significantly more than one in a hundred is above `base_p99_ns`.
+/// window. Latencies are as before when not significantly more than one in a hundred is above `base_p99_ns`. Without it,
+/// the disturbance lasts until everything is answered.
 #[must_use]
 pub fn recovery(
     series: &Series,
     (from_ns, end_ns): (u64, u64),
     until_ns: u64,
-    base_p99_ns: u64,
+    base_p99_ns: Option<u64>,
 ) -> Recovery {
     let slice_ns = series.slice_ns();
     let from = slice_at(series, from_ns);
@@ -36,7 +42,9 @@ pub fn recovery(
     let end = slice_at(series, end_ns);
     let until = slice_at(series, until_ns).max(end);
     let after = &series.slices()[end..until];
-    let disturbed = |slice: &&Slice| is_disturbed(slice, base_p99_ns);
+    let disturbed = |slice: &&Slice| {
+        base_p99_ns.map_or(slice.outstanding > 0, |base_p99_ns| is_disturbed(slice, base_p99_ns))
+    };
     let calm = |window: &[Slice]| {
         let allowed = if window.len() < CALM_SLICES { 0 } else { DISTURBED_OF_THEM };
         !disturbed(&&window[0]) && window.iter().filter(disturbed).count() <= allowed
@@ -44,6 +52,10 @@ pub fn recovery(
     let enough = CALM_SLICES.min(after.len());
     let recovered = (0..after.len().saturating_sub(1))
         .find(|&first| calm(&after[first..(first + enough).min(after.len())]));
+    // What is over by the end of the disturbance shows at the end of its last slice.
+    let last = if end_ns > from_ns { slice_at(series, end_ns - 1) } else { end };
+    let mut left = series.slices()[last..until].iter();
+    let all_answered = left.position(|slice| slice.outstanding == 0).map(|place| last + place);
     let over = recovered.map_or(until, |first| end + first + 1).min(until);
     // Where the next one comes within the same slice, that slice is of both.
     let over = over.max(end + 1).min(series.slices().len());
@@ -52,7 +64,11 @@ pub fn recovery(
         peak_latency_ns: touched.iter().map(|slice| slice.max_ns).max().unwrap_or(0),
         peak_outstanding: touched.iter().map(|slice| slice.outstanding).max().unwrap_or(0),
         recovered_after_ns: recovered
+            .filter(|_| base_p99_ns.is_some())
             .map(|first| ((end + first) as u64 * slice_ns).saturating_sub(end_ns)),
+        all_answered_after_ns: all_answered
+            .map(|slice| ((slice + 1) as u64 * slice_ns).saturating_sub(end_ns)),
+        base_p99_ns,
         cut_short: recovered.is_none() && after.len() <= 2,
     }
 }
@@ -126,7 +142,8 @@ mod tests {
     #[test]
     fn a_spike_has_the_peak_and_the_recovery_of_the_closed_form() {
         let second = 1_000 * MILLISECOND;
-        let found = recovery(&spiked(u64::MAX), (5 * second, 6 * second), u64::MAX, MILLISECOND);
+        let found =
+            recovery(&spiked(u64::MAX), (5 * second, 6 * second), u64::MAX, Some(MILLISECOND));
         assert!(found.peak_latency_ns.abs_diff(second) < 3 * MILLISECOND, "{found:?}");
         assert!(found.peak_outstanding.abs_diff(1000) <= 100, "{found:?}");
         let recovered = found.recovered_after_ns.unwrap();
@@ -136,7 +153,8 @@ mod tests {
     #[test]
     fn slow_requests_that_were_there_before_do_not_prevent_recovery() {
         let second = 1_000 * MILLISECOND;
-        let found = recovery(&spiked(100), (5 * second, 6 * second), u64::MAX, 20 * MILLISECOND);
+        let found =
+            recovery(&spiked(100), (5 * second, 6 * second), u64::MAX, Some(20 * MILLISECOND));
         let recovered = found.recovered_after_ns.unwrap();
         assert!(recovered.abs_diff(2 * second) <= SLICE, "{found:?}");
     }
@@ -152,7 +170,7 @@ mod tests {
             }
             hiccup.push(slice);
         }
-        let found = recovery(&hiccup, (5 * second, 6 * second), u64::MAX, MILLISECOND);
+        let found = recovery(&hiccup, (5 * second, 6 * second), u64::MAX, Some(MILLISECOND));
         let recovered = found.recovered_after_ns.unwrap();
         assert!(recovered.abs_diff(2 * second) <= SLICE, "{found:?}");
     }
@@ -162,18 +180,48 @@ mod tests {
         let second = 1_000 * MILLISECOND;
         let series = spiked(u64::MAX);
         for until in [5 * second + SLICE / 2, 5 * second + SLICE, 5 * second + 2 * SLICE] {
-            let found = recovery(&series, (5 * second, 5 * second), until, MILLISECOND);
+            let found = recovery(&series, (5 * second, 5 * second), until, Some(MILLISECOND));
             assert!(found.peak_latency_ns > MILLISECOND, "{found:?}");
             assert_eq!((found.recovered_after_ns, found.cut_short), (None, true));
         }
-        let at_the_end = recovery(&series, (20 * second, 20 * second), u64::MAX, MILLISECOND);
+        let at_the_end = recovery(&series, (20 * second, 20 * second), u64::MAX, Some(MILLISECOND));
         assert_eq!(at_the_end.recovered_after_ns, None);
     }
 
     #[test]
     fn what_never_gets_better_has_not_recovered() {
         let second = 1_000 * MILLISECOND;
-        let found = recovery(&spiked(u64::MAX), (5 * second, 6 * second), 7 * second, MILLISECOND);
-        assert_eq!(found.recovered_after_ns, None);
+        let spike = (5 * second, 6 * second);
+        let found = recovery(&spiked(u64::MAX), spike, 7 * second, Some(MILLISECOND));
+        assert_eq!((found.recovered_after_ns, found.all_answered_after_ns), (None, None));
+    }
+
+    #[test]
+    fn without_a_latency_from_before_there_is_no_recovery_and_an_end_of_the_answers() {
+        // 30 requests at 1 s are answered one after the other, 10 in each slice; a late one comes in the fifth.
+        let mut series = Series::new(SLICE);
+        for at in 0..40_u64 {
+            let outstanding = match at {
+                0..10 => 0,
+                10 => 20,
+                11 => 10,
+                12 | 13 => 1,
+                _ => 0,
+            };
+            let completed = if (10..13).contains(&at) { 10 } else { u64::from(at == 14) };
+            series.push(Slice { completed, outstanding, max_ns: at, ..Slice::default() });
+        }
+        let second = 1_000 * MILLISECOND;
+        let found = recovery(&series, (second, second), u64::MAX, None);
+        assert_eq!((found.recovered_after_ns, found.base_p99_ns), (None, None));
+        assert_eq!(found.all_answered_after_ns, Some(5 * SLICE));
+        assert_eq!((found.peak_outstanding, found.peak_latency_ns), (20, 14));
+        let cut = recovery(&series, (second, second), second + 3 * SLICE, None);
+        assert_eq!(cut.all_answered_after_ns, None);
+        // A spike of half a second leaves nothing behind, even where the run ends with it.
+        for until_ns in [u64::MAX, 2 * second] {
+            let over = recovery(&series, (3 * second / 2, 2 * second), until_ns, None);
+            assert_eq!(over.all_answered_after_ns, Some(0));
+        }
     }
 }

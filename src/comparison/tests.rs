@@ -238,5 +238,7 @@ fn flags_are_read_or_refused_by_name() {
     {
         assert!(settings.add_effects(bad).unwrap_err().starts_with("--effect "), "{bad}");
     }
-    assert!(settings.set_floor("5").is_ok() && settings.set_floor("x").is_err());
+    assert!(settings.set_floor("5us").is_ok());
+    assert!(settings.set_floor("5").unwrap_err().contains("5ms, 5s or 5m"));
+    assert!(settings.set_floor("x").is_err());
 }

@@ -10,7 +10,7 @@ use super::cores::{self, Supply, Wanted, Workers};
 use super::credentials::credentials;
 use super::gates::{self, Course};
 use super::hash::volatile_headers;
-use super::message::Message;
+use super::message::{Message, Serialised};
 use super::pacing::{self, Pacing};
 use super::proxy::Proxy;
 use super::route::{self, Asking};
@@ -60,7 +60,7 @@ impl Plan {
         let expect =
             Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
         let proxy = proxy(args, &target).map_err(Refusal::usage)?;
-        let (request, method) = request(args, &target, proxy.as_ref())?;
+        let Serialised { image: request, method, body } = request(args, &target, proxy.as_ref())?;
         check_request(&request, &expect)?;
         let volatile_headers = volatile_headers(&args.review.volatile_headers, request.one())
             .map_err(Refusal::usage)?;
@@ -88,6 +88,7 @@ impl Plan {
             request,
             method,
             volatile_headers,
+            body,
             slice_ns,
             load,
             schedule,
@@ -179,12 +180,8 @@ fn proxy(args: &RunArgs, target: &Target) -> Result<Option<Proxy>, String> {
     Ok(proxy)
 }
 
-/// The bytes of the request, and its method.
-fn request(
-    args: &RunArgs,
-    target: &Target,
-    proxy: Option<&Proxy>,
-) -> Result<(RequestImage, String), Refusal> {
+/// The request, as it is sent.
+fn request(args: &RunArgs, target: &Target, proxy: Option<&Proxy>) -> Result<Serialised, Refusal> {
     let credentials = credentials(args.user.as_ref(), target).map_err(Refusal::usage)?;
     let message = Message {
         credentials: credentials.as_ref(),
@@ -195,8 +192,7 @@ fn request(
         raw: args.raw.as_deref(),
         close: args.no_keepalive,
     };
-    let (request, method) = message.serialise(target).map_err(Refusal::usage)?;
-    Ok((request, method))
+    message.serialise(target).map_err(Refusal::usage)
 }
 
 /// One core a worker, and why there are so many.
@@ -364,10 +360,8 @@ fn warmup(args: &RunArgs, pacing: Option<&Pacing>) -> Result<(u64, bool), String
         }
         Some(WarmupArg::Auto) => Ok((0, true)),
         None if args.requests.is_some() => Ok((0, false)),
-        // Nothing comes before the first burst.
-        None if pacing.is_some_and(|pacing| pacing.rate.is_none() && pacing.stages.is_empty()) => {
-            Ok((0, false))
-        }
+        // Nothing comes before the first burst, or before a ramp from 0.
+        None if pacing.is_some_and(Pacing::starts_from_zero) => Ok((0, false)),
         None => Ok((DEFAULT_WARMUP_NS, false)),
     }
 }

@@ -3,7 +3,7 @@
 use super::{Load, pacing};
 use crate::analysis::slo::{self, Clause, Metric, Scope, Unit};
 use crate::cli::RunArgs;
-use crate::schedule::Timeline;
+use crate::schedule::{Stage, Timeline};
 use crate::time::seconds;
 
 /// The course of a run, as far as gates depend on it.
@@ -79,6 +79,12 @@ fn check_phase(clause: &Clause, name: &str, course: &Course<'_>) -> Result<(), S
         names.dedup();
         return Err(format!("no phase is called '{name}'; this run has {}", names.join(", ")));
     }
+    if is_pause(name, course) && !(clause.metric.is_throughput() && clause.unit == Unit::PerSecond)
+    {
+        return Err(format!(
+            "the rate of '{name}' is 0, so it has no requests to judge; leave this gate out, or name another phase"
+        ));
+    }
     let is_bursts = course.timeline.bursts().is_some()
         && Some(name) == phases.last().map(|phase| phase.name.as_str());
     if is_bursts && (clause.metric.is_throughput() || clause.unit == Unit::PerSecond) {
@@ -88,6 +94,14 @@ fn check_phase(clause: &Clause, name: &str, course: &Course<'_>) -> Result<(), S
         );
     }
     Ok(())
+}
+
+/// Whether no request is due in the phase, or in any of the phases, of that name.
+fn is_pause(name: &str, course: &Course<'_>) -> bool {
+    let pacing = course.load.pacing.as_ref();
+    let stages = pacing.iter().flat_map(|pacing| &pacing.stages);
+    let mut named = stages.filter(|stage| stage.name == name).peekable();
+    named.peek().is_some() && named.all(Stage::is_pause)
 }
 
 fn check_end(end_ns: u64, course: &Course<'_>) -> Result<(), String> {

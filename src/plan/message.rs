@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::content::RequestBody;
 use super::obligations::{Given, Origin, of_raw};
 use super::proxy::Proxy;
 use crate::base64;
@@ -13,6 +14,15 @@ use crate::target::{Credentials, Target};
 
 /// A request is kept in memory, whole.
 const MOST_REQUEST_BYTES: u64 = 1 << 30;
+
+/// The request, ready to be sent.
+#[derive(Debug)]
+pub(super) struct Serialised {
+    pub(super) image: RequestImage,
+    pub(super) method: String,
+    /// What it carries; `None` without a body, and in a request that was written byte for byte.
+    pub(super) body: Option<RequestBody>,
+}
 
 /// What the user said about the request.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +44,11 @@ pub(super) struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// Serialises the request, reading what files it names. Returns the method beside it.
+    /// Serialises the request, reading what files it names.
     ///
     /// # Errors
     /// The flag whose value cannot be sent, and why.
-    pub(super) fn serialise(&self, target: &Target) -> Result<(RequestImage, String), String> {
+    pub(super) fn serialise(&self, target: &Target) -> Result<Serialised, String> {
         if let Some(path) = self.raw {
             if self.credentials.is_some() {
                 return Err(
@@ -60,11 +70,11 @@ impl Message<'_> {
             }
             let obligations = of_raw(path, &bytes)?;
             let method = method_of(&bytes);
-            let image = RequestImage::new(&bytes, 1, method == "HEAD");
-            return Ok((image.closing(obligations.closes), method));
+            let image = RequestImage::new(&bytes, 1, method == "HEAD").closing(obligations.closes);
+            return Ok(Serialised { image, method, body: None });
         }
-        let body = self.read_body()?;
-        let method = self.method.unwrap_or(if body.is_some() { "POST" } else { "GET" });
+        let bytes_of_body = self.read_body()?;
+        let method = self.method.unwrap_or(if bytes_of_body.is_some() { "POST" } else { "GET" });
         check_method(method)?;
         let headers = self.headers.iter().map(|header| check_header(header));
         let headers = headers.collect::<Result<Vec<_>, String>>()?;
@@ -74,7 +84,7 @@ impl Message<'_> {
                 .iter()
                 .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
                 .collect(),
-            body_bytes: body.as_ref().map(Vec::len),
+            body_bytes: bytes_of_body.as_ref().map(Vec::len),
         };
         let obligations = given.obligations()?;
         let closes = self.close || obligations.closes;
@@ -88,14 +98,17 @@ impl Message<'_> {
                 "--no-keepalive contradicts -H 'Keep-Alive: ...': give one of them".to_owned()
             );
         }
-        let mut bytes = self.head(target, method, &given)?.into_bytes();
+        let named = |(name, _): &&(&str, &str)| name.eq_ignore_ascii_case("Content-Type");
+        let typed = headers.iter().find(named).map(|&(_, value)| value);
+        let body = bytes_of_body.as_deref().map(|bytes| RequestBody::of(bytes, typed));
+        let mut bytes = self.head(target, method, &given, body.as_ref())?.into_bytes();
         for (name, value) in &headers {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
         bytes.extend_from_slice(b"\r\n");
-        append(&mut bytes, body.as_deref().unwrap_or_default(), obligations.chunked);
-        let image = RequestImage::new(&bytes, 1, method == "HEAD");
-        Ok((image.closing(closes), method.to_owned()))
+        append(&mut bytes, bytes_of_body.as_deref().unwrap_or_default(), obligations.chunked);
+        let image = RequestImage::new(&bytes, 1, method == "HEAD").closing(closes);
+        Ok(Serialised { image, method: method.to_owned(), body })
     }
 
     fn read_body(&self) -> Result<Option<Vec<u8>>, String> {
@@ -111,7 +124,13 @@ impl Message<'_> {
     }
 
     /// The first line and what maxq adds to the headers that were given.
-    fn head(&self, target: &Target, method: &str, given: &Given<'_>) -> Result<String, String> {
+    fn head(
+        &self,
+        target: &Target,
+        method: &str,
+        given: &Given<'_>,
+        body: Option<&RequestBody>,
+    ) -> Result<String, String> {
         let absolute = self.proxy.map(|_| format!("http://{}", target.authority));
         let absolute = absolute.unwrap_or_default();
         let mut head = format!("{method} {absolute}{} HTTP/1.1\r\n", target.path);
@@ -135,8 +154,8 @@ impl Message<'_> {
             }
             add(name, &basic(credentials));
         }
-        if given.body_bytes.is_some() {
-            add("Content-Type", "application/octet-stream");
+        if let Some(body) = body {
+            add("Content-Type", &body.content_type);
         }
         // Of these methods a server expects a body, and an empty one is told by its length (RFC 9110 section 8.6).
         let expected = matches!(method, "POST" | "PUT" | "PATCH").then_some(0);
@@ -252,7 +271,7 @@ mod tests {
         let target = Target::parse("http://example.test:81/a?b").unwrap();
         message
             .serialise(&target)
-            .map(|(image, _)| String::from_utf8(image.one().to_vec()).unwrap())
+            .map(|request| String::from_utf8(request.image.one().to_vec()).unwrap())
     }
 
     #[test]
@@ -300,6 +319,28 @@ mod tests {
     }
 
     #[test]
+    fn the_type_of_a_body_is_sent_once_and_a_given_one_ranks_first() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"{\"a\": 1}\n").unwrap();
+        let named = format!("@{}", file.path().display());
+        let given = ["content-type: text/x".to_owned()];
+        for (body, headers, sent) in [
+            (r#"{"a":1}"#, &[][..], "Content-Type: application/json"),
+            (&named[..], &[], "Content-Type: application/json"),
+            ("a=b&c=d", &[], "Content-Type: application/x-www-form-urlencoded"),
+            ("plain text", &[], "Content-Type: application/octet-stream"),
+            (r#"{"a":1}"#, &given, "content-type: text/x"),
+        ] {
+            let request = serialise(&Message { body: Some(body), headers, ..PLAIN }).unwrap();
+            assert!(request.contains(&format!("\r\n{sent}\r\n")), "{request}");
+            let types = request.to_ascii_lowercase().matches("content-type").count();
+            assert_eq!(types, 1, "{request}");
+        }
+        let none = serialise(&Message { method: Some("POST"), ..PLAIN }).unwrap();
+        assert!(!none.contains("Content-Type"), "{none}");
+    }
+
+    #[test]
     fn a_method_that_expects_a_body_says_that_there_is_none() {
         for (method, says_so) in [
             ("POST", true),
@@ -333,7 +374,7 @@ mod tests {
     fn a_request_that_asks_to_close_is_known_to() {
         let target = Target::parse("http://x/").unwrap();
         let closes = |close, headers: &[String]| {
-            let (image, _) = Message { close, headers, ..PLAIN }.serialise(&target).unwrap();
+            let image = Message { close, headers, ..PLAIN }.serialise(&target).unwrap().image;
             let text = String::from_utf8(image.one().to_vec()).unwrap();
             assert!(text.matches("onnection").count() <= 1, "{text}");
             image.for_pipeline(4).closes()
@@ -364,10 +405,10 @@ mod tests {
                 .ends_with("\r\n\r\nHEAD / HTTP/1.0\r\n\r\n")
         );
         let target = Target::parse("http://x/").unwrap();
-        let (image, method) =
-            Message { raw: Some(file.path()), ..PLAIN }.serialise(&target).unwrap();
-        assert_eq!((image.one(), method.as_str()), (&b"HEAD / HTTP/1.0\r\n\r\n"[..], "HEAD"));
-        assert!(image.is_head());
+        let raw = Message { raw: Some(file.path()), ..PLAIN }.serialise(&target).unwrap();
+        let sent = (raw.image.one(), raw.method.as_str());
+        assert_eq!(sent, (&b"HEAD / HTTP/1.0\r\n\r\n"[..], "HEAD"));
+        assert!(raw.image.is_head() && raw.body.is_none());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Built once before the clock starts, shared read-only by all workers.
 
 mod build;
+pub mod content;
 pub mod cores;
 mod credentials;
 pub mod expect;
@@ -28,6 +29,7 @@ use crate::schedule::{Schedule, Timeline};
 use crate::target::Target;
 use crate::time::Nanos;
 use crate::tls::Security;
+pub use content::{RequestBody, TypeSource};
 pub use expect::Expect;
 pub use hash::Hashes;
 pub use output::{Output, RequestFormat};
@@ -57,6 +59,8 @@ pub struct Plan {
     pub method: String,
     /// Names of headers whose values may change from run to run of the same plan, in lower case and in order.
     pub volatile_headers: Vec<String>,
+    /// Its body, and what that is declared to be; `None` without one, and for a request that was written byte for byte.
+    pub body: Option<RequestBody>,
     /// How much of it.
     pub load: Load,
     /// When each request is due; `None` in a closed loop.

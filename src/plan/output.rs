@@ -92,7 +92,8 @@ impl Output {
     /// # Errors
     /// The flags that contradict each other.
     pub fn check_contradictions(&self) -> Result<(), String> {
-        let report = self.file.clone().unwrap_or_else(|| PathBuf::from("-"));
+        let stdout = Path::new("-");
+        let report = self.file.clone().unwrap_or_else(|| stdout.to_owned());
         let mut places = vec![("-o", report)];
         places.extend(self.hgrm.clone().map(|path| ("--hgrm", path)));
         places.extend(self.timeseries.clone().map(|path| ("--timeseries", path)));
@@ -104,9 +105,18 @@ impl Output {
             let same = |other: &Path| place_of(other) == place_of(path);
             if let Some((other, _)) = places[..index].iter().find(|(_, other)| same(other)) {
                 let shown = path.display();
-                return Err(format!(
-                    "{flag} {shown}: {other} already writes there; name another file"
-                ));
+                let is_stdout = place_of(path) == stdout;
+                return Err(match (is_stdout, *other) {
+                    (true, "-o") => format!(
+                        "{flag} {shown}: the report goes to standard output; send it to a file with -o FILE, or name another file for {flag}"
+                    ),
+                    (true, other) => format!(
+                        "{flag} {shown}: {other} already writes to standard output; name another file for one of them"
+                    ),
+                    (false, other) => {
+                        format!("{flag} {shown}: {other} already writes there; name another file")
+                    }
+                });
             }
         }
         Ok(())
@@ -128,17 +138,19 @@ impl Output {
     }
 }
 
+/// The names of standard output.
+const STDOUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+
 /// The file that a path names, whichever way it names it; the file need not exist, its folder may.
 fn place_of(path: &Path) -> PathBuf {
+    if STDOUT.iter().any(|name| path == Path::new(name)) {
+        return PathBuf::from("-");
+    }
     let absolute = fs::canonicalize(path).ok().or_else(|| {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         Some(fs::canonicalize(parent.unwrap_or(Path::new("."))).ok()?.join(path.file_name()?))
     });
-    if path == Path::new("-") {
-        path.to_owned()
-    } else {
-        absolute.unwrap_or_else(|| path.to_owned())
-    }
+    absolute.unwrap_or_else(|| path.to_owned())
 }
 
 #[cfg(test)]
@@ -164,6 +176,35 @@ mod tests {
             let error = RequestFormat::of(Path::new(name)).unwrap_err();
             assert!(error.starts_with(&format!("--log-requests {name}: ")), "{error}");
         }
+    }
+
+    #[test]
+    fn standard_output_takes_one_result_and_the_refusal_names_the_other_flag() {
+        let path = |name: &str| Some(PathBuf::from(name));
+        let with = |flag: &str, name: &str, file: Option<&str>| {
+            let mut output = Output { file: file.map(PathBuf::from), ..Output::default() };
+            let place = match flag {
+                "--hgrm" => &mut output.hgrm,
+                "--timeseries" => &mut output.timeseries,
+                "--hlog" => &mut output.hlog,
+                _ => &mut output.log_requests,
+            };
+            *place = path(name);
+            output.check_contradictions()
+        };
+        for flag in ["--hgrm", "--timeseries", "--hlog", "--log-requests"] {
+            assert_eq!(with(flag, "-", Some("run.json")), Ok(()), "{flag}");
+            assert_eq!(with(flag, "/dev/stdout", Some("run.json")), Ok(()), "{flag}");
+            for (name, file) in [("-", None), ("/dev/stdout", None), ("-", Some("/dev/fd/1"))] {
+                let refused = with(flag, name, file).unwrap_err();
+                assert!(refused.starts_with(&format!("{flag} {name}: the report")), "{refused}");
+                assert!(refused.contains("-o FILE"), "{refused}");
+            }
+        }
+        let (file, hgrm, hlog) = (path("run.json"), path("-"), path("/proc/self/fd/1"));
+        let twice = Output { file, hgrm, hlog, ..Output::default() };
+        let refused = twice.check_contradictions().unwrap_err();
+        assert!(refused.contains("--hgrm already writes to standard output"), "{refused}");
     }
 
     #[test]

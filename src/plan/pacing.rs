@@ -65,6 +65,12 @@ impl Pacing {
         if args.rate.is_none() && stages.is_empty() && args.burst.is_none() {
             return refuse_without_schedule(args).map(|()| None);
         }
+        if args.burst.is_none() && !stages.is_empty() && stages.iter().all(Stage::is_pause) {
+            return Err(format!(
+                "--stages '{}': every rate is 0, so nothing would be sent; give at least one stage a rate above 0, like 10s@0,10s@100",
+                stages_text(&stages)
+            ));
+        }
         if args.arrivals.is_some() && args.rate.is_none() && stages.is_empty() {
             return Err(
                 "--arrivals: bursts come at one instant; give --rate or --stages too".to_owned()
@@ -113,6 +119,14 @@ impl Pacing {
     pub(super) fn stages_ns(&self) -> Option<u64> {
         let lengths = self.stages.iter().map(|stage| stage.length_ns);
         (!self.stages.is_empty()).then(|| lengths.fold(0, u64::saturating_add))
+    }
+
+    /// Whether nothing is due as the measured window starts, so that a warm-up at that rate would send nothing either.
+    pub(super) fn starts_from_zero(&self) -> bool {
+        match self.stages.first() {
+            Some(first) => first.from.is_zero(),
+            None => self.rate.is_none(),
+        }
     }
 
     /// What is to be scheduled for `load`, whose duration is known by now.

@@ -154,6 +154,9 @@ pub(super) fn plan_of(plan: &Plan) -> Value {
         "sources": plan.route.sources.len(),
         "same_host": plan.same_host,
         "method": plan.method,
+        "body_bytes": plan.body.as_ref().map(|body| body.length_bytes),
+        "content_type": plan.body.as_ref().map(|body| body.content_type.clone()),
+        "content_type_from": plan.body.as_ref().map(|body| body.source.name()),
         "mode": if pacing.is_some() { "open" } else { "closed" },
         "threads": plan.threads(),
         "threads_asked": plan.threads_asked,
@@ -358,6 +361,8 @@ fn disturbance(disturbance: &Disturbance) -> Value {
         "peak_latency_us": micros(recovery.peak_latency_ns),
         "peak_outstanding": recovery.peak_outstanding,
         "recovered_after_s": recovery.recovered_after_ns.map(seconds),
+        "all_answered_after_s": recovery.all_answered_after_ns.map(seconds),
+        "base_p99_us": recovery.base_p99_ns.map(micros),
     })
 }
 

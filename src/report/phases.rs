@@ -1,5 +1,6 @@
 //! The phases of a run in the text report, and what spikes and bursts did.
 
+use crate::analysis::recovery::Recovery;
 use crate::plan::{OnOverload, Pacing};
 use crate::report::format::{self, count, duration, float, length};
 use crate::report::page::Page;
@@ -101,16 +102,20 @@ fn disturbances(page: &mut Page, phase: &PhaseSummary) {
     if rest.is_empty() {
         return;
     }
-    let recovered: Vec<u64> =
-        rest.iter().filter_map(|burst| burst.recovery.recovered_after_ns).collect();
-    let slowest = recovered
+    // Bursts alone have no latency from before that could come back.
+    let (what, slowest): (_, fn(&Recovery) -> Option<u64>) =
+        if rest.iter().all(|burst| burst.recovery.base_p99_ns.is_none()) {
+            ("were seen to be answered to the last request", |burst| burst.all_answered_after_ns)
+        } else {
+            ("were seen to recover", |burst| burst.recovered_after_ns)
+        };
+    let seen: Vec<u64> = rest.iter().filter_map(|burst| slowest(&burst.recovery)).collect();
+    let slowest = seen
         .iter()
         .max()
-        .map_or(String::new(), |&ns| format!(", the slowest recovery took {:.2} s", seconds(ns)));
-    let (told, seen) = (count(rest.len() as u64), count(recovered.len() as u64));
-    page.note(&format!(
-        "of the next {told} bursts {seen} were seen to recover{slowest}; see --json"
-    ));
+        .map_or(String::new(), |&ns| format!(", the slowest after {:.2} s", seconds(ns)));
+    let (told, seen) = (count(rest.len() as u64), count(seen.len() as u64));
+    page.note(&format!("of the next {told} bursts {seen} {what}{slowest}; see --json"));
 }
 
 fn effect(phase: &PhaseSummary, disturbance: &Disturbance, is_burst: bool) -> String {
@@ -122,10 +127,21 @@ fn effect(phase: &PhaseSummary, disturbance: &Disturbance, is_burst: bool) -> St
     } else {
         recovery.peak_outstanding.max(phase.record.most_outstanding)
     };
-    let recovered = match recovery.recovered_after_ns {
-        Some(ns) => format!("back to the p99 from before after {:.2} s", seconds(ns)),
-        None if recovery.cut_short => "too little time to see a recovery".to_owned(),
-        None => "not seen back at the p99 from before".to_owned(),
+    let recovered = match (recovery.base_p99_ns, recovery.recovered_after_ns) {
+        (None, _) => without_base(recovery),
+        (_, Some(ns)) => format!("back to the p99 from before after {:.2} s", seconds(ns)),
+        (_, None) if recovery.cut_short => "too little time to see a recovery".to_owned(),
+        (_, None) => "not seen back at the p99 from before".to_owned(),
     };
     format!("peak latency {peak}, {} outstanding at most, {recovered}", count(outstanding))
+}
+
+/// What there is to say where no request came before, so that there is no latency to return to.
+fn without_base(recovery: &Recovery) -> String {
+    let answered = match recovery.all_answered_after_ns {
+        Some(0) => "everything was answered by its end".to_owned(),
+        Some(ns) => format!("everything was answered within {:.2} s after it", seconds(ns)),
+        None => "not everything was seen answered".to_owned(),
+    };
+    format!("no requests were answered before, so there is no p99 to return to; {answered}")
 }

@@ -99,6 +99,12 @@ pub(super) fn whom(page: &mut Page, plan: &Plan) {
     page.head(&format!("maxq {version}: {} {}", plan.method, plan.target));
     let same_host = if plan.same_host { " on this host" } else { "" };
     page.fact("Target", &format!("{}{same_host}", plan.route));
+    if let Some(body) = &plan.body {
+        let (bytes, source) =
+            (counted(body.length_bytes as u64, "byte"), body.source.description());
+        let content_type = format::escape(body.content_type.as_bytes());
+        page.fact("Body", &format!("{bytes}, {content_type}, {source}"));
+    }
 }
 
 /// By whom, and how much.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::exit::{Refusal, Signal};
+use crate::output;
 use crate::sys;
 
 /// The signals that end a run: the first asks for a partial report, a second one for it at once.
@@ -38,6 +39,7 @@ impl Interrupts {
             let waker = waker.try_clone().map_err(failed)?;
             signal_hook::low_level::pipe::register(number, waker).map_err(failed)?;
         }
+        output::end_waits_by(Arc::clone(&last));
         Ok(Self { last, woken })
     }
 

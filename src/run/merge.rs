@@ -223,11 +223,14 @@ fn find_disturbances(plan: &Plan, phases: &mut [PhaseSummary], observer: &Observ
     let p99 = |phase: &PhaseSummary| phase.latencies.response.all.quantile_ns(0.99);
     let at_ns = |at_s: f64| Nanos::from_seconds(at_s).0;
     for stage in 1..pacing.stages.len() {
-        let (before, spike) = (&pacing.stages[stage - 1], &pacing.stages[stage]);
-        let rises = spike.from.per_second().max(spike.to.per_second()) > before.to.per_second();
+        let (earlier, spike) = (&pacing.stages[..stage], &pacing.stages[stage]);
+        // A pause is no load to compare with: what counts is the stage before it, if there is one.
+        let before = earlier.iter().rposition(|stage| !stage.is_pause());
+        let rate = spike.from.per_second().max(spike.to.per_second());
+        let rises = rate > before.map_or(0.0, |before| earlier[before].to.per_second());
         // Phase 0 is the warm-up, so that stage `i` is phase `i + 1`.
-        let (Some(base), true) = (phases.get(stage).and_then(p99), rises) else { continue };
-        let Some(phase) = phases.get(stage + 1) else { continue };
+        let base = before.and_then(|before| phases.get(before + 1)).and_then(p99);
+        let Some(phase) = phases.get(stage + 1).filter(|_| rises) else { continue };
         let (start_s, end_s) = (phase.start_s, phase.end_s);
         if end_s <= start_s {
             continue;
@@ -239,7 +242,7 @@ fn find_disturbances(plan: &Plan, phases: &mut [PhaseSummary], observer: &Observ
         phases[stage + 1].disturbances.push(Disturbance { start_s, end_s, recovery: found });
     }
     if let (Some(bursts), Some(PhaseIndex(index))) = (pacing.bursts, plan.timeline.bursts()) {
-        let between = phases.get(1).and_then(p99).unwrap_or(0);
+        let between = phases.get(1).and_then(p99);
         let phase = &mut phases[usize::from(index)];
         let end_ns = at_ns(phase.end_s);
         for burst in (0..).map(|burst| burst * bursts.every_ns).take_while(|&at| at < end_ns) {

@@ -4,17 +4,15 @@
 //! reached `k`. The integral runs through all stages, so that a fraction of a request at the end of one is carried into
 //! the next, in whole millionths. Worker `w` of `W` takes the slots `w`, `w + W`, and so on. All of it is exact: a
 //! floating-point number is at most a first guess that integers correct.
+//!
+//! Nothing is due in a pause: a slot that is reached as one begins is due when it is over. A ramp from 0 has its first slot
+//! at its start, as every schedule does, and its second slot late.
 
 use std::sync::Arc;
 
 use super::poisson::Poisson;
-use super::rate::{Rate, greatest_common_divisor};
+use super::segment::{PARTS, Segment};
 use super::shape::{Arrivals, Bursts, Shape};
-
-/// Parts of a request that are carried from stage to stage.
-const PARTS: i128 = 1_000_000;
-/// More workers than any machine has cores.
-const MOST_WORKERS: i128 = 1 << 16;
 
 /// A request that is to be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,122 +23,6 @@ pub struct Slot {
     pub burst: bool,
     /// It comes after the warm-up.
     pub measured: bool,
-}
-
-/// A stretch of time in which the rate is constant or changes steadily.
-#[derive(Clone, Debug)]
-pub(super) struct Segment {
-    /// Since the schedule's start.
-    start_ns: u64,
-    pub(super) length_ns: u64,
-    measured: bool,
-    /// The rate at the start is `from / per_ns`, at the end `to / per_ns`.
-    from: i128,
-    to: i128,
-    per_ns: i128,
-    /// The integral up to the start, in parts of a request.
-    before: i128,
-    /// Number of its first slot.
-    first: i128,
-}
-
-impl Segment {
-    pub(super) fn is_ramp(&self) -> bool {
-        self.from != self.to
-    }
-
-    /// Requests a nanosecond at a time since the segment's start.
-    #[expect(clippy::cast_precision_loss, reason = "only draws and first guesses are made of it")]
-    pub(super) fn rate_at(&self, at_ns: u64) -> f64 {
-        let (from, to) = (self.from as f64, self.to as f64);
-        let share = if self.is_ramp() { at_ns as f64 / self.length_ns as f64 } else { 0.0 };
-        (from + (to - from) * share) / self.per_ns as f64
-    }
-
-    /// The integral since the segment's start, times `2 * length_ns * per_ns`.
-    fn doubled_integral(&self, at_ns: i128) -> i128 {
-        let length_ns = i128::from(self.length_ns);
-        (2 * self.from * length_ns + (self.to - self.from) * at_ns) * at_ns
-    }
-
-    /// When slot `number` is due in a ramp, since the segment's start.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        reason = "a first guess that the integers below correct"
-    )]
-    fn time_in_ramp(&self, number: i128) -> i128 {
-        let missing = number * PARTS - self.before;
-        if missing <= 0 {
-            return 0;
-        }
-        let length_ns = i128::from(self.length_ns);
-        let wanted = 2 * length_ns * self.per_ns * missing;
-        let reaches = |at_ns: i128| self.doubled_integral(at_ns) * PARTS >= wanted;
-        let (per_ns, slope) =
-            (self.rate_at(0), (self.rate_at(self.length_ns) - self.rate_at(0)) / length_ns as f64);
-        let requests = missing as f64 / PARTS as f64;
-        let root = (per_ns * per_ns + 2.0 * slope * requests).max(0.0).sqrt();
-        let mut at_ns = ((2.0 * requests / (per_ns + root)) as i128).clamp(0, length_ns);
-        // The guess is off by its rounding; one or two steps of Newton's take that away, single ones the rest.
-        for _ in 0..4 {
-            let steepness = 2 * (self.from * length_ns + (self.to - self.from) * at_ns);
-            let short = wanted - self.doubled_integral(at_ns) * PARTS;
-            let step = short / (steepness * PARTS).max(1);
-            if step == 0 {
-                break;
-            }
-            at_ns = (at_ns + step).clamp(0, length_ns);
-        }
-        while at_ns > 0 && reaches(at_ns - 1) {
-            at_ns -= 1;
-        }
-        while at_ns < length_ns && !reaches(at_ns) {
-            at_ns += 1;
-        }
-        at_ns
-    }
-
-    /// Number of the first slot that is due at the segment's end or later; `None` without end.
-    fn first_after(&self) -> Option<i128> {
-        let last_ns = i128::from(self.length_ns) - 1;
-        if self.length_ns == u64::MAX {
-            return None;
-        }
-        // Everything that the integral has reached in the last nanosecond is due by then.
-        let (reached, parts) = if self.is_ramp() {
-            (self.doubled_integral(last_ns), 2 * i128::from(self.length_ns) * self.per_ns)
-        } else {
-            (self.from * last_ns, self.per_ns)
-        };
-        Some(((reached * PARTS + parts * self.before) / (parts * PARTS) + 1).max(self.first))
-    }
-
-    /// The integral at the segment's end, in parts; `None` where that is too large for exact numbers.
-    fn integral_at_end(&self) -> Option<i128> {
-        let length_ns = i128::from(self.length_ns);
-        let doubled = self.from.checked_add(self.to)?.checked_mul(length_ns)?.checked_mul(PARTS)?;
-        Some(self.before + doubled / self.per_ns.checked_mul(2)?)
-    }
-
-    /// Whether every number that comes up in this segment fits: the largest ones stand at its end, or at the first slot
-    /// of a worker after it.
-    fn is_exact(&self) -> bool {
-        if self.length_ns == u64::MAX {
-            return true;
-        }
-        let most = self.from.max(self.to);
-        let length_ns = i128::from(self.length_ns);
-        let linear = || most.checked_mul(length_ns)?.checked_mul(4 * PARTS);
-        let squared = || linear()?.checked_mul(length_ns);
-        let carried = || {
-            let parts = self.before.checked_add(MOST_WORKERS * PARTS)?.checked_mul(4)?;
-            let per_ns = self.per_ns.checked_mul(if self.is_ramp() { length_ns } else { 1 })?;
-            per_ns.checked_mul(parts)
-        };
-        let fits = if self.is_ramp() { squared() } else { linear() };
-        fits.is_some() && carried().is_some()
-    }
 }
 
 /// When every request of a run is due: immutable, shared by its workers.
@@ -165,13 +47,14 @@ impl Schedule {
         if let Some(first) = shape.stages.first()
             && shape.warmup_ns > 0
         {
-            segments.push(segment((first.from, first.from), 0, shape.warmup_ns, false, (0, 0)));
+            let rates = (first.from, first.from);
+            segments.push(Segment::of(rates, 0, shape.warmup_ns, false, (0, 0)));
         }
         let mut start_ns = shape.warmup_ns;
         let (mut before, mut first) = (0, 0);
         for stage in &shape.stages {
             let rates = (stage.from, stage.to);
-            let segment = segment(rates, start_ns, stage.length_ns, true, (before, first));
+            let segment = Segment::of(rates, start_ns, stage.length_ns, true, (before, first));
             let segment = segment.filter(Segment::is_exact).ok_or_else(|| {
                 format!(
                     "--stages, --rate '{}': its numbers are too large to be exact; use fewer digits or a shorter time",
@@ -259,32 +142,6 @@ impl Schedule {
         cursor.choose();
         cursor
     }
-}
-
-fn segment(
-    (from, to): (Rate, Rate),
-    start_ns: u64,
-    length_ns: u64,
-    measured: bool,
-    (before, first): (i128, i128),
-) -> Option<Segment> {
-    // Both rates over one period: the least common multiple of theirs.
-    let (a, b) = (u128::from(from.per_ns()), u128::from(to.per_ns()));
-    let per_ns = a / greatest_common_divisor(a, b) * b;
-    let over = |rate: Rate| {
-        let times = per_ns / u128::from(rate.per_ns());
-        i128::try_from(u128::from(rate.requests()).checked_mul(times)?).ok()
-    };
-    Some(Segment {
-        start_ns,
-        length_ns,
-        measured,
-        from: over(from)?,
-        to: over(to)?,
-        per_ns: i128::try_from(per_ns).ok()?,
-        before,
-        first,
-    })
 }
 
 /// A worker's way through its slots: a few words, whatever the length of the run.
@@ -399,6 +256,10 @@ impl Paced {
     fn enter_segment(&mut self) -> Option<Slot> {
         loop {
             let segment = self.segments.get(self.segment)?;
+            if segment.is_pause() {
+                self.segment += 1;
+                continue;
+            }
             if let Some(poisson) = &mut self.poisson {
                 poisson.enter_segment();
             } else {

@@ -6,12 +6,13 @@
 //! the same slots for any number of workers, no drift over any length. Owned by the plan and shared by all workers; it
 //! must not know connections, requests or what became of them.
 //!
-//! `rate` reads exact rates, `shape` says what is to be scheduled, `cursor` walks a worker's slots, `timeline` names the
-//! phases, `window` places all that on the machine's clock.
+//! `rate` reads exact rates, `shape` says what is to be scheduled, `segment` is a piece of it in exact numbers, `cursor` walks
+//! a worker's slots, `timeline` names the phases, `window` places all that on the machine's clock.
 
 mod cursor;
 mod poisson;
 mod rate;
+mod segment;
 mod shape;
 mod timeline;
 mod window;

@@ -4,7 +4,7 @@
 //! process of the whole rate, the same for the same seed and number of workers. A ramp is thinned out of the larger of
 //! its two rates. Gaps are drawn in floating point, times add up in whole nanoseconds with the fraction carried on.
 
-use super::cursor::Segment;
+use super::segment::Segment;
 
 /// One worker's draws.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ use crate::time::NANOS_PER_SECOND;
 const MOST_PER_SECOND: u64 = 10_000_000;
 /// Decimals beyond these are refused.
 const MOST_DECIMALS: usize = 9;
+const EXAMPLES: &str = "use requests a second, like 500, 10k, 0.5 or 90/min";
 
 /// So many requests in so many nanoseconds; a fraction in lowest terms.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,12 +18,25 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// Nothing is sent.
+    pub const ZERO: Self = Self { requests: 0, per_ns: 1 };
+
     /// Reads a rate: `500`, `10k`, `1.5M`, `0.5`, `90/min`, `5/h`; a second is meant where nothing else is said.
     ///
     /// # Errors
-    /// What is wrong with it and how it should look. Rates are exact or refused.
+    /// What is wrong with it and how it should look. Rates are exact or refused, and so is 0.
     pub fn parse(text: &str) -> Result<Self, String> {
-        const EXAMPLES: &str = "use requests a second, like 500, 10k, 0.5 or 90/min";
+        match Self::parse_with_zero(text)? {
+            Self::ZERO => Err(format!("'{text}': the rate must be above 0; {EXAMPLES}")),
+            rate => Ok(rate),
+        }
+    }
+
+    /// The same where 0 makes sense: before and after a spike, at one end of a ramp, in a pause.
+    ///
+    /// # Errors
+    /// What is wrong with it and how it should look. Rates are exact or refused.
+    pub fn parse_with_zero(text: &str) -> Result<Self, String> {
         let refuse = || format!("'{text}' is no rate; {EXAMPLES}");
         let (amount, unit) = text.split_once('/').unwrap_or((text, "s"));
         let period_ns = match unit {
@@ -58,9 +72,6 @@ impl Rate {
         let shift = 10_u128.pow(u32::try_from(decimals.len()).unwrap_or(0));
         let requests = mantissa.checked_mul(u128::from(scale)).ok_or_else(too_large)?;
         let per_ns = u128::from(period_ns) * shift;
-        if requests == 0 {
-            return Err(format!("'{text}': the rate must be above 0; {EXAMPLES}"));
-        }
         if requests.checked_mul(u128::from(NANOS_PER_SECOND)).ok_or_else(too_large)?
             > u128::from(MOST_PER_SECOND) * per_ns
         {
@@ -94,6 +105,12 @@ impl Rate {
         Some(Self { requests: requests / divisor, per_ns: per_ns / divisor })
     }
 
+    /// Whether nothing is sent.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self.requests == 0
+    }
+
     /// Requests in [`Rate::per_ns`].
     #[must_use]
     pub(super) fn requests(self) -> u64 {
@@ -114,9 +131,12 @@ impl Rate {
     }
 
     /// When slot `number` is due, in nanoseconds from slot 0: `number` evenly spaced requests fill this time. `None`
-    /// beyond 584 years.
+    /// beyond 584 years, and at a rate of 0.
     #[must_use]
     pub fn time_of(self, number: u64) -> Option<u64> {
+        if self.is_zero() {
+            return None;
+        }
         let product = u128::from(number) * u128::from(self.per_ns);
         u64::try_from(product.div_ceil(u128::from(self.requests))).ok()
     }

@@ -39,13 +39,21 @@ pub struct Stage {
     pub to: Rate,
 }
 
-/// Reads stages: `30s@1k,5s@50k,10s@50k..1k`.
+impl Stage {
+    /// Whether nothing is sent in it.
+    #[must_use]
+    pub fn is_pause(&self) -> bool {
+        self.from.is_zero() && self.to.is_zero()
+    }
+}
+
+/// Reads stages: `30s@0..1k,5s@50k,10s@50k..1k,10s@0`.
 ///
 /// # Errors
 /// The item that makes no sense, and how it should look.
 pub fn parse_stages(text: &str) -> Result<Vec<Stage>, String> {
     const EXAMPLE: &str =
-        "use T@RATE for a step and T@RATE..RATE for a ramp, like 30s@1k,10s@1k..5k";
+        "use T@RATE for a step, T@RATE..RATE for a ramp and T@0 for a pause, like 30s@0..1k,10s@1k";
     let stages: Vec<Stage> = text
         .split(',')
         .map(|item| {
@@ -60,8 +68,14 @@ pub fn parse_stages(text: &str) -> Result<Vec<Stage>, String> {
                 return Err(refuse("a stage must last".to_owned()));
             }
             let (from, to) = rates.split_once("..").unwrap_or((rates, rates));
-            let rate = |text: &str| Rate::parse(text).map_err(refuse);
-            Ok(Stage { name: item.to_owned(), length_ns, from: rate(from)?, to: rate(to)? })
+            let rate = |text: &str| Rate::parse_with_zero(text).map_err(refuse);
+            let stage =
+                Stage { name: item.to_owned(), length_ns, from: rate(from)?, to: rate(to)? };
+            if stage.is_pause() && rates.contains("..") {
+                let why = "a ramp from 0 to 0 sends nothing; write {T}@0 for a pause";
+                return Err(refuse(why.replace("{T}", length)));
+            }
+            Ok(stage)
         })
         .collect::<Result<_, String>>()?;
     if stages.len() > MOST_STAGES {

@@ -87,6 +87,74 @@ fn rates_are_read_exactly() {
         assert!(Rate::parse(text).is_err(), "{text}");
     }
     assert!(Rate::parse("0").unwrap_err().contains("above 0"));
+    for text in ["0", "0.0", "0/min", "0k"] {
+        assert_eq!(Rate::parse_with_zero(text), Ok(Rate::ZERO), "{text}");
+    }
+    assert_eq!(Rate::parse_with_zero("5/h"), Rate::parse("5/h"));
+    assert_eq!(Rate::ZERO.time_of(1), None);
+}
+
+#[test]
+fn a_ramp_from_or_to_nothing_has_half_its_length_times_its_rate() {
+    for (stages, slots) in [
+        ("30s@0..1000", 15_000),
+        ("30s@1000..0", 15_000),
+        ("10s@0..1", 5),
+        ("7s@0..333", 1_166),
+        ("1h@0..1", 1_800),
+        ("1h@1..0", 1_800),
+        ("2s@0..100,2s@100..0,2s@0..100", 300),
+        ("1ms@0..1", 1),
+    ] {
+        let shape = shape(stages);
+        assert_eq!(Schedule::new(shape.clone()).unwrap().slots(), Some(slots), "{stages}");
+        for workers in [1, 3] {
+            assert_eq!(times(&shape, workers).len() as u64, slots, "{stages}");
+        }
+    }
+}
+
+#[test]
+fn slots_of_a_ramp_from_nothing_are_due_at_the_root_of_their_number() {
+    // After t seconds of 30 the integral is 1000 t^2 / 60: slot k comes after sqrt(0.06 k) seconds, rounded up.
+    let rising = times(&shape("30s@0..1000"), 2);
+    for (number, &at_ns) in (0_u128..).zip(&rising) {
+        let at_least = |at_ns: u64| u128::from(at_ns).pow(2) >= 60_000_000_000_000_000 * number;
+        assert!(at_least(at_ns) && (at_ns == 0 || !at_least(at_ns - 1)), "{number} at {at_ns}");
+    }
+    assert_eq!((rising[0], rising[1]), (0, 244_948_975));
+    // A ramp to nothing is its mirror image: as much is left before its end as came after the start of the other.
+    let falling = times(&shape("30s@1000..0"), 2);
+    for (number, &at_ns) in (0_u128..).zip(&falling) {
+        let left = |at_ns: u64| u128::from(30 * SECOND - at_ns).pow(2);
+        let is_due = |at_ns: u64| left(at_ns) <= 60_000_000_000_000_000 * (15_000 - number);
+        assert!(is_due(at_ns) && (at_ns == 0 || !is_due(at_ns - 1)), "{number} at {at_ns}");
+    }
+}
+
+#[test]
+fn nothing_is_due_in_a_pause_and_nothing_is_lost_to_it() {
+    let halves = [0, SECOND / 2, 11 * SECOND, 11 * SECOND + SECOND / 2];
+    assert_eq!(times(&shape("1s@2,10s@0,1s@2"), 3), halves);
+    assert_eq!(times(&shape("10s@0,1s@2"), 3), [10 * SECOND, 10 * SECOND + SECOND / 2]);
+    assert_eq!(times(&shape("1s@2,10s@0"), 3), halves[..2]);
+    // Half a request is carried over the pause.
+    let carried = times(&shape("1s@1.5,10s@0,1s@2"), 2);
+    assert_eq!(carried, [0, 666_666_667, 11 * SECOND + SECOND / 4, 11 * SECOND + 3 * SECOND / 4]);
+    let ramps = times(&shape("10s@0..100,10s@0,10s@100..0"), 4);
+    assert_eq!(ramps.len(), 1000);
+    assert_eq!(ramps[500], 20 * SECOND);
+    assert!(!ramps.iter().any(|at_ns| (10 * SECOND..20 * SECOND).contains(at_ns)));
+    for stages in ["1s@2,10s@0", "10s@0,1s@2", "5s@0,5s@0..3,5s@0"] {
+        let shape = shape(stages);
+        let slots = Schedule::new(shape.clone()).unwrap().slots();
+        assert_eq!(slots, Some(times(&shape, 1).len() as u64), "{stages}");
+    }
+    // The warm-up has the rate at which the first stage starts.
+    let warm = Shape { warmup_ns: 5 * SECOND, ..shape("1s@0..10") };
+    assert_eq!((times(&warm, 1).len(), times(&warm, 1)[0]), (5, 5 * SECOND));
+    let bursts = Shape { bursts: Some(Bursts { size: 3, every_ns: SECOND }), ..shape("2s@0") };
+    assert_eq!(times(&bursts, 2), [[0; 3], [SECOND; 3]].concat());
 }
 
 #[test]
@@ -95,8 +163,9 @@ fn what_is_no_shape_is_refused_by_name() {
         ("30s", "rate"),
         ("30s@", "rate"),
         ("0s@1k", "last"),
-        ("10s@0..1k", "above 0"),
-        ("10s@1k..0", "above 0"),
+        ("10s@0..0", "write 10s@0 for a pause"),
+        ("5s@1,10s@0..0.0", "write 10s@0 for a pause"),
+        ("10s@-1..5", "'-1'"),
         ("10s@1k,,5s@1k", "rate"),
         ("x@1k", "length of time"),
     ] {
@@ -230,6 +299,10 @@ fn rate() -> impl Strategy<Value = String> {
     .prop_filter("above 0", |text| Rate::parse(text).is_ok())
 }
 
+fn rate_or_zero() -> impl Strategy<Value = String> {
+    prop_oneof![3 => rate(), 1 => Just("0".to_owned())]
+}
+
 /// The integral of the rate over the first `at_ns` of the measured part, in floating point.
 fn integral(shape: &Shape, at_ns: u64) -> f64 {
     let mut start_ns = 0;
@@ -266,7 +339,10 @@ proptest! {
 
     #[test]
     fn workers_together_are_the_same_schedule_as_one(
-        stages in prop::collection::vec((1_u64..500_000_000, rate(), rate(), any::<bool>()), 1..4),
+        stages in prop::collection::vec(
+            (1_u64..500_000_000, rate_or_zero(), rate_or_zero(), any::<bool>()),
+            1..4,
+        ),
         workers in 2_u32..6,
         requests in prop::option::of(0_u64..3000),
     ) {
@@ -274,7 +350,7 @@ proptest! {
             .iter()
             .filter(|(_, from, to, _)| !from.contains("9937") && !to.contains("9937"))
             .map(|(length, from, to, ramp)| {
-                if *ramp { format!("{length}ns@{from}..{to}") } else { format!("{length}ns@{from}") }
+                if *ramp && from != to { format!("{length}ns@{from}..{to}") } else { format!("{length}ns@{from}") }
             })
             .collect();
         prop_assume!(!text.is_empty());
@@ -286,10 +362,11 @@ proptest! {
 
     #[test]
     fn a_slot_is_due_as_soon_as_the_integral_reaches_its_number(
-        from in 1_u64..50_000,
-        to in 1_u64..50_000,
+        from in prop_oneof![Just(0_u64), 1_u64..50_000],
+        to in prop_oneof![Just(0_u64), 1_u64..50_000],
         lengths in (1_000_000_u64..400_000_000, 1_000_000_u64..400_000_000),
     ) {
+        prop_assume!(from + to > 0);
         let shape = shape(&format!("{}ns@{from}..{to},{}ns@{to}", lengths.0, lengths.1));
         let times = times(&shape, 1);
         prop_assert!(times.windows(2).all(|pair| pair[0] <= pair[1]));
@@ -350,6 +427,20 @@ fn a_random_ramp_has_the_expected_counts() {
     let second = times.len() as f64 - first;
     assert!((first - 7_500.0).abs() < 4.0 * 7_500_f64.sqrt(), "{first}");
     assert!((second - 12_500.0).abs() < 4.0 * 12_500_f64.sqrt(), "{second}");
+    // From nothing a quarter of the requests comes in the first half, and in a pause there are none.
+    let times = self::times(&poisson("10s@0..2k,10s@0,10s@2k..0", 5), 3);
+    let between = |from: u64, to: u64| {
+        times.iter().filter(|&&at| (from * SECOND..to * SECOND).contains(&at)).count() as f64
+    };
+    for (found, expected) in [
+        (between(0, 5), 2_500_f64),
+        (between(5, 10), 7_500.0),
+        (between(20, 25), 7_500.0),
+        (between(25, 30), 2_500.0),
+    ] {
+        assert!((found - expected).abs() < 4.0 * expected.sqrt(), "{found} of {expected}");
+    }
+    assert_eq!(between(10, 20), 0.0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{NOWHERE, quick, refused_by_the_parser, refused_in_one_line, target, 
 
 #[test]
 fn shapes_that_cannot_be_obeyed_are_refused_by_name() {
-    let cases: [(&[&str], &[&str]); 17] = [
+    let cases: [(&[&str], &[&str]); 20] = [
         (&["--arrivals", "poisson"], &["--arrivals", "--rate"]),
         (&["--arrivals", "poisson", "--burst", "5@1s"], &["--arrivals", "--rate"]),
         (&["--max-in-flight", "5"], &["--max-in-flight", "--rate"]),
@@ -18,7 +18,13 @@ fn shapes_that_cannot_be_obeyed_are_refused_by_name() {
         (&["-R", "10", "--max-in-flight", "0"], &["--max-in-flight 0", "at least one"]),
         (&["-R", "10", "-c", "4", "--max-in-flight", "5"], &["--max-in-flight 5", "-c"]),
         (&["--stages", "30s"], &["--stages '30s'", "rate"]),
-        (&["--stages", "10s@1k..0"], &["--stages '10s@1k..0'", "above 0"]),
+        (&["--stages", "10s@0"], &["--stages '10s@0'", "nothing would be sent"]),
+        (&["--stages", "10s@0,5s@0"], &["--stages '10s@0,5s@0'", "nothing would be sent"]),
+        (
+            &["--stages", "10s@0..0"],
+            &["--stages '10s@0..0'", "sends nothing", "write 10s@0 for a pause"],
+        ),
+        (&["--stages", "10@1k"], &["--stages '10@1k'", "'10' has no unit", "10s"]),
         (&["--stages", "0s@1k"], &["--stages '0s@1k'", "last"]),
         (&["--stages", "1s@1k", "-n", "5"], &["-n", "--stages"]),
         (&["--stages", "1s@1k", "-d", "2s"], &["-d", "--stages", "1 s"]),
@@ -64,6 +70,15 @@ fn a_spike_that_is_none_is_refused_by_name() {
     ] {
         refused_in_one_line(2, &[&spike[..], more].concat(), parts);
     }
+    refused_by_the_parser(
+        &["spike", "--base", "0", "--peak", "0", NOWHERE],
+        &["--peak", "above 0"],
+    );
+    let from_nothing = ["spike", "--base", "0", "--peak", "100", "--slo"];
+    for gate in ["p99[base]<1s", "errors[recovery]<1%", "achieved[base]>=99%"] {
+        let arguments = [&from_nothing[..], &[gate, NOWHERE]].concat();
+        refused_in_one_line(2, &arguments, &["--slo", gate, "has no requests to judge"]);
+    }
     let flat = ["spike", "--base", "100", "--peak", "100", NOWHERE];
     refused_in_one_line(2, &flat, &["--peak 100/s", "--base 100/s"]);
 }
@@ -81,6 +96,7 @@ fn a_rate_and_a_count_are_obeyed_to_the_request() {
         (&["-R", "500", "-n", "123"], 123),
         (&["-R", "500", "-n", "123", "--arrivals", "poisson"], 123),
         (&["--stages", "500ms@100,500ms@100..300"], 150),
+        (&["--stages", "500ms@0..300,200ms@0,300ms@200..0"], 105),
         (&["--burst", "20@250ms", "-d", "1s"], 80),
         (&["--burst", "20@250ms", "-R", "100", "-d", "1s"], 180),
     ] {
@@ -91,6 +107,60 @@ fn a_rate_and_a_count_are_obeyed_to_the_request() {
         report.assert_all_ok();
         assert_eq!(report.text("/plan/mode"), "open");
     }
+}
+
+#[test]
+fn a_spike_out_of_nothing_says_that_there_is_no_latency_to_return_to() {
+    let server = target();
+    // One server that takes 2 ms a request: 200 of the spike are left for 200 ms more.
+    let law = format!("http://{}/law/md1?d=2ms", server.local_address());
+    let load = ["--base", "0", "--peak", "1k", "--at", "300ms", "--hold", "400ms", "-d", "2500ms"];
+    let more = ["-t", "1", "-c", "400", "--no-preflight", "--slo", "achieved[recovery]>=1/s"];
+    let spike = |format: &[&str]| {
+        let mut command = super::support::maxq();
+        run(command.arg("spike").args(load).args(more).args(format).arg(&law))
+    };
+    let ended = spike(&["--json"]);
+    let report = report(&ended);
+    let scheduled = |phase: usize| report.number(&format!("/phases/{phase}/counts/scheduled"));
+    assert_eq!([0, 1, 2].map(scheduled), [0, 400, 0]);
+    assert_eq!(report.float("/window/warmup_s"), 0.0, "a warm-up at a rate of 0 warms nothing");
+    let spike_of = |key: &str| report.json["phases"][1]["disturbances"][0][key].clone();
+    assert!(spike_of("recovered_after_s").is_null() && spike_of("base_p99_us").is_null());
+    let answered_s = spike_of("all_answered_after_s").as_f64().unwrap();
+    assert!((0.3..1.8).contains(&answered_s), "{answered_s}");
+    let text = spike(&[]).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = "no requests were answered before, so there is no p99 to return to; everything was answered within";
+    assert!(text.contains(said), "{text}");
+}
+
+#[test]
+fn what_comes_after_a_pause_is_compared_with_what_came_before_it() {
+    let server = target();
+    let stages = "200ms@100,100ms@0,200ms@100,100ms@0,200ms@400";
+    let flags = ["--stages", stages, "--warmup", "0", "-t", "1", "-c", "4", "--json"];
+    let report = report(&run(maxq_on_engine().args(flags).arg(url(&server))));
+    let phases = report.json["phases"].as_array().unwrap();
+    let disturbances = |phase: &Value| phase["disturbances"].as_array().unwrap().clone();
+    let counts: Vec<usize> = phases.iter().map(|phase| disturbances(phase).len()).collect();
+    assert_eq!(counts, [0, 0, 0, 0, 1], "going on at the same rate is no spike");
+    assert_eq!(
+        disturbances(&phases[4])[0]["base_p99_us"],
+        phases[2]["latency"]["response"]["p99_us"]
+    );
+}
+
+#[test]
+fn bursts_alone_have_no_latency_to_return_to_either() {
+    let server = target();
+    let load = ["--burst", "20@100ms", "-d", "1s", "-t", "1", "-c", "4", "--json"];
+    let report = report(&run(maxq_on_engine().args(load).arg(url(&server))));
+    let phases = report.json["phases"].as_array().unwrap();
+    let bursts = phases.iter().find(|phase| phase["name"] == "bursts").unwrap();
+    let each = bursts["disturbances"].as_array().unwrap();
+    assert_eq!(each.len(), 10);
+    assert!(each.iter().all(|burst| burst["recovered_after_s"].is_null()));
+    assert!(each.iter().any(|burst| burst["all_answered_after_s"].as_f64().is_some()));
 }
 
 #[test]

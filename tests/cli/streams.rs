@@ -1,7 +1,7 @@
 //! What is written while a run goes on: nobody who takes it slowly, or not at all, holds the run up.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::support::report::{Report, checked};
 use super::support::scripted::Scripted;
-use super::support::{Running, maxq_on_engine, run};
+use super::support::{Running, maxq_on_engine, run, wait_until};
 use super::{target, url};
 
 fn fifo(folder: &Path) -> PathBuf {
@@ -119,6 +119,45 @@ fn a_pipe_without_a_reader_is_refused_by_name() {
         }
     }
     assert_eq!(server.counters().requests_total(), 0);
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_a_reader_that_takes_no_report() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let path = fifo(folder.path());
+    // There is a reader, and the pipe is full.
+    let mut reader = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    reader.write_all(&[b'x'; 64 << 10]).unwrap();
+    let load = ["-t", "1", "-c", "1", "-n", "10", "-o"];
+    let mut running = Running::start(maxq_on_engine().args(load).arg(&path).arg(url(&server)));
+    wait_until("load", || server.counters().requests_total() > 0);
+    while !running.has_ended() {
+        std::thread::sleep(Duration::from_millis(300));
+        running.signal("INT");
+    }
+    let ended = running.end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), ""), "{}", ended.stderr);
+    for part in ["-o ", "fifo", "stopped by SIGINT while its reader took nothing", "Requests/sec:"]
+    {
+        assert!(ended.stderr.contains(part), "{part}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_time_series_is_on_standard_output_while_the_report_is_in_a_file() {
+    let (server, folder) = (target(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("run.json");
+    for name in ["-", "/dev/stdout"] {
+        let mut command = maxq_on_engine();
+        command.args(["-t", "1", "-c", "1", "-d", "1200ms", "--warmup", "0", "--json", "-o"]);
+        let ended = run(command.arg(&path).args(["--timeseries", name]).arg(url(&server)));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let lines: Vec<Value> =
+            ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let report = Report::of(&fs::read_to_string(&path).unwrap());
+        assert!(lines.len() >= 2, "{}", ended.stdout);
+        assert_eq!(Value::from(lines), report.json["intervals"]);
+    }
 }
 
 #[test]

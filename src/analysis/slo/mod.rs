@@ -62,6 +62,15 @@ impl Metric {
         self.is_response_time() || self.is_throughput() || matches!(self, Self::Errors)
     }
 
+    /// That it never happens, for what is counted as a share.
+    const fn example_of_none(self) -> &'static str {
+        match self {
+            Self::Timeouts => "timeouts<=0%",
+            Self::Unsent => "unsent<=0%",
+            _ => "errors<=0%",
+        }
+    }
+
     /// A clause that makes sense.
     const fn example(self) -> &'static str {
         match self {

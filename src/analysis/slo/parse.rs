@@ -6,7 +6,8 @@
 //! scope  := phase | T ".." T | "each" T
 //! ```
 //!
-//! What does not fit is refused with what would. It must not know which phases there are.
+//! A limit has a unit: a number alone has several readings, and all of them are named. What does not fit is refused with what
+//! would. It must not know which phases there are.
 
 use super::{Clause, Comparison, Metric, Scope, Unit};
 use crate::analysis::effective::has_interval;
@@ -18,7 +19,7 @@ use crate::units::parse_duration_ns;
 /// The one that makes no sense, and how it should look.
 pub fn parse(text: &str) -> Result<Vec<Clause>, String> {
     let read = |clause: &str| {
-        parse_clause(clause).map_err(|why| format!("--slo '{}': {why}", clause.trim()))
+        parse_clause(clause, true).map_err(|why| format!("--slo '{}': {why}", clause.trim()))
     };
     clauses(text).into_iter().map(read).collect()
 }
@@ -34,7 +35,7 @@ pub fn parse_conditions(text: &str) -> Result<Vec<Clause>, String> {
         ));
     }
     let read = |clause: &str| {
-        let condition = parse_clause(clause).and_then(check_condition);
+        let condition = parse_clause(clause, false).and_then(check_condition);
         condition.map_err(|why| format!("--abort-on '{}': {why}", clause.trim()))
     };
     clauses(text).into_iter().map(read).collect()
@@ -79,7 +80,8 @@ fn clauses(text: &str) -> Vec<&str> {
     pieces
 }
 
-fn parse_clause(text: &str) -> Result<Clause, String> {
+/// Reads one clause; `rates` says whether its limit may be a number a second.
+fn parse_clause(text: &str, rates: bool) -> Result<Clause, String> {
     const EXAMPLE: &str =
         "use p50<10ms, p99.9<=200ms, p99[spike]<1s, max<1s, errors<0.1%, achieved>=99% and so on";
     let text = text.trim();
@@ -107,7 +109,11 @@ fn parse_clause(text: &str) -> Result<Clause, String> {
         Some((value, confidence)) => (value.trim(), Some(confidence.trim())),
         None => (rest.trim(), None),
     };
-    let (limit, unit) = parse_limit(metric, value)?;
+    let (limit, unit) =
+        parse_limit(metric, value).map_err(|why| match without_unit(metric, value, rates) {
+            Some(readings) => format!("{value} has no unit; write {readings}"),
+            None => why,
+        })?;
     if limit <= 0.0 && comparison == Comparison::Below {
         return Err(format!("nothing is below 0; use {}<={value}", name.trim()));
     }
@@ -169,7 +175,7 @@ fn parse_limit(metric: Metric, value: &str) -> Result<(f64, Unit), String> {
     }
     if metric.is_of_time() {
         let limit_ns = parse_duration_ns(value)
-            .map_err(|_| format!("'{value}' is no length of time; use {example}"))?;
+            .map_err(|_| format!("'{value}' is not a length of time; use {example}"))?;
         return Ok((limit_ns as f64, Unit::Nanoseconds));
     }
     if let Some(number) = value.strip_suffix('%') {
@@ -184,6 +190,24 @@ fn parse_limit(metric: Metric, value: &str) -> Result<(f64, Unit), String> {
     let rate = value.strip_suffix("/s").map(str::trim_end).and_then(rate);
     rate.map(|limit| (limit, Unit::PerSecond))
         .ok_or_else(|| format!("'{value}' is neither a share in % nor a rate in /s; use {example}"))
+}
+
+/// What a limit without a unit may have meant; `None` for one that has a unit, or is no number at all.
+fn without_unit(metric: Metric, value: &str, rates: bool) -> Option<String> {
+    let number = plain_number(value)?;
+    if metric.is_of_time() {
+        return Some(format!("{value}ms or {value}s"));
+    }
+    let is_share = number <= 100.0;
+    if metric.is_throughput() {
+        let share = is_share.then(|| format!("{value}%"));
+        let readings = share.into_iter().chain(rates.then(|| format!("{value}/s")));
+        return Some(readings.collect::<Vec<_>>().join(" or ")).filter(|text| !text.is_empty());
+    }
+    let share =
+        if is_share { format!("{value}% for a share") } else { "a share, like 1%".to_owned() };
+    let none = metric.example_of_none();
+    Some(format!("{share}, or {none} for none at all; a limit cannot be a number of requests"))
 }
 
 /// A number a second, with an optional k, M or G.
@@ -209,8 +233,8 @@ fn parse_scope(text: &str) -> Result<Scope, String> {
         return Err(format!("the brackets are empty; {EXAMPLE}"));
     }
     if let Some(length) = text.strip_prefix("each ") {
-        let length_ns = parse_duration_ns(length.trim())
-            .map_err(|_| format!("'{}' is no length of time; {EXAMPLE}", length.trim()))?;
+        let length_ns =
+            parse_duration_ns(length.trim()).map_err(|why| format!("{why}; {EXAMPLE}"))?;
         if length_ns == 0 {
             return Err(format!("[{text}] does not last; {EXAMPLE}"));
         }
@@ -219,8 +243,7 @@ fn parse_scope(text: &str) -> Result<Scope, String> {
     // Stages that are ramps have two points in their names, and an @.
     if let Some((from, to)) = text.split_once("..").filter(|_| !text.contains('@')) {
         let bound = |bound: &str| {
-            parse_duration_ns(bound.trim())
-                .map_err(|_| format!("'{}' is no length of time; {EXAMPLE}", bound.trim()))
+            parse_duration_ns(bound.trim()).map_err(|why| format!("{why}; {EXAMPLE}"))
         };
         let (from_ns, to_ns) = (bound(from)?, bound(to)?);
         if from_ns >= to_ns {

@@ -32,7 +32,8 @@ fn gates_are_read_one_by_one() {
 fn every_metric_has_its_limit_and_its_unit() {
     for (text, metric, limit, unit) in [
         ("p50<10us", Metric::Quantile(0.5), 10e3, Unit::Nanoseconds),
-        ("max<5", Metric::Max, 5e9, Unit::Nanoseconds),
+        ("max<5s", Metric::Max, 5e9, Unit::Nanoseconds),
+        ("max<1m30s", Metric::Max, 90e9, Unit::Nanoseconds),
         ("mean<1.5ms", Metric::Mean, 1.5e6, Unit::Nanoseconds),
         ("errors<=0%", Metric::Errors, 0.0, Unit::Share),
         ("timeouts<1 %", Metric::Timeouts, 0.01, Unit::Share),
@@ -80,7 +81,8 @@ fn scopes_are_phases_pieces_of_time_or_every_piece() {
         ("p99[5s@1k..20k]<200ms", Scope::Phase("5s@1k..20k".to_owned())),
         ("p99[5s@1k]<200ms @ 95 %", Scope::Phase("5s@1k".to_owned())),
         ("errors[2s..5s]<1%", span.clone()),
-        ("errors[2..5]<1%", span),
+        ("errors[2s..5000ms]<1%", span),
+        ("max[0..1m30s]<1s", Scope::Span { from_ns: 0, to_ns: 90 * SECOND }),
         ("max[each 500ms]<1s", Scope::Each(500 * MS)),
     ] {
         let found = clause(text);
@@ -111,12 +113,10 @@ fn nonsense_is_refused_by_name_and_with_what_would_do() {
         ("errors=0%", "<= or >="),
         ("errors<0%", "errors<=0%"),
         ("p99<0ms", "p99<=0ms"),
-        ("errors<1", "'1' is no share"),
         ("errors<101%", "errors<0.1%"),
         ("errors<1e1%", "errors<0.1%"),
         ("timeouts<5ms", "timeouts<=0%"),
         ("unsent<5/s", "unsent<=0%"),
-        ("achieved>=1000", "achieved>=500/s"),
         ("goodput>=5ms", "goodput>=500/s"),
         ("goodput>=-5/s", "goodput>=500/s"),
         ("p99<5%", "p99<50ms"),
@@ -132,6 +132,8 @@ fn nonsense_is_refused_by_name_and_with_what_would_do() {
         ("p99[each 0s]<1ms", "does not last"),
         ("p99[each soon]<1ms", "'soon'"),
         ("p99[2s..end]<1ms", "'end'"),
+        ("p99[2..5s]<1ms", "'2' has no unit"),
+        ("p99[each 1]<1ms", "'1' has no unit"),
         ("lag.p99[2s..5s]<1ms", "pieces of time"),
         ("timeouts[each 1s]<1%", "pieces of time"),
         ("p99<1ms@99%", "'99%'"),
@@ -146,6 +148,42 @@ fn nonsense_is_refused_by_name_and_with_what_would_do() {
         assert!(refused.starts_with("--slo '") && refused.contains(part), "{text}: {refused}");
         assert_eq!(refused.lines().count(), 1);
     }
+}
+
+#[test]
+fn a_limit_without_a_unit_is_refused_and_each_reading_is_named() {
+    for (text, readings) in [
+        ("p95<50", "50 has no unit; write 50ms or 50s"),
+        ("p99.9 <= 1.5", "1.5 has no unit; write 1.5ms or 1.5s"),
+        ("mean<5", "write 5ms or 5s"),
+        ("max<1", "write 1ms or 1s"),
+        ("lag.p99<100", "write 100ms or 100s"),
+        ("ttfb.p50<20", "write 20ms or 20s"),
+        ("service.p99<20", "write 20ms or 20s"),
+        ("p99[spike]<200", "write 200ms or 200s"),
+        ("p99<50@95%", "write 50ms or 50s"),
+        ("errors<1", "write 1% for a share, or errors<=0% for none at all"),
+        ("errors<200", "write a share, like 1%, or errors<=0%"),
+        ("timeouts<=5", "write 5% for a share, or timeouts<=0%"),
+        ("unsent<=0", "write 0% for a share, or unsent<=0%"),
+        ("achieved>90", "write 90% or 90/s"),
+        ("achieved>=500", "500 has no unit; write 500/s"),
+        ("goodput>99.5", "write 99.5% or 99.5/s"),
+    ] {
+        let refused = parse(text).unwrap_err();
+        assert!(refused.starts_with("--slo '") && refused.contains(readings), "{text}: {refused}");
+        assert_eq!(refused.lines().count(), 1);
+    }
+    for (text, readings) in [
+        ("p99>2", "write 2ms or 2s"),
+        ("errors>5", "write 5% for a share"),
+        ("achieved<90", "90 has no unit; write 90%"),
+        ("achieved<900", "use achieved>=99%"),
+    ] {
+        let refused = parse_conditions(text).unwrap_err();
+        assert!(refused.starts_with("--abort-on '") && refused.contains(readings), "{refused}");
+    }
+    assert!(!parse_conditions("achieved<90").unwrap_err().contains("/s"), "no rate ends a run");
 }
 
 #[test]

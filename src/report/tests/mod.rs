@@ -45,6 +45,7 @@ pub(crate) fn plan() -> Plan {
         same_host: true,
         method: "GET".to_owned(),
         volatile_headers: Vec::new(),
+        body: None,
         security: None,
         request: RequestImage::new(b"GET /bytes/100?x=1 HTTP/1.1\r\nHost: h\r\n\r\n", 1, false),
         load: Load {
