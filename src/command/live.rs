@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::plan::Plan;
 use crate::report::{self, Style};
 use crate::run::Progress;
+use crate::summary::IntervalRow;
 use crate::sys;
 use crate::time::seconds;
 
@@ -51,6 +52,18 @@ impl LiveLine {
     }
 
     pub(super) fn show(&mut self, progress: Progress<'_>) {
+        let total_s = self.total_s;
+        self.show_as(progress, |row, columns| {
+            report::progress_line(row, row.end_s, total_s, columns)
+        });
+    }
+
+    /// The same with another line for an interval, of at most that many columns.
+    pub(super) fn show_as(
+        &mut self,
+        progress: Progress<'_>,
+        line: impl FnOnce(&IntervalRow, u16) -> String,
+    ) {
         if let Progress::Fallback(cause) = progress {
             if !self.quiet {
                 eprintln!(
@@ -74,9 +87,7 @@ impl LiveLine {
                 return;
             }
             Progress::Opening(open, asked) => format!("opening connections: {open} of {asked}"),
-            Progress::Interval(row, _) => {
-                report::progress_line(row, row.end_s, self.total_s, self.columns)
-            }
+            Progress::Interval(row, _) => line(row, self.columns),
         };
         self.last_shown = Some(Instant::now());
         let screen = self.screen.get_or_insert_with(|| Screen::new(io::stderr()));
