@@ -249,9 +249,9 @@ fn estimate(estimate: &Estimate) -> String {
 fn errors(sweep: &SweepSummary) -> String {
     let variable = sweep.course.variable;
     let mut text = told(&sweep.findings.errors, |start: &Onset| {
-        let lowest = if start.at_lowest { ", the lowest value," } else { "" };
+        let lowest = if start.at_lowest { ", the lowest value" } else { "" };
         let place = with_noun(variable, &number(start.x));
-        format!("start at {place}{lowest} where {} of the requests fail", failed(start.share))
+        format!("start at {place}{lowest}, where {} of the requests fail", failed(start.share))
     });
     let count = sweep.mostly_errors();
     if count > 0 {
@@ -386,7 +386,7 @@ fn drift(page: &mut Page, sweep: &SweepSummary) {
         (Paint::Bold, "Sentinel"),
         (paint, what.split(':').next().unwrap_or_default()),
         &format!(
-            "{}{}, run {} times, at most {}",
+            "{}{}, run {} times, {} at most",
             &what[what.find(':').unwrap_or(0)..],
             number(lowest),
             sweep.sentinels.len(),

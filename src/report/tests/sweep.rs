@@ -249,14 +249,14 @@ fn lines_have_the_columns_of_their_header_in_every_format() {
 fn the_text_has_a_row_a_value_and_names_every_number() {
     let text = sweep_text(&plan(), &rates(), PLAIN);
     for value in ["100", "400", "1,100"] {
-        let rows = text.lines().filter(|line| line.starts_with(&format!("{value:>6}  "))).count();
+        let rows = text.lines().filter(|line| line.starts_with(&format!("{value:>7}  "))).count();
         assert_eq!(rows, 1, "{value} in\n{text}");
     }
     for part in [
         "Sweep         rate: 8 values from 100 to 1,300, each 2 times, shuffled",
         "Threads       1 (half of the 2 cores, the target is on this host)",
-        " rate  good/s  errors       p50       p95       p99  in flight  verdict\n",
-        "~1,300   1,002     0 %  70.00 ms  300.0 ms  460.0 ms       2.99  server_limited\n",
+        "   rate  good/s  errors       p50       p95       p99  in flight  verdict\n",
+        "~ 1,300   1,002     0 %  70.00 ms  300.0 ms  460.0 ms       2.99  server_limited\n",
         "~ in some of its runs",
         "Saturation    1,00",
         "Power point   ",
@@ -416,8 +416,8 @@ fn refusals_are_errors_in_every_format_and_no_throughput() {
     assert!((found["points"][3]["error_pct"].as_f64().unwrap() - 23.4).abs() < 0.1);
     let text = sweep_text(&plan(), &sweep, PLAIN);
     for part in [
-        "         72     560    23 %  98.00 ms",
-        "        518     502    51 %",
+        "           72     560    23 %  98.00 ms",
+        "          518     502    51 %",
         "* good answers a second, x errors a second",
         "E errors start",
     ] {
