@@ -66,20 +66,21 @@ fn connections() -> SweepSummary {
 
 /// A sweep of connections to a service whose pool runs dry: good answers a second, all of them, and the p50 in milliseconds.
 fn refusing() -> SweepSummary {
-    const RUNS: [(f64, f64, f64, u64); 7] = [
-        (10.0, 248.0, 248.0, 40),
-        (19.0, 452.0, 452.0, 42),
-        (37.0, 556.0, 563.0, 66),
-        (72.0, 560.0, 731.0, 98),
-        (139.0, 553.0, 842.0, 151),
-        (268.0, 549.0, 951.0, 252),
-        (518.0, 502.0, 1025.0, 455),
+    const RUNS: [(f64, u64, u64, u64); 7] = [
+        (10.0, 248, 248, 40),
+        (19.0, 452, 452, 42),
+        (37.0, 556, 563, 66),
+        (72.0, 560, 731, 98),
+        (139.0, 553, 842, 151),
+        (268.0, 549, 951, 252),
+        (518.0, 502, 1025, 455),
     ];
     let values = RUNS.map(|run| run.0);
-    let run = |(x, good, all, ms): (f64, f64, f64, u64)| {
-        let mut run = run_at(x, good, 1);
-        (run.offered_rps, run.achieved_rps, run.errors_rps) = (all, all, all - good);
-        (run.ok, run.errors) = ((good * 5.0) as u64, ((all - good) * 5.0) as u64);
+    let run = |(x, good, all, ms): (f64, u64, u64, u64)| {
+        let mut run = run_at(x, good as f64, 1);
+        (run.offered_rps, run.achieved_rps) = (all as f64, all as f64);
+        run.errors_rps = (all - good) as f64;
+        (run.ok, run.errors) = (good * 5, (all - good) * 5);
         run.mean_ns = Some(ms as f64 * 1e6);
         run.quantiles.iter_mut().flatten().for_each(|shown| shown.value_ns = ms * 1_000_000);
         run
