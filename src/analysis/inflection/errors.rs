@@ -72,7 +72,7 @@ fn groups(points: &[Point]) -> impl Iterator<Item = Group> {
 /// Why there is no such value.
 pub(super) fn onset(points: &[Point]) -> Result<Onset, String> {
     let Some(lowest) = groups(points).next() else {
-        return Err("no request was sent".to_owned());
+        return Err("no run tells of the server".to_owned());
     };
     let Some(first) = groups(points).find(Group::has_too_many) else {
         let any = groups(points).any(|group| group.errors > 0.0);
@@ -152,7 +152,7 @@ mod tests {
         let stray = onset(&points(&[(8.0, 5e3, 1.0), (16.0, 1e6, 1000.0)])).unwrap_err();
         assert!(stray.contains("0.1 %"), "{stray}");
         assert!(onset(&points(&[(8.0, 5e3, 0.0)])).unwrap_err().contains("every request"));
-        assert!(onset(&[]).unwrap_err().contains("no request"));
+        assert!(onset(&[]).unwrap_err().contains("no run"));
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn no_text_of_the_drawing_lies_on_another_or_on_a_mark_wherever_the_marks_are() 
     let mut random = Random::new(7);
     let mut share = move || random.below(1001) as f64 / 1000.0;
     let sweeps = [rates(), connections(), refusing()];
-    for round in 0..200 {
+    for round in 0..60 {
         for sweep in sweeps.clone() {
             let xs: Vec<f64> = sweep.runs.iter().map(|run| run.x).collect();
             let low = xs.iter().copied().fold(f64::INFINITY, f64::min);
