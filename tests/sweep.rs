@@ -15,13 +15,14 @@ use maxq::serve::{Options, Server};
 use serde_json::{Value, json};
 use support::report::Report;
 use support::scripted::{Scripted, closed_port};
+use support::service::{CAPACITY_RPS, Service};
 use support::{Ended, Running, binary, maxq, maxq_on_engine, run, wait_until};
 
 /// Runs as short as they can be.
 const QUICK: [&str; 8] = ["-t", "1", "-d", "150ms", "--warmup", "20ms", "--pause", "10ms"];
 /// Whatever is refused before anything is sent never gets as far as this.
 const NOWHERE: &str = "http://127.0.0.1:9/";
-const COLUMNS: usize = 20;
+const COLUMNS: usize = 22;
 
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     let schema = serde_json::from_str(include_str!("../src/report/sweep.schema.json")).unwrap();
@@ -210,6 +211,32 @@ fn a_value_without_a_good_answer_is_a_row_and_the_sweep_goes_on() {
 }
 
 #[test]
+fn a_service_is_saturated_where_its_good_answers_end_and_errors_start() {
+    // It works four times as long on each request, and waits so, lest a busy machine slows down more than its answers.
+    let service = Service::start_with(&[("HOLD_MS", "160"), ("PATIENCE_MS", "400")]);
+    let capacity_rps = CAPACITY_RPS / 4.0;
+    let counts = ["--connections", "4,8,16,64,128", "-d", "1600ms", "--warmup", "300ms"];
+    let at = service.url("/items/1");
+    let arguments = [&counts[..], &["--order", "up", &at]].concat();
+    let document = measured(&arguments);
+    let saturation = &document["saturation"];
+    let rps = saturation["rps"].as_f64().unwrap_or_else(|| panic!("{:#}", document["reasons"]));
+    assert!((rps / capacity_rps - 1.0).abs() < 0.15, "{rps}");
+    let start = &document["errors_start"];
+    assert_eq!((&start["x"], &start["at_lowest"]), (&json!(64.0), &json!(false)), "{start}");
+    let points = list(&document["points"]);
+    for point in points {
+        let counts = &point["run"]["counts"];
+        let bad = counts["scheduled"].as_u64().unwrap() - counts["ok"].as_u64().unwrap();
+        assert_eq!(point["errors"].as_u64(), Some(bad), "{counts:#}");
+        assert_eq!(point["goodput_rps"], point["run"]["rates"]["goodput_rps"]);
+    }
+    // It refuses more than it serves: all its answers together are no throughput.
+    assert!(float(&points[4], "/error_pct") > 50.0, "{}", points[4]["error_pct"]);
+    assert!(float(&points[4], "/run/rates/achieved_rps") > 1.5 * rps);
+}
+
+#[test]
 fn repeats_and_sentinels_are_run_and_kept_apart() {
     let server = target();
     let document = measured(&["-c", "1,2,3", "--repeat", "2", "--sentinel", &url(&server, "/")]);
@@ -294,7 +321,7 @@ fn people_get_a_table_a_plot_and_names_and_a_line_a_run_on_the_side() {
         ended.stderr.lines().filter(|line| line.starts_with("maxq: ") && line.contains("/3 rate "));
     assert_eq!(progress.count(), 3, "{}", ended.stderr);
     for part in [
-        "  slo   verdict",
+        "  slo  verdict",
         "  FAIL  ",
         "Throughput",
         "Latency",
@@ -305,9 +332,11 @@ fn people_get_a_table_a_plot_and_names_and_a_line_a_run_on_the_side() {
     ] {
         assert!(ended.stdout.contains(part), "no {part:?} in {}", ended.stdout);
     }
+    assert!(ended.stderr.contains("maxq: 3 runs in about "), "{}", ended.stderr);
     let quiet = run(sweep(&arguments).arg("-q").arg(url(&server, "/")));
     assert_eq!((quiet.code, quiet.stderr.as_str()), (Some(0), ""));
     assert!(quiet.stdout.starts_with("Saturation"), "{}", quiet.stdout);
+    assert!(quiet.stdout.contains("\nErrors        none"), "{}", quiet.stdout);
     let bare = run(sweep(&arguments).arg("--no-progress").arg(url(&server, "/")));
     assert!(!bare.stderr.contains("/3 rate "), "{}", bare.stderr);
 }
@@ -373,7 +402,7 @@ fn the_drawing_is_well_formed_and_holds_what_was_typed_as_text() {
         svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"")
             && svg.contains("&lt;i&gt;&amp;b=")
     );
-    assert_eq!(svg.matches("<polyline").count(), 3, "{svg}");
+    assert_eq!(svg.matches("<polyline").count(), 4, "{svg}");
 }
 
 #[test]
@@ -495,9 +524,9 @@ fn a_pause_is_interrupted_too() {
 fn strict_is_about_measurements_and_not_about_servers() {
     let server = target();
     let at = url(&server, "/");
-    // Thirty answers tell nothing of a p99.
-    let few = ["--rate", "200,300", "-q", "--strict", &at];
-    let ended = run(&mut sweep(&few));
+    // Thirty answers tell nothing of a p99: that is a bound, unless somebody asks for it.
+    let few = ["--rate", "200,300", "--strict", &at];
+    let ended = run(sweep(&few).args(["--slo", "p99<1h", "-q"]));
     assert_eq!(ended.code, Some(6), "{ended:?}");
     assert!(ended.stderr.contains("--strict") && ended.stdout.contains("Saturation"), "{ended:?}");
 }

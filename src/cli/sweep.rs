@@ -24,13 +24,13 @@ pub enum OrderArg {
 /// The flags that only a sweep has.
 #[derive(Args, Clone, Debug)]
 pub struct SweepFlags {
-    /// In which order the values are run.
+    /// Order in which the values are run.
     #[arg(long, value_enum, default_value = "random", help_heading = "Sweep")]
     pub order: OrderArg,
-    /// Run the lowest value first, after every fifth run and in the end, and warn when its p50 or rate has moved by 10 %.
+    /// Run the lowest value first, after every fifth run, and last, and warn if its p50 or goodput moves by more than 10 %.
     #[arg(long, help_heading = "Sweep")]
     pub sentinel: bool,
-    /// Draw throughput and latency over the value into this file.
+    /// Draw good answers, errors, and latency over the value into this file.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub svg: Option<PathBuf>,
 }
@@ -84,33 +84,37 @@ fn lists(command: Command) -> Command {
         .mut_arg("pipeline", |arg| {
             counts(arg, "A closed loop with each number of requests in flight a connection, like 1,2,4..64; one number for the other sweeps")
         })
-        .mut_arg("duration", |arg| arg.help("Measured time of each run [default: 5s, unless -n is given]"))
+        .mut_arg("duration", |arg| {
+            arg.help("Measured time of each run [default: 5s, and up to 15s where few answers are to be expected; none with -n]")
+        })
         .mut_arg("requests", |arg| {
             arg.help("Exact number of measured requests of each run; with -d, whichever ends first")
         })
         .mut_arg("slo", |arg| {
-            arg.help("Gates like 'p99<50ms, errors<0.1%', shown for each run; the exit code does not tell, since a sweep goes beyond them on purpose")
+            arg.help("Gates like 'p99<50ms, errors<0.1%', shown for each run; they do not change the exit code, since a sweep exceeds them on purpose")
         })
         .mut_arg("strict", |arg| {
-            arg.help("Exit with 6 when the measurement of a run is not valid, unless it is the server that is overloaded")
+            arg.help("Exit with 6 when the measurement of a run is not valid; an overloaded server is no reason, nor are too few samples unless --slo asks for a latency")
         })
         .mut_arg("json", |arg| {
             arg.help("Print one JSON document (schema maxq.sweep/1) instead of text: the same as --format json")
         })
         .mut_arg("quiet", |arg| {
-            arg.help("Only the inflection points; nothing on standard error but errors")
+            arg.help("Print only what the runs say together: saturation, where errors start, and so on; nothing on standard error but errors")
         })
         .mut_arg("format", |arg| {
             arg.value_parser(one_of_formats(&["text", "json", "ndjson", "csv", "tsv", "markdown", "junit"]))
-                .help("How results look [default: text]; of ndjson, csv and tsv there is one line a run, as it ends")
+                .help("Format of the results [default: text]; ndjson, csv, and tsv write one line for each run as it ends")
         })
         .mut_arg("repeat", |arg| {
-            arg.help("Runs of each value, from which intervals of confidence are drawn [default: 1]").help_heading("Sweep")
+            arg.help("Runs of each value; with more than one, confidence intervals rest on their differences [default: 1]").help_heading("Sweep")
         })
         .mut_arg("pause", |arg| {
             arg.help("Time between two runs [default: 500ms]").help_heading("Sweep")
         })
-        .mut_arg("no_progress", |arg| arg.help("No line a run on standard error"));
+        .mut_arg("no_progress", |arg| {
+            arg.help("No live line, and no line for each run, on standard error")
+        });
     OF_ONE_RUN
         .into_iter()
         .chain(["stages", "burst", "abort_on"])

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::plan::Plan;
 use crate::report::{self, Style};
 use crate::run::Progress;
+use crate::summary::IntervalRow;
 use crate::sys;
 use crate::time::seconds;
 
@@ -59,6 +60,18 @@ impl LiveLine {
     }
 
     pub(super) fn show(&mut self, progress: Progress<'_>) {
+        let total_s = self.total_s;
+        self.show_as(progress, |row, columns| {
+            report::progress_line(row, row.end_s, total_s, columns)
+        });
+    }
+
+    /// The same with another line for an interval, of at most that many columns.
+    pub(super) fn show_as(
+        &mut self,
+        progress: Progress<'_>,
+        line: impl FnOnce(&IntervalRow, u16) -> String,
+    ) {
         if let Progress::Fallback(cause) = progress {
             if !self.quiet {
                 eprintln!(
@@ -85,8 +98,8 @@ impl LiveLine {
             Progress::Interval(row, _) => {
                 let columns = usize::from(self.columns);
                 let standing: String = self.standing.chars().take(columns).collect();
-                let room = u16::try_from(columns - standing.len()).unwrap_or(0);
-                standing + &report::progress_line(row, row.end_s, self.total_s, room)
+                let room = u16::try_from(columns - standing.chars().count()).unwrap_or(0);
+                standing + &line(row, room)
             }
         };
         self.last_shown = Some(Instant::now());

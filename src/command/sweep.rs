@@ -17,9 +17,9 @@ use crate::exit::{self, Refusal};
 use crate::output::Destination;
 use crate::plan::Plan;
 use crate::preflight::{self, Readiness};
-use crate::report::{self, Document, LineFormat};
+use crate::report::{self, Attempt, Document, LineFormat};
 use crate::run::{self, Interrupts, Progress, Session};
-use crate::summary::{Course, End, Engine, Seen, Summary, SweepRun, SweepSummary, Variable};
+use crate::summary::{Course, End, Engine, Seen, SoFar, Summary, SweepRun, SweepSummary, Variable};
 use crate::time::seconds;
 use course::{Step, Values};
 
@@ -45,9 +45,10 @@ fn carry_out(args: &SweepArgs) -> Result<u8, Refusal> {
     for index in 0..numbers.len() {
         plan.with_load(&values.args(&base, index))?;
     }
-    let course = Course {
+    let mut course = Course {
         variable: values.variable(),
         values: numbers,
+        lengths_ns: course::lengths_ns(&args.target.args, &values, None),
         repeats: args.target.args.repeat.unwrap_or(1),
         open: plan.load.pacing.is_some(),
         order: course::order(args.flags.order),
@@ -64,6 +65,7 @@ fn carry_out(args: &SweepArgs) -> Result<u8, Refusal> {
     let engine = run::prepare(&plan)?;
     let readiness = preflight::await_target(&mut plan, &largest, &interrupts)?;
     tell(&plan, &base, &readiness);
+    course.lengths_ns = course::lengths_ns(&args.target.args, &values, readiness.seen.as_ref());
     let mut sweep = Sweep {
         base: &base,
         values: &values,
@@ -210,7 +212,7 @@ enum Stopped {
 
 impl Sweep<'_> {
     fn carry_out(&mut self, steps: &[Step]) -> Stopped {
-        self.announce(steps.len());
+        self.announce(steps);
         for (number, step) in steps.iter().enumerate() {
             if number > 0
                 && let Some(signal) =
@@ -218,7 +220,7 @@ impl Sweep<'_> {
             {
                 return Stopped::By(End::Interrupted(signal));
             }
-            let (plan, summary) = match self.run(*step, number) {
+            let (plan, summary) = match self.run(*step, number, &steps[number..]) {
                 Ok(ran) => ran,
                 Err(refusal) => return Stopped::Refused(refusal),
             };
@@ -250,26 +252,44 @@ impl Sweep<'_> {
     }
 
     /// Says how long it will take, as far as that is known.
-    fn announce(&self, runs: usize) {
-        let load = &self.plan.load;
-        let Some(duration_ns) = load.duration_ns.filter(|_| self.places.progress) else { return };
-        let each_s = seconds(duration_ns + load.warmup_ns + self.course.pause_ns);
-        let whole = Duration::from_secs_f64(each_s) * u32::try_from(runs).unwrap_or(u32::MAX);
-        eprintln!("maxq: {runs} runs, about {} s", whole.as_secs().max(1));
+    fn announce(&self, steps: &[Step]) {
+        if let (Some(whole_s), true) = (self.whole_s(steps), self.places.progress) {
+            eprintln!("maxq: {}", report::sweep_announcement(self.course, steps.len(), whole_s));
+        }
     }
 
-    fn run(&mut self, step: Step, number: usize) -> Result<(Plan, Summary), Refusal> {
+    /// How long some runs take, in seconds; `None` where a number of requests ends them.
+    fn whole_s(&self, steps: &[Step]) -> Option<f64> {
+        course::whole_s(self.course, steps, self.plan.load.warmup_ns)
+    }
+
+    /// Makes the first of the runs that are left.
+    fn run(
+        &mut self,
+        step: Step,
+        number: usize,
+        left: &[Step],
+    ) -> Result<(Plan, Summary), Refusal> {
         let mut args = self.values.args(self.base, step.index);
+        let length_ns = self.course.lengths_ns.get(step.index).copied();
+        args.duration = length_ns;
         // Each run draws arrivals of its own.
-        let number = u64::try_from(number).unwrap_or(u64::MAX);
-        args.seed = Some(self.course.seed.wrapping_add(number));
+        args.seed = Some(self.course.seed.wrapping_add(u64::try_from(number).unwrap_or(u64::MAX)));
         let plan = self.plan.with_load(&args)?;
         let mut live = LiveLine::new(&plan);
         let is_first = number == 0;
+        let attempt = Attempt {
+            name: self.course.name(),
+            x: self.course.values[step.index],
+            place: (number + 1, number + left.len()),
+            length_s: length_ns.map(seconds),
+            rest_s: self.whole_s(&left[1..]),
+            known: SoFar::of(&self.runs),
+        };
         let watch = |progress: Progress<'_>| {
             // One word about the engine is enough.
             if is_first || !matches!(progress, Progress::Fallback(_)) {
-                live.show(progress);
+                live.show_as(progress, |row, columns| report::sweep_live(&attempt, row, columns));
             }
         };
         let ended = if self.course.variable == Variable::Rate {

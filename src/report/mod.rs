@@ -49,8 +49,8 @@ pub use requests::{request_header, request_rows};
 pub use review::{Review, refused_junit, refused_markdown, run_review, runs_review};
 pub use runs::{Carried, runs_json, runs_json_schema, runs_quiet_text, runs_text, runs_tsv};
 pub use sweep::{
-    LineFormat, sweep_findings, sweep_header, sweep_json, sweep_json_schema, sweep_line,
-    sweep_progress, sweep_review, sweep_svg, sweep_text,
+    Attempt, LineFormat, sweep_announcement, sweep_findings, sweep_header, sweep_json,
+    sweep_json_schema, sweep_line, sweep_live, sweep_progress, sweep_review, sweep_svg, sweep_text,
 };
 pub use text::{quiet_text, text};
 pub use timeseries::timeseries_line;

@@ -21,8 +21,8 @@ pub use in_flight::InFlight;
 pub use presence::{Measured, Presence, Quiet, Stretch};
 pub use seen::Seen;
 pub use sweep::{
-    Course, Doubling, Drift, Estimate, Knee, Order, PowerPoint, Saturation, Scalability, Shown,
-    SweepRun, SweepSummary, Variable,
+    Course, Doubling, Drift, Estimate, Knee, Onset, Order, PowerPoint, Saturation, Scalability,
+    Shown, SoFar, SweepRun, SweepSummary, Variable,
 };
 
 /// How a run came to its end.

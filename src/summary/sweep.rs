@@ -1,16 +1,19 @@
 //! A finished sweep: its runs shrunk to a row each, and what they say together. Its reports are written from this alone.
 
 use crate::analysis::inflection::{self, Asked, Drawing, Findings, Point};
-use crate::summary::{Distribution, End, Summary};
+use crate::summary::{Distribution, End, Summary, float, share};
 use crate::time::seconds;
-use crate::verdict::{Code, Level};
+use crate::verdict::{Code, Level, Reason};
 
 pub use crate::analysis::inflection::{
-    Doubling, Estimate, Knee, PowerPoint, Saturation, Scalability, Sweep as Variable,
+    Doubling, Estimate, Knee, Onset, PowerPoint, Saturation, Scalability, Sweep as Variable,
 };
 
 /// A sentinel that has moved by more than this share warns.
 const MOST_DRIFT: f64 = 0.1;
+
+/// The quantiles of the response time that a run keeps.
+const QUANTILES: [f64; 5] = [0.5, 0.9, 0.95, 0.99, 0.999];
 
 /// A latency as tables show it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,10 +41,10 @@ pub struct SweepRun {
     pub ok: u64,
     /// Requests without one.
     pub errors: u64,
-    /// Whole answers within the measured time.
-    pub answers: u64,
-    /// Response times: p50, p90, p99 and p99.9.
-    pub quantiles: [Option<Shown>; 4],
+    /// Those requests, a second.
+    pub errors_rps: f64,
+    /// Response times: p50, p90, p95, p99 and p99.9.
+    pub quantiles: [Option<Shown>; QUANTILES.len()],
     /// The longest.
     pub max_ns: Option<u64>,
     /// Their mean.
@@ -52,7 +55,8 @@ pub struct SweepRun {
     pub little: Option<f64>,
     /// What to think of the run.
     pub code: Code,
-    /// Whether its numbers mean what they seem to.
+    /// Whether its numbers mean what they seem to. Too few samples for a quantile make that a bound, and the run no less
+    /// valid, unless a gate asks for a latency.
     pub valid: bool,
     /// The client was at fault or at its limit, or the target was lost: the run says nothing of the server, unless it was only `late`.
     pub client_limited: bool,
@@ -70,14 +74,17 @@ impl SweepRun {
         let counts = summary.counts();
         let response = &summary.latencies.response;
         // A target that answers nothing in time is what a sweep may find; one that is gone is not.
-        let mut invalid = summary
-            .verdict
-            .reasons
-            .iter()
-            .filter(|reason| reason.level == Level::Invalid && reason.rule != "T3");
+        let is_invalid = |reason: &&Reason| reason.level == Level::Invalid;
+        let reasons = || summary.verdict.reasons.iter().filter(is_invalid);
+        let mut invalid = reasons().filter(|reason| reason.rule != "T3");
         let at_fault = invalid.clone().count() > 0;
         let late = at_fault && summary.latencies.lags.is_some() && invalid.all(|r| r.rule == "C1");
         let gates = &summary.gates;
+        let asks_for_latency = gates.iter().any(|gate| gate.clause.metric.is_of_time());
+        let only_short = summary.verdict.code == Code::InsufficientSamples
+            && reasons().next().is_none()
+            && !asks_for_latency;
+        let errors = counts.scheduled.saturating_sub(counts.ok);
         Self {
             x,
             repeat,
@@ -85,9 +92,9 @@ impl SweepRun {
             achieved_rps: rates.achieved_rps,
             goodput_rps: rates.goodput_rps,
             ok: counts.ok,
-            errors: counts.scheduled.saturating_sub(counts.ok),
-            answers: summary.measured.completed_in_window,
-            quantiles: [0.5, 0.9, 0.99, 0.999].map(|quantile| shown(response, quantile)),
+            errors,
+            errors_rps: rates.offered_rps * share(errors, counts.scheduled),
+            quantiles: QUANTILES.map(|quantile| shown(response, quantile)),
             max_ns: response.all.max_ns(),
             mean_ns: response.all.mean_ns(),
             mean_in_flight: summary.in_flight.map(|in_flight| in_flight.mean),
@@ -95,7 +102,7 @@ impl SweepRun {
                 .in_flight
                 .and_then(|in_flight| Some(in_flight.difference_pct()? / 100.0)),
             code: summary.verdict.code,
-            valid: summary.verdict.valid,
+            valid: summary.verdict.valid || only_short,
             client_limited: at_fault || summary.verdict.code == Code::ClientLimited,
             late,
             gates_hold: (!gates.is_empty()).then(|| gates.iter().all(|gate| gate.holds)),
@@ -114,11 +121,23 @@ impl SweepRun {
         self.client_limited && !self.late
     }
 
-    /// Whether its latencies are in the findings: those of a late client are its own, and those of errors alone are of
-    /// another service than the one that was asked for.
+    /// The share of its requests that got no good answer, from 0 to 1.
+    #[must_use]
+    pub fn error_share(&self) -> f64 {
+        share(self.errors, self.ok + self.errors)
+    }
+
+    /// Whether more requests failed than not.
+    #[must_use]
+    pub fn is_mostly_errors(&self) -> bool {
+        self.errors > self.ok
+    }
+
+    /// Whether its latencies are in the findings: those of a late client are its own, and those of errors are of another
+    /// service than the one that was asked for.
     #[must_use]
     pub fn has_latencies(&self) -> bool {
-        !self.client_limited && self.ok > 0
+        !self.client_limited && !self.is_mostly_errors()
     }
 
     /// The median.
@@ -127,19 +146,30 @@ impl SweepRun {
         self.quantiles[0]
     }
 
+    /// The 95th percentile.
+    #[must_use]
+    pub fn p95(&self) -> Option<Shown> {
+        self.quantiles[2]
+    }
+
     /// The 99th percentile.
     #[must_use]
     pub fn p99(&self) -> Option<Shown> {
-        self.quantiles[2]
+        self.quantiles[3]
     }
 
     fn point(&self) -> Point {
         Point {
             x: self.x,
             offered_rps: self.offered_rps,
-            achieved_rps: self.achieved_rps,
-            answers: crate::summary::float(self.answers),
-            mean_s: self.mean_ns.filter(|_| self.has_latencies()).map(|mean_ns| mean_ns / 1e9),
+            good_rps: self.goodput_rps,
+            good: float(self.ok),
+            errors: float(self.errors),
+            // Whoever is refused has waited as well.
+            mean_s: self
+                .mean_ns
+                .filter(|_| self.has_latencies())
+                .map(|mean_ns| mean_ns / 1e9 / (1.0 - self.error_share())),
             p99_s: self.p99().filter(|_| self.has_latencies()).map(|p99| seconds(p99.value_ns)),
         }
     }
@@ -150,6 +180,29 @@ fn shown(response: &Distribution, quantile: f64) -> Option<Shown> {
     Some(Shown { value_ns: value.value_ns, lower_bound: value.lower_bound })
 }
 
+/// What is known of a sweep that goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SoFar {
+    /// The most good answers a second that a run got, and its value.
+    pub best: Option<(f64, f64)>,
+    /// Where errors start among the values that were run.
+    pub errors: Option<Onset>,
+}
+
+impl SoFar {
+    /// What the runs that have ended tell.
+    #[must_use]
+    pub fn of(runs: &[SweepRun]) -> Self {
+        let used = || runs.iter().filter(|run| !run.is_left_out());
+        let best = used().max_by(|a, b| a.goodput_rps.total_cmp(&b.goodput_rps));
+        let points: Vec<Point> = used().map(SweepRun::point).collect();
+        Self {
+            best: best.map(|run| (run.goodput_rps, run.x)),
+            errors: inflection::errors_start(&points),
+        }
+    }
+}
+
 /// How far the lowest value was from its first run when it was run again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Drift {
@@ -157,7 +210,7 @@ pub struct Drift {
     pub sentinel: usize,
     /// By how much its p50 differs, as a share of the first one's.
     pub p50_share: Option<f64>,
-    /// By how much its rate does.
+    /// By how much its good answers a second do.
     pub rate_share: Option<f64>,
 }
 
@@ -183,7 +236,7 @@ impl Drift {
         let drifts = later.iter().enumerate().map(|(index, run)| Self {
             sentinel: index + 1,
             p50_share: share(p50(run), p50(first)),
-            rate_share: share(Some(run.achieved_rps), Some(first.achieved_rps)),
+            rate_share: share(Some(run.goodput_rps), Some(first.goodput_rps)),
         });
         drifts.max_by(|a, b| a.largest().total_cmp(&b.largest()))
     }
@@ -219,6 +272,8 @@ pub struct Course {
     pub variable: Variable,
     /// Its values, rising.
     pub values: Vec<f64>,
+    /// Measured time of the runs of each value, in nanoseconds; empty where a number of requests ends them.
+    pub lengths_ns: Vec<u64>,
     /// Runs of each.
     pub repeats: u64,
     /// A schedule says when requests are sent, whatever the variable is.
@@ -288,10 +343,17 @@ impl SweepSummary {
         self.runs.iter().filter(|run| run.is_left_out()).count()
     }
 
-    /// Runs that say how much was answered, but not how long it took: the client was late.
+    /// Runs that say how much was answered well, but not how long it took: the client was late.
     #[must_use]
     pub fn late(&self) -> usize {
         self.runs.iter().filter(|run| run.late).count()
+    }
+
+    /// Runs that tell of the server and got more errors than good answers: their latencies are in no finding.
+    #[must_use]
+    pub fn mostly_errors(&self) -> usize {
+        let used = self.runs.iter().filter(|run| !run.is_left_out());
+        used.filter(|run| run.is_mostly_errors()).count()
     }
 
     /// Runs whose p99 is in the findings, and is only a lower bound of the true one.
@@ -308,7 +370,7 @@ impl SweepSummary {
         used.filter_map(|run| run.little).map(f64::abs).reduce(f64::max)
     }
 
-    /// Whether all connections were in use wherever more was offered than is answered: then it may be their number that
+    /// Whether all connections were in use wherever more was offered than gets a good answer: then it may be their number that
     /// limits, and not the server.
     #[must_use]
     pub fn is_full_beyond(&self) -> bool {
@@ -317,7 +379,7 @@ impl SweepSummary {
         else {
             return false;
         };
-        let full = FULL * crate::summary::float(most);
+        let full = FULL * float(most);
         let mut beyond = self
             .runs
             .iter()
@@ -337,92 +399,4 @@ impl SweepSummary {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Course, Drift, Order, Shown, SweepRun, SweepSummary, Variable};
-    use crate::summary::End;
-    use crate::verdict::Code;
-
-    fn run(p50_ns: u64, achieved_rps: f64) -> SweepRun {
-        let shown = Some(Shown { value_ns: p50_ns, lower_bound: false });
-        SweepRun {
-            x: 1.0,
-            repeat: 1,
-            offered_rps: achieved_rps,
-            achieved_rps,
-            goodput_rps: achieved_rps,
-            ok: 100,
-            errors: 0,
-            answers: 100,
-            quantiles: [shown; 4],
-            max_ns: Some(p50_ns),
-            mean_ns: None,
-            mean_in_flight: None,
-            little: None,
-            code: Code::Valid,
-            valid: true,
-            client_limited: false,
-            late: false,
-            gates_hold: None,
-        }
-    }
-
-    #[test]
-    fn a_sentinel_that_moved_by_more_than_a_tenth_is_a_drift() {
-        let drift = |sentinels: &[SweepRun]| Drift::of(sentinels);
-        assert_eq!(drift(&[]), None);
-        assert_eq!(drift(&[run(100, 10.0)]), None);
-        let small = drift(&[run(100, 10.0), run(109, 10.0), run(95, 9.5)]).unwrap();
-        assert!(!small.is_large() && small.sentinel == 1);
-        let slower = drift(&[run(100, 10.0), run(100, 10.0), run(111, 10.0)]).unwrap();
-        assert!(slower.is_large() && slower.sentinel == 2);
-        let less = drift(&[run(100, 10.0), run(100, 8.9)]).unwrap();
-        assert!(less.is_large() && less.rate_share.unwrap() < -0.1);
-        assert!(drift(&[run(100, 10.0), run(80, 10.0)]).unwrap().is_large());
-    }
-
-    #[test]
-    fn runs_in_which_the_client_was_at_fault_are_left_out_of_all_findings() {
-        let sweep = |runs: &[SweepRun]| {
-            let course = Course {
-                variable: Variable::Rate,
-                values: runs.iter().map(|run| run.x).collect(),
-                repeats: 1,
-                open: true,
-                order: Order::Up,
-                pause_ns: 0,
-                most_in_flight: None,
-                seed: 1,
-            };
-            SweepSummary::of(course, End::Finished, runs.to_vec(), Vec::new())
-        };
-        let at = |rate: f64, achieved_rps: f64, client_limited: bool| SweepRun {
-            x: rate,
-            offered_rps: rate,
-            mean_ns: Some(1e9 / (1010.0 - rate.min(1000.0))),
-            client_limited,
-            ..run(1_000_000, achieved_rps)
-        };
-        let good = [200.0, 400.0, 600.0, 800.0, 900.0, 1200.0, 1500.0]
-            .map(|rate| at(rate, rate.min(1000.0), false));
-        let found = sweep(&good);
-        assert!((found.findings.saturation.rps.unwrap().value / 1000.0 - 1.0).abs() < 0.01);
-        let late = [&good[..], &[at(700.0, 300.0, true), at(1800.0, 400.0, true)]].concat();
-        assert_eq!((sweep(&late).left_out(), found.left_out()), (2, 0));
-        assert_eq!(sweep(&late).findings, found.findings);
-        // Where the client gives up first, nothing is known of the server but that it can do so much.
-        let cut = sweep(&[&good[..5], &[at(1200.0, 900.0, true)]].concat()).findings.saturation;
-        assert_eq!((cut.rps, cut.at_least_rps), (None, Some(900.0)));
-        assert!(cut.reason.unwrap().contains("the client"));
-    }
-
-    #[test]
-    fn an_overloaded_server_is_no_flaw_of_a_sweep() {
-        let of = |code: Code, valid: bool, client_limited: bool| {
-            SweepRun { code, valid, client_limited, ..run(1, 1.0) }.is_flawed()
-        };
-        assert!(!of(Code::Valid, true, false) && !of(Code::Unstable, false, false));
-        assert!(of(Code::Unstable, false, true) && of(Code::InsufficientSamples, false, false));
-        // The limit of a closed loop's client is no flaw of the run, but none of the server's either.
-        assert!(!of(Code::ClientLimited, true, true) && of(Code::ClientLimited, false, true));
-    }
-}
+mod tests;

@@ -115,7 +115,7 @@ impl Residual {
         };
         Point {
             offered_rps: middle.offered_rps * self.offered,
-            achieved_rps: middle.achieved_rps * self.achieved,
+            good_rps: middle.good_rps * self.achieved,
             mean_s: latency(middle.mean_s, self.mean),
             p99_s: latency(middle.p99_s, self.p99),
             ..*middle
@@ -132,8 +132,9 @@ fn middle(group: &[Point]) -> Point {
     Point {
         x: group[0].x,
         offered_rps: mean(group.iter().map(|point| point.offered_rps)),
-        achieved_rps: mean(group.iter().map(|point| point.achieved_rps)),
-        answers: mean(group.iter().map(|point| point.answers)),
+        good_rps: mean(group.iter().map(|point| point.good_rps)),
+        good: mean(group.iter().map(|point| point.good)),
+        errors: mean(group.iter().map(|point| point.errors)),
         mean_s: known(|point| point.mean_s),
         p99_s: known(|point| point.p99_s),
     }
@@ -155,7 +156,7 @@ fn residuals(group: &[Point], middle: &Point, doubt: f64) -> Vec<Residual> {
     let latency = |value: Option<f64>, middle: Option<f64>| Some(factor(value?, middle?));
     let residual = |point: &Point| Residual {
         offered: factor(point.offered_rps, middle.offered_rps),
-        achieved: factor(point.achieved_rps, middle.achieved_rps),
+        achieved: factor(point.good_rps, middle.good_rps),
         mean: latency(point.mean_s, middle.mean_s),
         p99: latency(point.p99_s, middle.p99_s),
     };
@@ -185,12 +186,12 @@ mod tests {
     use crate::analysis::inflection::{Point, mean};
     use crate::analysis::known::Draws;
 
-    fn point(x: f64, achieved_rps: f64) -> Point {
-        Point { x, offered_rps: x, achieved_rps, answers: 1.0, mean_s: None, p99_s: None }
+    fn point(x: f64, good_rps: f64) -> Point {
+        Point { x, offered_rps: x, good_rps, good: 1.0, errors: 0.0, mean_s: None, p99_s: None }
     }
 
     fn mean_of(points: &[Point]) -> Option<[f64; 1]> {
-        Some([mean(points.iter().map(|point| point.achieved_rps))])
+        Some([mean(points.iter().map(|point| point.good_rps))])
     }
 
     #[test]

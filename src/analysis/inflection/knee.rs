@@ -43,10 +43,12 @@ pub(super) fn kneedle_of(
     }
     let curve = smoothed(points);
     if curve.len() < FEWEST {
-        return Err(format!("at least {FEWEST} values with a p99 are needed"));
+        return Err(format!(
+            "at least {FEWEST} values at which requests mostly succeed are needed"
+        ));
     }
     let Some(value) = kneedle(&curve) else {
-        return Err("no value of the p99 stands out".to_owned());
+        return Err("no value of p99 stands out".to_owned());
     };
     let drawn = intervals(points, 3, drawing, |drawn| kneedle(&smoothed(drawn)).map(|x| [x]));
     let ci95 = drawn.map(|[interval]| interval);
@@ -61,10 +63,10 @@ pub(super) fn kneedle_of(
 pub(super) fn doubling(points: &[Point], drawing: Drawing) -> Result<Doubling, String> {
     let curve = smoothed(points);
     if curve.len() < 2 {
-        return Err("at least two values with a p99 are needed".to_owned());
+        return Err("at least two values at which requests mostly succeed are needed".to_owned());
     }
     let Some(value) = first_doubled(&curve) else {
-        return Err("the p99 stays below twice that of the lowest value".to_owned());
+        return Err("p99 stays below twice that of the lowest value".to_owned());
     };
     // The base is that of the whole sweep: a draw without the lowest value has another one.
     let base_s = curve[0].1;

@@ -1,10 +1,12 @@
 //! Where a sweep bends: saturation, the best throughput for its latency, the knee, and what stands in the way of scaling.
 //!
-//! Four questions with four answers of their own, since "the knee" means something else to everybody. Each has a 95 %
-//! interval by a seeded bootstrap over the points, or over the repeats of each point where there are any. Pure: points in,
-//! findings out; which points can be trusted is decided by whoever made them.
+//! Each question has an answer of its own, since "the knee" means something else to everybody. Each has a 95 % interval by a
+//! seeded bootstrap over the points, or over the repeats of each point where there are any. Throughput is that of good
+//! answers alone: a target that refuses quickly gets no more done. Pure: points in, findings out; which points can be
+//! trusted is decided by whoever made them.
 
 mod bootstrap;
+mod errors;
 mod isotonic;
 mod knee;
 mod plateau;
@@ -14,6 +16,7 @@ mod stick;
 mod usl;
 
 use crate::analysis::random::Random;
+pub use errors::Onset;
 pub use knee::{Doubling, Knee};
 pub use power::PowerPoint;
 pub use usl::Scalability;
@@ -23,15 +26,17 @@ pub use usl::Scalability;
 pub struct Point {
     /// The value of the variable that is swept.
     pub x: f64,
-    /// Requests that came due, a second; what was achieved where nothing was scheduled.
+    /// Requests that came due, a second; what was answered where nothing was scheduled.
     pub offered_rps: f64,
-    /// Whole answers a second.
-    pub achieved_rps: f64,
+    /// Good answers a second.
+    pub good_rps: f64,
     /// How many there were.
-    pub answers: f64,
-    /// Mean response time in seconds.
+    pub good: f64,
+    /// Requests that got no good answer.
+    pub errors: f64,
+    /// Mean time that one good answer took, in seconds: the response time, times the requests it takes to get one.
     pub mean_s: Option<f64>,
-    /// Its 99th percentile.
+    /// 99th percentile of the response time, in seconds.
     pub p99_s: Option<f64>,
 }
 
@@ -55,28 +60,29 @@ pub struct Estimate {
     pub ci95: Option<(f64, f64)>,
 }
 
-/// The most that is answered, however much is asked.
+/// The most good answers a second, however much is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saturation {
-    /// Answers a second; `None` when the sweep did not get that far.
+    /// Good answers a second; `None` when the sweep did not get that far.
     pub rps: Option<Estimate>,
-    /// What was answered at least.
+    /// The most good answers a second that a run got.
     pub at_least_rps: Option<f64>,
-    /// How much less, or more, is answered for each request offered beyond; `None` where one rate fits as well.
+    /// Good answers a second that each further request a second, or each further step of the variable, adds beyond it;
+    /// `None` where one rate fits as well.
     pub slope: Option<Estimate>,
     /// Why there is no value.
     pub reason: Option<String>,
 }
 
 impl Saturation {
-    /// Whether more load is answered with less.
+    /// Whether more load gets fewer good answers.
     #[must_use]
     pub fn collapses(&self) -> bool {
         self.slope.and_then(|slope| slope.ci95).is_some_and(|(_, high)| high < 0.0)
     }
 
     fn beyond(points: &[Point], reason: &str) -> Self {
-        let most = points.iter().map(|point| point.achieved_rps).reduce(f64::max);
+        let most = points.iter().map(|point| point.good_rps).reduce(f64::max);
         Self { rps: None, at_least_rps: most, slope: None, reason: Some(reason.to_owned()) }
     }
 }
@@ -84,7 +90,7 @@ impl Saturation {
 /// Everything that a sweep shows. Where something cannot be said, there is a sentence that says why.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Findings {
-    /// The most that is answered.
+    /// The most good answers a second.
     pub saturation: Saturation,
     /// The best throughput for its latency.
     pub power_point: Result<PowerPoint, String>,
@@ -94,6 +100,8 @@ pub struct Findings {
     pub doubling: Result<Doubling, String>,
     /// What stands in the way of scaling.
     pub usl: Result<Scalability, String>,
+    /// Where errors start.
+    pub errors: Result<Onset, String>,
 }
 
 /// What kind of sweep it was.
@@ -152,14 +160,25 @@ pub fn find(asked: Asked, points: &[Point], drawing: Drawing) -> Findings {
     if cut_short && saturation.rps.is_none() && (sweep == Sweep::Rate || !open) {
         saturation.reason = Some("the client reached its limit before the server did".to_owned());
     }
-    let saturated_rps = saturation.rps.map(|rate| rate.value);
+    // The power point is looked for among the rates offered, some of which may fail at any load.
+    let background = if sweep == Sweep::Rate { errors::background(&points) } else { 0.0 };
+    let saturated_rps = saturation.rps.map(|rate| rate.value / (1.0 - background));
     Findings {
         power_point: power::power_point(sweep, &points, saturated_rps, drawing),
         kneedle: knee::kneedle_of(&points, saturated_rps.is_some(), drawing),
         doubling: knee::doubling(&points, drawing),
         usl: usl::scalability(asked, &points, drawing),
+        errors: errors::onset(&points),
         saturation,
     }
+}
+
+/// Where errors start, as far as some points tell.
+#[must_use]
+pub fn errors_start(points: &[Point]) -> Option<Onset> {
+    let mut points = points.to_vec();
+    points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    errors::onset(&points).ok()
 }
 
 /// Points with the same `x` put together: the mean of what `value` says of them, in the order of `x`.

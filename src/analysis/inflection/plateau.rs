@@ -1,4 +1,4 @@
-//! The saturation of a sweep over connections or pipelines: the plateau of its throughput.
+//! The saturation of a sweep over connections or pipelines: the plateau of its good answers a second.
 //!
 //! There is no offered rate to compare with: throughput first grows in proportion and then does not. Errors are relative.
 
@@ -13,7 +13,7 @@ const LEVEL: f64 = 0.95;
 /// The level of a curve, and what follows it.
 struct Plateau {
     rps: f64,
-    /// Answers a second more for each step of the variable, from the level to the end of the sweep; `None` where it reaches
+    /// Good answers a second more for each step of the variable, from the level to the end of the sweep; `None` where it reaches
     /// to the end.
     slope: Option<f64>,
 }
@@ -24,7 +24,10 @@ pub(super) fn saturation(points: &[Point], drawing: Drawing) -> Saturation {
         return Saturation::beyond(points, "at least four values are needed to see a plateau");
     }
     let Some(best) = plateau(points) else {
-        return Saturation::beyond(points, "throughput still grows at the end of the sweep");
+        return Saturation::beyond(
+            points,
+            "the rate of good answers still grows at the end of the sweep",
+        );
     };
     let drawn = intervals(points, 4, drawing, |drawn| {
         plateau(drawn).map(|level| [level.rps, level.slope.unwrap_or(0.0)])
@@ -35,14 +38,15 @@ pub(super) fn saturation(points: &[Point], drawing: Drawing) -> Saturation {
     Saturation { rps, at_least_rps: None, slope, reason: None }
 }
 
+/// A value without one good answer is part of the curve: throughput has collapsed there.
 fn throughput(point: &Point) -> Option<f64> {
-    (point.achieved_rps > 0.0 && point.x > 0.0).then_some(point.achieved_rps)
+    (point.x > 0.0).then_some(point.good_rps)
 }
 
 /// The mean of the values close to the most, none of which are on the way down; `None` when what lies there still grows.
 fn plateau(points: &[Point]) -> Option<Plateau> {
     let curve = means(points, throughput);
-    let most = curve.iter().map(|pair| pair.1).reduce(f64::max)?;
+    let most = curve.iter().map(|pair| pair.1).reduce(f64::max).filter(|&most| most > 0.0)?;
     let is_level = |pair: &(f64, f64)| pair.1 >= LEVEL * most;
     let (first, last) = (curve.iter().position(is_level)?, curve.iter().rposition(is_level)?);
     let level = &curve[first..=last];

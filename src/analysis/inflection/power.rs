@@ -47,9 +47,11 @@ pub(super) fn power_point(
         Sweep::Connections | Sweep::Pipeline => peak_of_concurrency(points, penalty),
     };
     let Some(best) = fit(points, saturated_rps, None) else {
-        return Err(format!(
-            "at least {FEWEST} values below saturation are needed to see where it is"
-        ));
+        let which = match sweep {
+            Sweep::Rate => "below saturation",
+            Sweep::Connections | Sweep::Pipeline => "at which requests mostly succeed",
+        };
+        return Err(format!("at least {FEWEST} values {which} are needed to see where it is"));
     };
     let drawn = intervals(points, FEWEST, drawing, |drawn| {
         // Where the curve ends is not known better than the rest of it.
@@ -97,9 +99,9 @@ fn peak_of_concurrency(points: &[Point], penalty: Option<f64>) -> Option<Peak> {
         let curve: Vec<(f64, f64)> = curve.into_iter().map(|(x, y)| (x.ln(), y)).collect();
         (curve.len() >= FEWEST).then_some(curve)
     };
-    let power = of(&|point| Some(point.achieved_rps / point.mean_s?))?;
+    let power = of(&|point| Some(point.good_rps / point.mean_s?))?;
     let spline = Spline::fit(&power, penalty)?;
-    let throughput = Spline::fit(&of(&|point| Some(point.achieved_rps))?, None)?;
+    let throughput = Spline::fit(&of(&|point| Some(point.good_rps))?, None)?;
     let xs = places(&power);
     let (index, at_edge) = highest(xs.iter().map(|&x| spline.at(x)))?;
     let x = xs[index];

@@ -1,10 +1,11 @@
-//! The saturation of a rate sweep: a broken stick through what was answered over what was offered.
+//! The saturation of a rate sweep: a broken stick through the good answers over what was offered.
 //!
-//! Below the break everything that is offered is answered; at it the curve bends, to a constant or, when the server does
+//! Below the break everything that is offered gets a good answer, but for a share that fails at any load; at it the curve
+//! bends, to a constant or, when the server does
 //! less the more it is asked, to a falling line. Errors are relative, since counts of any rate scatter by their share.
 
 use super::bootstrap::{NORMAL, intervals, summed_up};
-use super::{Drawing, Estimate, Point, Saturation, distinct};
+use super::{Drawing, Estimate, Point, Saturation, distinct, errors};
 use crate::analysis::student::two_sided_95;
 
 /// Breaks that are tried at first.
@@ -26,15 +27,16 @@ struct Stick {
 }
 
 impl Stick {
-    /// What is answered.
+    /// The good answers a second.
     fn at(&self, point: &Point) -> f64 {
         let surplus = (point.offered_rps - self.break_rps).max(0.0);
         point.offered_rps.min(self.break_rps) + self.slope * surplus
     }
 }
 
-/// The rate beyond which more requests get no more answers; `points` are sorted by rate.
+/// The rate beyond which more requests get no more good answers; `points` are sorted by rate.
 pub(super) fn saturation(points: &[Point], drawing: Drawing) -> Saturation {
+    let points = &without(errors::background(points), points)[..];
     if distinct(points) < 3 {
         return Saturation::beyond(points, "at least three rates are needed to see a bend");
     }
@@ -42,7 +44,7 @@ pub(super) fn saturation(points: &[Point], drawing: Drawing) -> Saturation {
     let Some(flat) = flat.filter(|stick| reaches_beyond(stick, points)) else {
         return Saturation::beyond(
             points,
-            "all that was offered was answered: the highest rate is below saturation",
+            "good answers kept up with the rate: the highest one is below saturation",
         );
     };
     let bent = fit(points, true)
@@ -70,10 +72,18 @@ pub(super) fn saturation(points: &[Point], drawing: Drawing) -> Saturation {
     }
 }
 
-/// Where the flat stick of some points breaks; `None` where that is not within them.
+/// The rate offered at which the flat stick of some points breaks; `None` where that is not within them.
 pub(super) fn broken_at(points: &[Point]) -> Option<f64> {
-    let stick = fit(points, false).filter(|stick| reaches_beyond(stick, points))?;
-    Some(stick.break_rps)
+    let background = errors::background(points);
+    let points = without(background, points);
+    let stick = fit(&points, false).filter(|stick| reaches_beyond(stick, &points))?;
+    Some(stick.break_rps / (1.0 - background))
+}
+
+/// The points without that share of the requests offered.
+fn without(share: f64, points: &[Point]) -> Vec<Point> {
+    let wanted = |point: &Point| Point { offered_rps: point.offered_rps * (1.0 - share), ..*point };
+    points.iter().map(wanted).collect()
 }
 
 /// The intervals of points without repeats. Drawn anew, there would be too few of them beyond the break for a slope; so it
@@ -87,7 +97,7 @@ fn around_the_stick<const K: usize>(
     of: impl Fn(&[Point]) -> Option<[f64; K]>,
 ) -> Option<[(f64, f64); K]> {
     let is_beyond = |point: &Point| point.offered_rps > best.break_rps;
-    let share = |point: &Point| (point.achieved_rps - best.at(point)) / point.offered_rps;
+    let share = |point: &Point| (point.good_rps - best.at(point)) / point.offered_rps;
     let wider = |beyond: bool, fitted: usize| {
         let shares: Vec<f64> = points
             .iter()
@@ -104,8 +114,8 @@ fn around_the_stick<const K: usize>(
     let mut drawn_point = |point: &Point| {
         let shares = if is_beyond(point) { &beyond } else { &below };
         let share = if shares.is_empty() { 0.0 } else { shares[random.below(shares.len())] };
-        let achieved_rps = (best.at(point) + share * point.offered_rps).max(0.0);
-        Point { achieved_rps, ..*point }
+        let good_rps = (best.at(point) + share * point.offered_rps).max(0.0);
+        Point { good_rps, ..*point }
     };
     summed_up(
         drawing,
@@ -113,12 +123,12 @@ fn around_the_stick<const K: usize>(
     )
 }
 
-/// Half the interval of a rate that was counted so often as there were answers beyond the break, when they come like those
+/// Half the interval of a rate that was counted so often as there were good answers beyond the break, when they come like those
 /// of independent users. Two or three points there agree with one another by chance, which draws of them do not see.
 fn counting_error(points: &[Point], break_rps: f64) -> f64 {
     let beyond = points.iter().filter(|point| point.offered_rps > break_rps);
-    let answers: f64 = beyond.map(|point| point.answers).sum();
-    1.96 * break_rps / answers.max(1.0).sqrt()
+    let good: f64 = beyond.map(|point| point.good).sum();
+    1.96 * break_rps / good.max(1.0).sqrt()
 }
 
 /// A slope costs a degree of freedom, which Schwarz's criterion (BIC) charges for; and three points must bear it.
@@ -165,14 +175,14 @@ fn stick(points: &[Point], break_rps: f64, with_slope: bool) -> Stick {
         let (mut product, mut square) = (0.0, 0.0);
         for point in beyond() {
             let distance = (point.offered_rps - break_rps) / point.offered_rps;
-            product += distance * (point.achieved_rps - break_rps) / point.offered_rps;
+            product += distance * (point.good_rps - break_rps) / point.offered_rps;
             square += distance * distance;
         }
-        // More answers beyond the break are no collapse, and would only move it.
+        // More good answers beyond the break are no collapse, and would only move it.
         slope = if square > 0.0 { (product / square).clamp(-2.0, 0.0) } else { 0.0 };
     }
     let stick = Stick { break_rps, slope, error: 0.0 };
-    let relative = |point: &Point| (point.achieved_rps - stick.at(point)) / point.offered_rps;
+    let relative = |point: &Point| (point.good_rps - stick.at(point)) / point.offered_rps;
     let scheduled = points.iter().filter(|point| point.offered_rps > 0.0);
     let error = scheduled.map(|point| relative(point).powi(2)).sum();
     Stick { error, ..stick }

@@ -31,8 +31,9 @@ fn run(queue: Queue, rate: f64, seconds: f64, seed: u64) -> Point {
     Point {
         x: rate,
         offered_rps: count / seconds,
-        achieved_rps: in_time / seconds,
-        answers: in_time,
+        good_rps: in_time / seconds,
+        good: in_time,
+        errors: 0.0,
         mean_s: Some(took.iter().sum::<f64>() / count),
         p99_s: Some(took[took.len() * 99 / 100]),
     }
@@ -92,9 +93,17 @@ fn a_server_that_answers_everything_is_not_saturated() {
 fn a_server_that_does_less_under_load_collapses_and_one_that_does_not_does_not() {
     let point = |rate: f64, draws: &mut Draws, slope: f64| {
         let noise = 1.0 + (draws.uniform() - 0.5) * 0.02;
-        let achieved_rps = if rate <= MU { rate } else { MU + slope * (rate - MU) };
-        let achieved_rps = (achieved_rps * noise).min(rate);
-        Point { x: rate, offered_rps: rate, achieved_rps, answers: 1e4, mean_s: None, p99_s: None }
+        let good_rps = if rate <= MU { rate } else { MU + slope * (rate - MU) };
+        let good_rps = (good_rps * noise).min(rate);
+        Point {
+            x: rate,
+            offered_rps: rate,
+            good_rps,
+            good: 1e4,
+            errors: 0.0,
+            mean_s: None,
+            p99_s: None,
+        }
     };
     for (slope, collapses) in [(-0.5, true), (0.0, false)] {
         let right = held(|seed| {
@@ -121,8 +130,8 @@ fn a_collapse_is_seen_with_three_or_four_rates_beyond_saturation() {
             let points = rates.iter().map(|&rate| {
                 let answered: f64 = if rate <= MU { rate } else { MU + slope * (rate - MU) };
                 let noise = 1.0 + draws.normal(0.002);
-                let achieved_rps = (answered * noise).min(rate);
-                Point { offered_rps: rate, achieved_rps, ..closed(rate, 1.0, 1) }
+                let good_rps = (answered * noise).min(rate);
+                Point { offered_rps: rate, good_rps, ..closed(rate, 1.0, 1) }
             });
             let points: Vec<Point> =
                 points.map(|point| Point { x: point.offered_rps, ..point }).collect();
@@ -181,9 +190,17 @@ fn the_knee_lies_near_saturation_and_tells_its_range() {
 /// A closed loop of `users` against servers that take a millisecond, of which there are `servers`, by asymptotic bounds.
 fn closed(users: f64, servers: f64, seed: u64) -> Point {
     let mut draws = Draws::new(seed + 31);
-    let achieved_rps = MU * users.min(servers) * (1.0 + (draws.uniform() - 0.5) * 0.03);
-    let mean_s = Some(users / achieved_rps);
-    Point { x: users, offered_rps: achieved_rps, achieved_rps, answers: 1e4, mean_s, p99_s: mean_s }
+    let good_rps = MU * users.min(servers) * (1.0 + (draws.uniform() - 0.5) * 0.03);
+    let mean_s = Some(users / good_rps);
+    Point {
+        x: users,
+        offered_rps: good_rps,
+        good_rps,
+        good: 1e4,
+        errors: 0.0,
+        mean_s,
+        p99_s: mean_s,
+    }
 }
 
 #[test]
@@ -249,14 +266,22 @@ fn noisy_queue(rates: &[f64], repeats: u64, seed: u64) -> Vec<Point> {
     for &rate in rates {
         for _ in 0..repeats {
             let offered_rps = rate * (1.0 + draws.normal(0.005));
-            let achieved_rps = offered_rps.min(MU * (1.0 + draws.normal(0.005)));
+            let good_rps = offered_rps.min(MU * (1.0 + draws.normal(0.005)));
             // M/M/1 below saturation, and whatever the run's length makes of it beyond.
             let response_s = if rate < MU { 1.0 / (MU - rate) } else { 0.5 };
             let mean_s = response_s * (1.0 + draws.normal(0.04));
             let p99_s = response_s * 100.0_f64.ln() * (1.0 + draws.normal(0.06));
             let latencies = (Some(mean_s.max(1e-4)), Some(p99_s.max(1e-4)));
             let (mean_s, p99_s) = latencies;
-            points.push(Point { x: rate, offered_rps, achieved_rps, answers: 1e6, mean_s, p99_s });
+            points.push(Point {
+                x: rate,
+                offered_rps,
+                good_rps,
+                good: 1e6,
+                errors: 0.0,
+                mean_s,
+                p99_s,
+            });
         }
     }
     points
@@ -296,11 +321,11 @@ fn scaled(
         let law =
             900.0 * users / (1.0 + contention * (users - 1.0) + coherency * users * (users - 1.0));
         for _ in 0..repeats {
-            let achieved_rps = law * (1.0 + draws.normal(0.01));
+            let good_rps = law * (1.0 + draws.normal(0.01));
             points.push(Point {
                 x: users,
-                achieved_rps,
-                offered_rps: achieved_rps,
+                good_rps,
+                offered_rps: good_rps,
                 ..closed(users, 1.0, 1)
             });
         }
@@ -340,4 +365,94 @@ fn intervals_of_a_plateau_and_of_the_law_of_scaling_hold_the_truth_with_few_repe
         level_covered += u32::from((low..=high).contains(&(16.0 * MU)));
     }
     assert!(best_covered >= 17 && level_covered >= 17, "{best_covered} {level_covered} of 20");
+}
+
+/// What a service with a pool of connections did: good answers a second, all answers a second, and their mean time in
+/// milliseconds. Beyond the pool it refuses, the more quickly the more it is asked.
+const POOL: [(f64, f64, f64, f64); 8] = [
+    (10.0, 248.0, 248.0, 40.3),
+    (19.0, 452.0, 452.0, 42.0),
+    (37.0, 556.0, 563.0, 65.7),
+    (72.0, 560.0, 731.0, 98.5),
+    (139.0, 553.0, 842.0, 165.0),
+    (268.0, 549.0, 951.0, 281.8),
+    (518.0, 547.0, 1025.0, 505.4),
+    (1000.0, 545.0, 1070.0, 934.6),
+];
+
+/// A run of ten seconds.
+fn refusing(x: f64, offered_rps: f64, good_rps: f64, mean_s: f64) -> Point {
+    Point {
+        x,
+        offered_rps,
+        good_rps,
+        good: good_rps * 10.0,
+        errors: (offered_rps - good_rps) * 10.0,
+        mean_s: Some(mean_s * offered_rps / good_rps),
+        p99_s: Some(mean_s * 1.5),
+    }
+}
+
+#[test]
+fn refusals_are_no_throughput_and_errors_have_a_start_of_their_own() {
+    let points = POOL.map(|(x, good, all, mean_ms)| refusing(x, all, good, mean_ms / 1e3));
+    let found = find(CLOSED, &points, Drawing::few(1));
+    let saturation = found.saturation.rps.unwrap().value;
+    assert!((saturation / 552.0 - 1.0).abs() < 0.02, "{saturation}");
+    let start = found.errors.unwrap();
+    assert!(start.x == 37.0 && !start.at_lowest, "{start:?}");
+    assert!((start.share - 7.0 / 563.0).abs() < 1e-6, "{start:?}");
+    let power = found.power_point.unwrap();
+    assert!(power.x.value < 40.0 && power.rps.value < 570.0, "{power:?}");
+    let usl = found.usl.unwrap();
+    assert!(usl.peak_rps.is_none_or(|peak| peak < 650.0), "{usl:?}");
+    assert_eq!(super::errors_start(&points), Some(start));
+}
+
+#[test]
+fn quick_refusals_do_not_make_a_power_point() {
+    // Sixteen at once get all there is. Whoever comes beside them is refused within a millisecond, and asks again.
+    let users = [1.0, 2.0, 4.0, 8.0, 16.0, 17.0, 18.0, 20.0, 24.0];
+    let points = users.map(|users| {
+        let good = MU * f64::min(users, 16.0);
+        let all = good + 700.0 * (users - 16.0).max(0.0);
+        refusing(users, all, good, users / all)
+    });
+    let power = find(CLOSED, &points, Drawing::few(1)).power_point.unwrap();
+    assert!((power.x.value / 16.0 - 1.0).abs() < 0.1, "{power:?}");
+}
+
+#[test]
+fn the_saturation_of_rates_is_that_of_good_answers_whatever_share_fails_at_any_load() {
+    let rates: Vec<f64> = (1..=9).map(|step| f64::from(step) * 100.0).collect();
+    for background in [0.0, 0.05] {
+        let point =
+            |&rate: &f64| refusing(rate, rate, (rate * (1.0 - background)).min(540.0), 0.04);
+        let beyond: Vec<Point> = rates.iter().map(point).collect();
+        let found = findings(&beyond, 1);
+        let saturation = found.saturation.rps.unwrap().value;
+        assert!((saturation / 540.0 - 1.0).abs() < 0.02, "{background}: {saturation}");
+        let start = found.errors.unwrap();
+        assert_eq!(start.at_lowest, background > 0.0, "{start:?}");
+        // Up to 500 a second, a share that fails everywhere is no limit of the server.
+        let below = findings(&beyond[..5], 1).saturation;
+        assert_eq!(below.rps, None, "{background}: {below:?}");
+        assert!(below.reason.unwrap().contains("below saturation"));
+    }
+}
+
+#[test]
+fn a_server_that_ends_without_a_good_answer_collapses() {
+    let good = [100.0, 190.0, 200.0, 195.0, 0.0, 0.0];
+    let points: Vec<Point> =
+        (0..).zip(good).map(|(step, good)| refusing(2_f64.powi(step), 200.0, good, 0.04)).collect();
+    // Nothing is known of what an answer takes where there is none.
+    let points: Vec<Point> = points
+        .into_iter()
+        .map(|point| Point { mean_s: point.mean_s.filter(|mean| mean.is_finite()), ..point })
+        .collect();
+    let saturation = find(CLOSED, &points, Drawing::few(1)).saturation;
+    let rate = saturation.rps.unwrap().value;
+    assert!((rate / 195.0 - 1.0).abs() < 0.03, "{saturation:?}");
+    assert!(saturation.slope.unwrap().value < 0.0, "{saturation:?}");
 }

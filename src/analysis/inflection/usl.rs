@@ -94,7 +94,7 @@ pub(super) fn scalability(
 }
 
 fn curve(points: &[Point]) -> Vec<(f64, f64)> {
-    means(points, |point| (point.achieved_rps > 0.0).then_some(point.achieved_rps))
+    means(points, |point| (point.good_rps > 0.0).then_some(point.good_rps))
 }
 
 /// The best law with nothing negative, by Levenberg and Marquardt on relative errors.
@@ -198,12 +198,13 @@ mod tests {
         let point = |users: f64, draws: &mut Draws| {
             // The sum of three has about the shape of an error of measurement.
             let error: f64 = (0..3).map(|_| draws.uniform() - 0.5).sum::<f64>() * 2.0;
-            let achieved_rps = law.at(users) * (1.0 + noise * error);
+            let good_rps = law.at(users) * (1.0 + noise * error);
             Point {
                 x: users,
-                offered_rps: achieved_rps,
-                achieved_rps,
-                answers: 1e4,
+                offered_rps: good_rps,
+                good_rps,
+                good: 1e4,
+                errors: 0.0,
                 mean_s: None,
                 p99_s: None,
             }

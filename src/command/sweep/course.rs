@@ -1,13 +1,18 @@
-//! What a sweep is to do: which flag has several values, and in which order they are run.
+//! What a sweep is to do: which flag has several values, in which order they are run, and for how long.
 
 use crate::analysis::random::Random;
 use crate::cli::{FormatArg, OF_ONE_RUN, OnOverloadArg, OrderArg, RunArgs, SweepArgs};
 use crate::exit::Refusal;
 use crate::schedule::Rate;
-use crate::summary::{Course, Order, Variable};
+use crate::summary::{Course, Order, Seen, Variable, fewest_samples, float};
+use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 
-/// Measured time of each run when nobody says.
+/// Measured time of each run when nobody says, and answers come fast enough.
 const DEFAULT_DURATION_NS: u64 = 5_000_000_000;
+/// A run with few answers is at most so many times longer.
+const MOST_STRETCH: u64 = 3;
+/// A run should get so many times the answers that a p99 needs, since answers depend on one another.
+const RESERVE: u64 = 2;
 /// More runs of one value tell nothing new.
 const MOST_REPEATS: u64 = 1000;
 /// Runs between two sentinels.
@@ -39,11 +44,11 @@ impl Values {
             ["--connections"] => Ok(Self::Connections(connections.clone())),
             [_] => Ok(Self::Pipelines(pipelines.clone())),
             [] => Err(Refusal::usage(
-                "nothing to sweep: give several values to one of --rate, --connections and --pipeline, like --rate 200..1300/6 or --connections 1,2,4..512"
+                "nothing to sweep: give several values to one of --rate, --connections, and --pipeline, like --rate 200..1300/6 or --connections 1,2,4..512"
                     .to_owned(),
             )),
             [first, second, ..] => Err(Refusal::usage(format!(
-                "{first} and {second} have several values each, and only one flag is swept; give one value to the other"
+                "{first} and {second} have several values each, and only one flag can be swept; give one value to the other"
             ))),
         }
     }
@@ -67,7 +72,7 @@ impl Values {
         }
     }
 
-    /// The flags of the run of one value.
+    /// The flags of the run of one value, but for its length.
     pub(super) fn args(&self, base: &RunArgs, index: usize) -> RunArgs {
         let mut args = base.clone();
         match self {
@@ -92,7 +97,7 @@ pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
     if let Some((name, _)) = OF_ONE_RUN.iter().zip(given).find(|&(_, given)| given) {
         let flag = name.replace('_', "-");
         return Err(Refusal::usage(format!(
-            "--{flag} is about one run, and a sweep has several; leave it out, or use maxq run with one of the values"
+            "--{flag} shows one run, and a sweep makes several; leave it out, or use maxq run with one of the values"
         )));
     }
     if run.json && run.format.is_some_and(|format| format != FormatArg::Json) {
@@ -103,19 +108,21 @@ pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
     }
     if run.abort_on.is_some() {
         return Err(Refusal::usage(
-            "--abort-on ends what a sweep goes on to see; leave it out".to_owned(),
+            "--abort-on ends a run at the very load that a sweep is to show; leave it out"
+                .to_owned(),
         ));
     }
     for (flag, given) in [("--stages", run.stages.is_some()), ("--burst", run.burst.is_some())] {
         if given {
             return Err(Refusal::usage(format!(
-                "{flag} contradicts sweep, each run of which has one load; leave it out, or use maxq run {flag}"
+                "{flag} contradicts sweep, where each run has one constant load; leave it out, or use maxq run {flag}"
             )));
         }
     }
     if run.on_overload == Some(OnOverloadArg::Abort) {
         return Err(Refusal::usage(
-            "--on-overload abort ends what a sweep goes on to see; use queue or shed".to_owned(),
+            "--on-overload abort ends a run at the very load that a sweep is to show; use queue or shed"
+                .to_owned(),
         ));
     }
     if let Some(repeats) = run.repeat.filter(|repeats| !(1..=MOST_REPEATS).contains(repeats)) {
@@ -130,6 +137,45 @@ pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
         run.duration = Some(DEFAULT_DURATION_NS);
     }
     Ok(run)
+}
+
+/// Measured time of the runs of each value, in nanoseconds; empty where a number of requests ends them. Unless the user says
+/// how long, a run lasts until it can be expected to have enough answers for a p99, within bounds. What is to be expected of
+/// a closed loop is what one request showed, if there was one.
+pub(super) fn lengths_ns(args: &RunArgs, values: &Values, seen: Option<&Seen>) -> Vec<u64> {
+    let numbers = values.numbers();
+    if let Some(length_ns) = args.duration {
+        return vec![length_ns; numbers.len()];
+    }
+    if args.requests.is_some() {
+        return Vec::new();
+    }
+    let answer_s = seen.filter(|seen| seen.good).map(|seen| seconds(seen.whole_ns));
+    let at_once = |index: usize| {
+        let args = values.args(args, index);
+        float(args.connections) * float(args.pipeline)
+    };
+    let expected_rps = |(index, &x): (usize, &f64)| match (values, args.rate) {
+        (Values::Rates(_), _) => Some(x),
+        (_, Some(rate)) => Some(rate.per_second()),
+        (_, None) => answer_s.filter(|&answer_s| answer_s > 0.0).map(|one| at_once(index) / one),
+    };
+    let wanted = float(RESERVE * fewest_samples(0.99));
+    let length_ns = |expected_rps: Option<f64>| {
+        let wanted_ns = expected_rps.map_or(0, |rps| Nanos::from_seconds(wanted / rps).0);
+        let wanted_ns = wanted_ns.clamp(DEFAULT_DURATION_NS, MOST_STRETCH * DEFAULT_DURATION_NS);
+        // Whole seconds are easier to read.
+        wanted_ns.next_multiple_of(NANOS_PER_SECOND)
+    };
+    numbers.iter().enumerate().map(expected_rps).map(length_ns).collect()
+}
+
+/// How long some runs take with their warm-ups, one of `warmup_ns` each, and the pauses after them, in seconds; `None` where
+/// numbers of requests end them.
+pub(super) fn whole_s(course: &Course, steps: &[Step], warmup_ns: u64) -> Option<f64> {
+    let each = steps.iter().map(|step| course.lengths_ns.get(step.index));
+    let each = each.map(|length| length.map(|ns| seconds(ns + warmup_ns + course.pause_ns)));
+    each.sum::<Option<f64>>()
 }
 
 /// One run that is to be made.
@@ -183,7 +229,9 @@ pub(super) const fn order(arg: OrderArg) -> Order {
 
 #[cfg(test)]
 mod tests {
-    use super::{Step, steps};
+    use super::{Step, Values, lengths_ns, steps, whole_s};
+    use crate::cli::RunArgs;
+    use crate::schedule::Rate;
     use crate::summary::{Course, Order, Variable};
 
     fn course(values: usize, repeats: u64, order: Order, seed: u64) -> Course {
@@ -193,6 +241,7 @@ mod tests {
             repeats,
             open: true,
             order,
+            lengths_ns: vec![5_000_000_000; values],
             pause_ns: 0,
             most_in_flight: None,
             seed,
@@ -217,6 +266,38 @@ mod tests {
             sorted.sort_unstable();
             assert_eq!(sorted, (0..20).collect::<Vec<_>>());
         }
+    }
+
+    fn rates(rates: &[f64]) -> Values {
+        Values::Rates(rates.iter().map(|&rate| Rate::nearest(rate).unwrap()).collect())
+    }
+
+    #[test]
+    fn runs_at_low_rates_last_until_a_p99_has_enough_answers() {
+        let plain = RunArgs::from_flags(&[]).unwrap();
+        let lengths = lengths_ns(&plain, &rates(&[10.0, 50.8, 100.0, 800.0]), None);
+        let lengths: Vec<u64> = lengths.iter().map(|length| length / 1_000_000_000).collect();
+        assert_eq!(lengths, [15, 15, 8, 5]);
+        // What the user says holds.
+        let said = RunArgs::from_flags(&["-d", "2s"]).unwrap();
+        assert_eq!(lengths_ns(&said, &rates(&[10.0, 100.0]), None), [2_000_000_000; 2]);
+        let counted = RunArgs::from_flags(&["-n", "100"]).unwrap();
+        assert_eq!(lengths_ns(&counted, &rates(&[10.0, 100.0]), None), Vec::<u64>::new());
+        // A closed loop is as fast as its target, of which nothing is known.
+        let connections = Values::Connections(vec![1, 2]);
+        assert_eq!(lengths_ns(&plain, &connections, None), [5_000_000_000; 2]);
+        let open = RunArgs::from_flags(&["-R", "100"]).unwrap();
+        assert_eq!(lengths_ns(&open, &connections, None), [8_000_000_000; 2]);
+    }
+
+    #[test]
+    fn a_sweep_takes_its_runs_their_warm_ups_and_pauses() {
+        let course = Course { pause_ns: 500_000_000, ..course(3, 2, Order::Up, 1) };
+        let planned = steps(&course, false);
+        assert_eq!(whole_s(&course, &planned, 1_000_000_000), Some(39.0));
+        assert_eq!(whole_s(&course, &planned[4..], 1_000_000_000), Some(13.0));
+        let counted = Course { lengths_ns: Vec::new(), ..course };
+        assert_eq!(whole_s(&counted, &planned, 0), None);
     }
 
     #[test]

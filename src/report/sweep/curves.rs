@@ -1,5 +1,6 @@
-//! What of a sweep is put into tables and drawn: a row a value, medians over its repeats, and the marks on the axis.
+//! What tables and drawings of a sweep show: a row for each value, with medians over its runs, and the marks on the axis.
 
+use super::axis::Axis;
 use crate::report::format::float;
 use crate::summary::{Shown, SweepRun, SweepSummary, Variable};
 
@@ -36,6 +37,13 @@ impl Row<'_> {
         Some(Shown { lower_bound: values.iter().any(|shown| shown.lower_bound), ..*middle })
     }
 
+    /// Requests of the runs shown, and those of them that got no good answer.
+    pub(super) fn requests_and_errors(&self) -> (u64, u64) {
+        self.shown().fold((0, 0), |(requests, errors), run| {
+            (requests + run.ok + run.errors, errors + run.errors)
+        })
+    }
+
     /// Whether no run of it says anything of the server.
     pub(super) fn is_left_out(&self) -> bool {
         self.runs.iter().all(|run| run.client_limited)
@@ -52,10 +60,26 @@ pub(super) fn rows(sweep: &SweepSummary) -> Vec<Row<'_>> {
 /// A curve to be drawn.
 pub(super) type Curve = Vec<(f64, f64)>;
 
-/// Throughput over the value.
-pub(super) fn throughput(rows: &[Row<'_>]) -> Curve {
-    let value = |row: &Row<'_>| Some((row.x, row.median(|run| Some(run.achieved_rps))?));
+/// Good answers a second over the value.
+pub(super) fn goodput(rows: &[Row<'_>]) -> Curve {
+    rates(rows, |run| run.goodput_rps)
+}
+
+/// Errors a second over the value; empty where there are none.
+pub(super) fn errors(rows: &[Row<'_>]) -> Curve {
+    let curve = rates(rows, |run| run.errors_rps);
+    if curve.iter().any(|&(_, rps)| rps > 0.0) { curve } else { Curve::new() }
+}
+
+fn rates(rows: &[Row<'_>], of: impl Fn(&SweepRun) -> f64) -> Curve {
+    let value = |row: &Row<'_>| Some((row.x, row.median(|run| Some(of(run)))?));
     rows.iter().filter_map(value).collect()
+}
+
+/// The axis on which both curves of rates have room. A curve of errors may leave it at the bottom, where there are none.
+pub(super) fn axis_of_rates(goodput: &Curve, errors: &Curve) -> Option<Axis> {
+    let errors = errors.iter().filter(|point| point.1 > 0.0);
+    Axis::around(goodput.iter().chain(errors).map(|point| point.1)).map(|axis| axis.with_zero())
 }
 
 /// A latency over the value, in nanoseconds; what took no time cannot be drawn.
@@ -82,6 +106,7 @@ pub(super) fn marks(sweep: &SweepSummary) -> Vec<Mark> {
         mark('K', "knee", findings.kneedle.as_ref().ok().map(|knee| knee.x.value)),
         mark('N', "best by USL", best.map(|best| best.value)),
         mark('S', "saturation", saturation.map(|rate| rate.value)),
+        mark('E', "errors start", findings.errors.as_ref().ok().map(|errors| errors.x)),
     ]
     .into_iter()
     .flatten()

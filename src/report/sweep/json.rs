@@ -4,8 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::plan::Plan;
 use crate::report::Document;
-use crate::report::json::{end, plan_of};
-use crate::summary::{Doubling, Estimate, Knee, PowerPoint, Scalability, SweepRun, SweepSummary};
+use crate::report::json::{end, micros, plan_of};
+use crate::summary::{
+    Course, Doubling, Estimate, Knee, Onset, PowerPoint, Scalability, SweepRun, SweepSummary,
+};
 use crate::time::seconds;
 
 /// The JSON Schema (draft 2020-12) of the documents that [`sweep_json`] writes; their runs obey `maxq.run/1`.
@@ -54,6 +56,7 @@ pub fn sweep_json(
         "plan": plan_of(plan),
         "course": {
             "values": course.values,
+            "durations_s": durations(course),
             "repeats": course.repeats,
             "order": course.order.name(),
             "pause_s": seconds(course.pause_ns),
@@ -70,12 +73,14 @@ pub fn sweep_json(
         })),
         "left_out": sweep.left_out(),
         "late": sweep.late(),
+        "mostly_errors": sweep.mostly_errors(),
         "p99_lower_bounds": sweep.bounded_p99(),
         "saturation": saturation(sweep),
         "power_point": found(&findings.power_point, "power_point", &mut reasons, power_point),
         "kneedle": found(&findings.kneedle, "kneedle", &mut reasons, kneedle),
         "p99_doubles": found(&findings.doubling, "p99_doubles", &mut reasons, doubling),
         "usl": found(&findings.usl, "usl", &mut reasons, usl),
+        "errors_start": found(&findings.errors, "errors_start", &mut reasons, errors_start),
         "littles_law_worst_pct": sweep.worst_little().map(percent),
         "reasons": {
             "saturation": findings.saturation.reason,
@@ -83,6 +88,7 @@ pub fn sweep_json(
             "kneedle": reasons.get("kneedle"),
             "p99_doubles": reasons.get("p99_doubles"),
             "usl": reasons.get("usl"),
+            "errors_start": reasons.get("errors_start"),
         },
     });
     format!("{value:#}\n")
@@ -92,6 +98,16 @@ fn percent(share: f64) -> f64 {
     share * 100.0
 }
 
+/// Measured time of the runs of each value; null where a number of requests ends them.
+fn durations(course: &Course) -> Option<Vec<f64>> {
+    let lengths_ns = &course.lengths_ns;
+    (!lengths_ns.is_empty()).then(|| lengths_ns.iter().map(|&length| seconds(length)).collect())
+}
+
+fn errors_start(errors: &Onset) -> Value {
+    json!({ "x": errors.x, "error_pct": percent(errors.share), "at_lowest": errors.at_lowest })
+}
+
 fn point(run: &SweepRun, ran_as: Option<usize>, document: Value) -> Value {
     json!({
         "x": run.x,
@@ -99,6 +115,10 @@ fn point(run: &SweepRun, ran_as: Option<usize>, document: Value) -> Value {
         "ran_as": ran_as,
         "left_out": run.is_left_out(),
         "late": run.late,
+        "goodput_rps": run.goodput_rps,
+        "errors": run.errors,
+        "error_pct": percent(run.error_share()),
+        "p95_us": run.p95().map(|p95| micros(p95.value_ns)),
         "mean_in_flight": run.mean_in_flight,
         "littles_law_pct": run.little.map(percent),
         "run": document,

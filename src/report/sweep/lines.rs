@@ -19,7 +19,7 @@ pub enum LineFormat {
 }
 
 /// Every column, in order.
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 22] = [
     "x",
     "repeat",
     "offered_rps",
@@ -40,10 +40,12 @@ const COLUMNS: [&str; 20] = [
     "unsupported",
     "left_out",
     "late",
+    "p95_us",
+    "error_pct",
 ];
 
 /// The quantiles, as `unsupported` names those that are only bounds.
-const QUANTILES: [&str; 4] = ["p50", "p90", "p99", "p99_9"];
+const QUANTILES: [&str; 5] = ["p50", "p90", "p95", "p99", "p99_9"];
 
 /// What stands above the lines; nothing above JSON lines.
 #[must_use]
@@ -74,7 +76,7 @@ pub fn sweep_line(run: &SweepRun, format: LineFormat) -> String {
 
 fn cells(run: &SweepRun) -> [Value; COLUMNS.len()] {
     let latency = |shown: Option<Shown>| json!(shown.map(|shown| micros(shown.value_ns)));
-    let [p50, p90, p99, p99_9] = run.quantiles.map(latency);
+    let [p50, p90, p95, p99, p99_9] = run.quantiles.map(latency);
     [
         json!(run.x),
         json!(run.repeat),
@@ -96,6 +98,8 @@ fn cells(run: &SweepRun) -> [Value; COLUMNS.len()] {
         json!(unsupported(run)),
         json!(run.is_left_out()),
         json!(run.late),
+        p95,
+        json!(run.error_share() * 100.0),
     ]
 }
 

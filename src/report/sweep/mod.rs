@@ -6,17 +6,21 @@
 mod axis;
 mod curves;
 mod json;
+mod labels;
 mod lines;
+mod live;
 mod plot;
 mod review;
 mod svg;
+mod table;
 mod text;
 
 pub use json::{sweep_json, sweep_json_schema};
 pub use lines::{LineFormat, sweep_header, sweep_line};
+pub use live::{Attempt, sweep_live};
 pub use review::sweep_review;
 pub use svg::sweep_svg;
-pub use text::{sweep_findings, sweep_progress, sweep_text};
+pub use text::{sweep_announcement, sweep_findings, sweep_progress, sweep_text};
 
 use crate::report::format;
 use crate::units::significant;

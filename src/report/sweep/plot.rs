@@ -1,4 +1,4 @@
-//! Throughput and latency over the value, drawn with characters that every terminal has.
+//! Good answers, errors and latency over the value, drawn with characters that every terminal has.
 
 use super::axis::Axis;
 use super::curves::{self, Curve, Mark, Row};
@@ -38,21 +38,24 @@ pub(super) fn plot(page: &mut Page, sweep: &SweepSummary, columns: u16) {
 }
 
 fn throughput(page: &mut Page, rows: &[Row<'_>], xs: &Axis, width: usize) {
-    let curve = curves::throughput(rows);
-    let Some(ys) = Axis::around(curve.iter().map(|point| point.1)) else { return };
+    let (good, errors) = (curves::goodput(rows), curves::errors(rows));
+    let Some(ys) = curves::axis_of_rates(&good, &errors) else { return };
     let scale = if ys.logarithmic { ", logarithmic" } else { "" };
-    page.head(&format!("Throughput    * achieved requests a second{scale}"));
-    panel(page, &[('*', curve)], (xs, &ys.with_zero()), width, number);
+    let names = if errors.is_empty() { "" } else { ", x errors a second" };
+    page.head(&format!("Throughput    * good answers a second{names}{scale}"));
+    panel(page, &[('x', errors), ('*', good)], (xs, &ys), width, number);
 }
 
 fn latency(page: &mut Page, rows: &[Row<'_>], xs: &Axis, width: usize) {
     let p50 = curves::latency(rows, |run| run.p50());
+    let p95 = curves::latency(rows, |run| run.p95());
     let p99 = curves::latency(rows, |run| run.p99());
-    let values = p50.iter().chain(&p99).map(|point| point.1);
+    let values = p50.iter().chain(&p95).chain(&p99).map(|point| point.1);
     let Some(ys) = Axis::around(values) else { return };
     let scale = if ys.logarithmic { ", logarithmic" } else { "" };
-    page.head(&format!("Latency       o p50, + p99 of the response time{scale}"));
-    panel(page, &[('+', p99), ('o', p50)], (xs, &ys.with_zero()), width, duration);
+    page.head(&format!("Latency       o p50, = p95, + p99 of the response time{scale}"));
+    let curves = [('+', p99), ('=', p95), ('o', p50)];
+    panel(page, &curves, (xs, &ys.with_zero()), width, duration);
 }
 
 /// One panel: labels at its top, middle and bottom; later curves lie above earlier ones.

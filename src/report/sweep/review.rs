@@ -31,8 +31,18 @@ pub fn sweep_review(sweep: &SweepSummary, code: u8, strict: bool) -> Review {
         outcome: if ended_well { Outcome::Pass } else { Outcome::Error },
         found: sentence.clone(),
     });
-    let columns =
-        vec![name, "offered/s", "achieved/s", "good/s", "p50", "p90", "p99", "errors", "verdict"];
+    let columns = vec![
+        name,
+        "offered/s",
+        "achieved/s",
+        "good/s",
+        "p50",
+        "p90",
+        "p95",
+        "p99",
+        "errors",
+        "verdict",
+    ];
     let rows = sweep.runs.iter().map(numbers).collect();
     Review { command: "sweep", code, sentence, checks, table: Table { columns, rows } }
 }
@@ -51,7 +61,7 @@ fn outcome(run: &SweepRun, strict: bool) -> (Outcome, String) {
 }
 
 fn numbers(run: &SweepRun) -> Vec<String> {
-    let [p50, p90, p99, _] = run.quantiles.map(cell);
+    let [p50, p90, p95, p99, _] = run.quantiles.map(cell);
     vec![
         number(run.x),
         number(run.offered_rps),
@@ -59,6 +69,7 @@ fn numbers(run: &SweepRun) -> Vec<String> {
         number(run.goodput_rps),
         p50,
         p90,
+        p95,
         p99,
         count(run.errors),
         run.code.name().to_owned(),

@@ -1,65 +1,104 @@
 //! A drawing of a sweep that needs nothing else: no scripts, no fonts of its own, readable on white and on black.
 //!
-//! The same sweep gives the same bytes. What the user typed is escaped.
+//! The same sweep gives the same bytes. What the user typed is escaped. No two texts touch, wherever the marks lie.
 
 use std::fmt::Write;
 
 use super::axis::Axis;
 use super::curves::{self, Curve, Mark, Row};
-use super::number;
+use super::{labels, number};
 use crate::plan::Plan;
 use crate::report::format::{duration, escape};
-use crate::summary::{SweepSummary, Variable};
+use crate::summary::{SweepRun, SweepSummary, Variable};
 
-const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 600.0;
 const LEFT: f64 = 90.0;
 const RIGHT: f64 = 740.0;
-
-/// Tops and bottoms of the panels.
-const THROUGHPUT: (f64, f64) = (86.0, 290.0);
-const LATENCY: (f64, f64) = (330.0, 540.0);
+/// Right of the panels: the last label of an axis ends there.
+const MARGIN: f64 = 40.0;
+/// Heights of the panels.
+const TALL: f64 = 205.0;
+/// From a panel to the heading of the next one: labels of the axis stand between them.
+const BELOW: f64 = 44.0;
 
 /// No variables and no background of the root: half of the programs that draw SVG know neither.
 const STYLE: &str = "<style>\
     text{font:12px sans-serif;fill:#222}.t{font-size:15px;font-weight:bold}.e{text-anchor:end}.m{text-anchor:middle}\
     .p{fill:#fff}.f{stroke:#ddd}.x{stroke:#222;fill:none}.l{fill:none;stroke-width:2}.k{stroke:#7a5195;stroke-dasharray:5 4}\
-    .a{stroke:#0072b2}.b{stroke:#009e73}.c{stroke:#d55e00}.a0{fill:#0072b2}.b0{fill:#009e73}.c0{fill:#d55e00}\
+    .a{stroke:#0072b2}.b{stroke:#009e73}.c{stroke:#d55e00}.d{stroke:#a6761d}.r{stroke:#c0143c;stroke-dasharray:6 3}\
+    .a0{fill:#0072b2}.b0{fill:#009e73}.c0{fill:#d55e00}.d0{fill:#a6761d}.r0{fill:#c0143c}\
     .o{fill:#fff}text.kt{fill:#7a5195}\
     @media(prefers-color-scheme:dark){text{fill:#ddd}.p{fill:#181818}.f{stroke:#444}.x{stroke:#ddd}.k{stroke:#c9a6e6}\
-    .a{stroke:#56b4e9}.b{stroke:#2fd6a3}.c{stroke:#ff9d5c}.a0{fill:#56b4e9}.b0{fill:#2fd6a3}.c0{fill:#ff9d5c}\
+    .a{stroke:#56b4e9}.b{stroke:#2fd6a3}.c{stroke:#ff9d5c}.d{stroke:#e0b050}.r{stroke:#ff6b81}\
+    .a0{fill:#56b4e9}.b0{fill:#2fd6a3}.c0{fill:#ff9d5c}.d0{fill:#e0b050}.r0{fill:#ff6b81}\
     .o{fill:#181818}text.kt{fill:#c9a6e6}}\
     </style>";
 
 /// The drawing.
 #[must_use]
 pub fn sweep_svg(plan: &Plan, sweep: &SweepSummary) -> String {
-    let mut svg = Drawing::default();
-    svg.add(format_args!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\">"
-    ));
+    let rows = curves::rows(sweep);
     let url = escape(plan.target.to_string().as_bytes());
     let title =
         format!("{} {url}: sweep of {}", escape(plan.method.as_bytes()), sweep.course.name());
+    let mut inside = Drawing::default();
+    inside.text((20.0, 26.0), "t", &shortened(&title));
+    let size = match Axis::around(rows.iter().map(|row| row.x)) {
+        Some(xs) => panels(&mut inside, sweep, &rows, &xs),
+        None => {
+            inside.text((LEFT, 60.0), "", "no run came to its end");
+            (RIGHT + MARGIN, 90.0)
+        }
+    };
+    let (width, height) = size;
+    let mut svg = Drawing::default();
+    svg.add(format_args!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\" role=\"img\">"
+    ));
     svg.add(format_args!("<title>{}</title>", xml(&title)));
     svg.add(format_args!("{STYLE}"));
-    svg.add(format_args!("<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" class=\"p\"/>"));
-    svg.text((LEFT, 28.0), "t", &shortened(&title));
-    let rows = curves::rows(sweep);
-    if let Some(xs) = Axis::around(rows.iter().map(|row| row.x)) {
-        throughput(&mut svg, sweep, &rows, &xs);
-        latency(&mut svg, &rows, &xs);
-        let marks = curves::marks(sweep);
-        marks.iter().enumerate().for_each(|(index, mark)| vertical(&mut svg, index, mark, &xs));
-        let unit = if sweep.course.variable == Variable::Rate { ", requests a second" } else { "" };
-        let scale = if xs.logarithmic { " (logarithmic)" } else { "" };
-        let label = format!("{}{unit}{scale}", sweep.course.name());
-        svg.text(((LEFT + RIGHT) / 2.0, 580.0), "m", &label);
-    } else {
-        svg.text((LEFT, 60.0), "", "no run came to its end");
-    }
+    svg.add(format_args!("<rect width=\"{width:.0}\" height=\"{height:.0}\" class=\"p\"/>"));
+    svg.0.push_str(&inside.0);
     svg.add(format_args!("</svg>"));
     svg.0
+}
+
+/// Both panels with their marks; returns the width and the height of the whole drawing.
+fn panels(svg: &mut Drawing, sweep: &SweepSummary, rows: &[Row<'_>], xs: &Axis) -> (f64, f64) {
+    let mut marks: Vec<(f64, Mark)> = curves::marks(sweep)
+        .into_iter()
+        .filter_map(|mark| Some((across(xs, mark.x)?, mark)))
+        .collect();
+    marks.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let heading = 54.0;
+    let named: Vec<(f64, String)> =
+        marks.iter().map(|(at, mark)| (*at, format!("{} {}", mark.name, number(mark.x)))).collect();
+    let steps = labels::staircase(&named);
+    let lines = steps.iter().map(|step| step + 1).max().unwrap_or(0);
+    let first = heading + 20.0;
+    let top = first + down(lines) - 8.0;
+    let upper = (top, top + TALL);
+    let lower = (upper.1 + BELOW + 8.0, upper.1 + BELOW + 8.0 + TALL);
+    throughput(svg, sweep, rows, xs, (heading, upper));
+    latency(svg, rows, xs, (upper.1 + BELOW, lower));
+    let mut width = RIGHT + MARGIN;
+    for ((at, text), step) in named.iter().zip(steps) {
+        let y = first + down(step);
+        svg.line((*at, y - 9.0), (*at, upper.1), "k");
+        // Labels of the axis stand between the panels.
+        svg.line((*at, lower.0), (*at, lower.1), "k");
+        svg.text((at + 4.0, y), "kt", text);
+        width = width.max(at + 4.0 + labels::width(text, labels::SIZE) + MARGIN);
+    }
+    let unit = if sweep.course.variable == Variable::Rate { ", requests a second" } else { "" };
+    let scale = if xs.logarithmic { " (logarithmic)" } else { "" };
+    let label = format!("{}{unit}{scale}", sweep.course.name());
+    svg.text(((LEFT + RIGHT) / 2.0, lower.1 + 40.0), "m", &label);
+    (width, lower.1 + 60.0)
+}
+
+/// Where a line of labels begins, seen from the first one.
+fn down(line: usize) -> f64 {
+    labels::LINE * f64::from(u32::try_from(line).unwrap_or(0))
 }
 
 #[derive(Default)]
@@ -81,6 +120,24 @@ impl Drawing {
         self.add(format_args!(
             "<line x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" class=\"{class}\"/>"
         ));
+    }
+
+    /// What curves are, one beside the other.
+    fn legend(&mut self, y: f64, what: &str, curves: &[(&str, &str)]) {
+        let mut x = LEFT;
+        if !what.is_empty() {
+            self.text((x, y), "", what);
+            x += labels::width(what, labels::SIZE) + 12.0;
+        }
+        for (class, name) in curves {
+            self.add(format_args!(
+                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3.5\" class=\"{class}0\"/>",
+                x + 4.0,
+                y - 4.0
+            ));
+            self.text((x + 12.0, y), "", name);
+            x += 12.0 + labels::width(name, labels::SIZE) + 16.0;
+        }
     }
 }
 
@@ -110,13 +167,19 @@ impl Panel<'_> {
                 svg.text((LEFT - 8.0, y + 4.0), "e", &label(tick));
             }
         }
-        for tick in self.xs.ticks(7) {
-            if let Some(x) = across(self.xs, tick) {
-                svg.line((x, bottom), (x, bottom + 5.0), "x");
-                svg.text((x, bottom + 19.0), "m", &number(tick));
+        let ticks: Vec<(f64, String)> = self
+            .xs
+            .ticks(7)
+            .into_iter()
+            .filter_map(|tick| Some((across(self.xs, tick)?, number(tick))))
+            .collect();
+        for ((x, text), fits) in ticks.iter().zip(labels::in_one_line(&ticks)) {
+            svg.line((*x, bottom), (*x, bottom + 5.0), "x");
+            if fits {
+                svg.text((*x, bottom + 19.0), "m", text);
             }
         }
-        svg.add(format_args!("<path d=\"M{LEFT} {top}V{bottom}H{RIGHT}\" class=\"x\"/>"));
+        svg.add(format_args!("<path d=\"M{LEFT} {top:.1}V{bottom:.1}H{RIGHT}\" class=\"x\"/>"));
     }
 
     /// A line through the points, and a dot at each; hollow ones say nothing of the server.
@@ -142,53 +205,50 @@ fn across(xs: &Axis, x: f64) -> Option<f64> {
     Some(LEFT + xs.place(x)? * (RIGHT - LEFT))
 }
 
-fn throughput(svg: &mut Drawing, sweep: &SweepSummary, rows: &[Row<'_>], xs: &Axis) {
-    let curve = curves::throughput(rows);
-    let Some(ys) = Axis::around(curve.iter().map(|point| point.1)) else { return };
-    let panel = Panel { xs, ys: ys.with_zero(), heights: THROUGHPUT };
+/// What a panel shows, and where: its heading and its top and bottom.
+type Place = (f64, (f64, f64));
+
+fn throughput(
+    svg: &mut Drawing,
+    sweep: &SweepSummary,
+    rows: &[Row<'_>],
+    xs: &Axis,
+    (heading, heights): Place,
+) {
+    let (good, errors) = (curves::goodput(rows), curves::errors(rows));
+    let Some(ys) = curves::axis_of_rates(&good, &errors) else { return };
+    let panel = Panel { xs, ys, heights };
     panel.frame(svg, number);
     let saturation = sweep.findings.saturation.rps;
     if let Some(y) = saturation.and_then(|rate| panel.up(rate.value)) {
         svg.line((LEFT, y), (RIGHT, y), "k");
     }
-    panel.curve(svg, rows, &curve, "a");
-    svg.text((LEFT, THROUGHPUT.0 - 8.0), "", "achieved requests a second");
+    let mut legend = vec![("a", "good answers a second")];
+    if !errors.is_empty() {
+        panel.curve(svg, rows, &errors, "r");
+        legend.push(("r", "errors a second"));
+    }
+    panel.curve(svg, rows, &good, "a");
+    svg.legend(heading, "", &legend);
 }
 
-fn latency(svg: &mut Drawing, rows: &[Row<'_>], xs: &Axis) {
-    let p50 = curves::latency(rows, |run| run.p50());
-    let p99 = curves::latency(rows, |run| run.p99());
-    let values = p50.iter().chain(&p99).map(|point| point.1);
+fn latency(svg: &mut Drawing, rows: &[Row<'_>], xs: &Axis, (heading, heights): Place) {
+    let p50 = curves::latency(rows, SweepRun::p50);
+    let p95 = curves::latency(rows, SweepRun::p95);
+    let p99 = curves::latency(rows, SweepRun::p99);
+    let values = p50.iter().chain(&p95).chain(&p99).map(|point| point.1);
     let Some(ys) = Axis::around(values) else { return };
-    let panel = Panel { xs, ys: ys.with_zero(), heights: LATENCY };
+    let panel = Panel { xs, ys: ys.with_zero(), heights };
     panel.frame(svg, duration);
     panel.curve(svg, rows, &p99, "c");
+    panel.curve(svg, rows, &p95, "d");
     panel.curve(svg, rows, &p50, "b");
-    let y = LATENCY.0 - 8.0;
-    svg.text((LEFT, y), "", "response time:");
-    for (x, class, name) in [(192.0, "b", "p50"), (242.0, "c", "p99")] {
-        svg.add(format_args!(
-            "<circle cx=\"{x}\" cy=\"{:.1}\" r=\"3.5\" class=\"{class}0\"/>",
-            y - 4.0
-        ));
-        svg.text((x + 8.0, y), "", name);
-    }
-}
-
-/// A mark through both panels; its name stands above them, one below the other.
-fn vertical(svg: &mut Drawing, index: usize, mark: &Mark, xs: &Axis) {
-    let Some(x) = across(xs, mark.x) else { return };
-    let down = f64::from(u32::try_from(index).unwrap_or(0)) * 14.0;
-    let y = THROUGHPUT.0 - 38.0 + down;
-    svg.line((x, y - 8.0), (x, LATENCY.1), "k");
-    let right = x > (LEFT + RIGHT) / 2.0;
-    let (at, class) = if right { (x - 4.0, "kt e") } else { (x + 4.0, "kt") };
-    svg.text((at, y), class, &format!("{} {}", mark.name, number(mark.x)));
+    svg.legend(heading, "response time:", &[("b", "p50"), ("d", "p95"), ("c", "p99")]);
 }
 
 /// A title that fits.
 fn shortened(title: &str) -> String {
-    const MOST: usize = 80;
+    const MOST: usize = 78;
     if title.len() <= MOST { title.to_owned() } else { format!("{}...", &title[..MOST - 3]) }
 }
 

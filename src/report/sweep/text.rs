@@ -1,16 +1,17 @@
-//! The sweep that people read: what was run, a row a value, a plot, and the inflection points with their names.
+//! The sweep that people read: what was run, a table, a plot, and the inflection points with their names.
 //!
 //! No number is called "the knee" alone: each says what it is.
 
-use super::curves::{self, Row};
-use super::{number, plot};
+use super::{number, plot, table};
 use crate::plan::Plan;
 use crate::report::format::{counted, duration, escape, float, length, percent};
 use crate::report::page::{Page, Paint, Style};
 use crate::report::text::{threads, whom};
 use crate::summary::{
-    Doubling, End, Estimate, Knee, PowerPoint, Scalability, Shown, SweepRun, SweepSummary, Variable,
+    Course, Doubling, End, Estimate, Knee, Onset, PowerPoint, Scalability, Shown, SweepRun,
+    SweepSummary, Variable,
 };
+use crate::verdict::Code;
 
 /// The whole report.
 #[must_use]
@@ -23,7 +24,7 @@ pub fn sweep_text(plan: &Plan, sweep: &SweepSummary, style: Style) -> String {
         return page.finish();
     }
     page.gap();
-    table(&mut page, sweep);
+    table::table(&mut page, sweep, style.columns);
     plot::plot(&mut page, sweep, style.columns);
     page.gap();
     findings(&mut page, sweep);
@@ -39,22 +40,51 @@ pub fn sweep_findings(sweep: &SweepSummary) -> String {
     page.finish()
 }
 
+/// What a sweep is going to do, before its first run, without a newline.
+#[must_use]
+pub fn sweep_announcement(course: &Course, runs: usize, whole_s: f64) -> String {
+    let runs = counted(u64::try_from(runs).unwrap_or(u64::MAX), "run");
+    let each = measured(course).map(|each| format!(", each measured for {each}"));
+    format!("{runs} in about {}{}", span(whole_s), each.unwrap_or_default())
+}
+
 /// One line for a run that has just ended, without a newline.
 #[must_use]
 pub fn sweep_progress(sweep: &str, run: &SweepRun, (done, all): (usize, usize)) -> String {
     let latency = |name: &str, shown: Option<Shown>| {
         shown.map(|shown| format!(", {name} {}", cell(Some(shown)))).unwrap_or_default()
     };
-    let errors =
-        if run.errors > 0 { format!(", {}", counted(run.errors, "error")) } else { String::new() };
+    let errors = match run.errors {
+        0 => String::new(),
+        errors => format!(", {} ({})", counted(errors, "error"), failed(run.error_share())),
+    };
     format!(
-        "{done}/{all} {sweep} {}: {} answers/s{}{}{errors}, {}",
+        "{done}/{all} {sweep} {}: {} good/s{errors}{}{}{}, {}",
         number(run.x),
-        number(run.achieved_rps),
+        number(run.goodput_rps),
         latency("p50", run.p50()),
+        latency("p95", run.p95()),
         latency("p99", run.p99()),
-        run.code.name()
+        verdict_of(run)
     )
+}
+
+/// How long runs are measured, where a time ends them.
+fn measured(course: &Course) -> Option<String> {
+    let (shortest, longest) = (course.lengths_ns.iter().min()?, course.lengths_ns.iter().max()?);
+    if shortest == longest {
+        return Some(length(*shortest));
+    }
+    let (shortest, longest) = (length(*shortest), length(*longest));
+    Some(format!("{shortest} to {longest} (the fewer answers, the longer)"))
+}
+
+/// The verdict of a run; too few samples are no reason to doubt what is shown.
+pub(super) fn verdict_of(run: &SweepRun) -> &'static str {
+    match run.code {
+        Code::InsufficientSamples if run.valid => "few samples",
+        code => code.name(),
+    }
 }
 
 fn what_was_run(page: &mut Page, plan: &Plan, sweep: &SweepSummary) {
@@ -96,13 +126,31 @@ fn what_was_run(page: &mut Page, plan: &Plan, sweep: &SweepSummary) {
     }
     page.fact("Threads", &threads(plan));
     page.fact("Load", &parts.join(", "));
-    let measured = load.duration_ns.map(length);
+    let measured = measured(course);
     let requests = load.requests.map(|requests| counted(requests, "request"));
     let each = measured.into_iter().chain(requests).collect::<Vec<_>>().join(" or ");
     let warmup = if load.auto_warmup { "cut from it".to_owned() } else { length(load.warmup_ns) };
     let pause = length(course.pause_ns);
     page.fact("Each run", &format!("{each} after a warm-up of {warmup}, {pause} apart"));
     page.fact("Seed", &course.seed.to_string());
+}
+
+/// How many errors there are: their share of the requests, from 0 to 1.
+pub(super) fn failed(share: f64) -> String {
+    if share > 0.0 && share < 0.0005 { "< 0.1 %".to_owned() } else { percent(share) }
+}
+
+/// A length of time that nobody wants to know exactly: `45 s`, `2 min 5 s`, `1 h 10 min`.
+pub(super) fn span(length_s: f64) -> String {
+    let whole_s = length_s.round();
+    let part = |length_s: f64, unit_s: f64| (length_s / unit_s).floor();
+    if whole_s < 90.0 {
+        return format!("{:.0} s", whole_s.max(1.0));
+    }
+    if whole_s < 3600.0 {
+        return format!("{:.0} min {:.0} s", part(whole_s, 60.0), whole_s % 60.0);
+    }
+    format!("{:.0} h {:.0} min", part(whole_s, 3600.0), part(whole_s % 3600.0, 60.0))
 }
 
 /// What a reader must know before any number when not all was done.
@@ -113,80 +161,18 @@ fn mark(page: &mut Page, sweep: &SweepSummary) {
         End::Interrupted(signal) => (
             "INTERRUPTED",
             Paint::Doubtful,
-            format!("by {} after {done}: these numbers are of those only", signal.name()),
+            format!("by {} after {done}; these numbers are of those runs only", signal.name()),
         ),
         End::GaveUp | End::Overloaded | End::Aborted { .. } => (
             "PARTIAL",
             Paint::Bad,
-            format!("it could not go on after {done}: these numbers are of those only"),
+            format!("the sweep could not go on after {done}; these numbers are of those runs only"),
         ),
     };
     page.painted_fact((paint, label), (paint, ""), &text);
 }
 
-fn table(page: &mut Page, sweep: &SweepSummary) {
-    let rows = curves::rows(sweep);
-    let gates = sweep.runs.iter().any(|run| run.gates_hold.is_some());
-    let slo = if gates { "  slo " } else { "" };
-    page.head(&format!(
-        "{:>11}{:>10}{:>7}{:>9}{:>12}{:>10}{slo}  verdict",
-        sweep.course.name(),
-        "achieved",
-        "errors",
-        "p50",
-        "p99",
-        "in flight"
-    ));
-    rows.iter().for_each(|row| page.line(&line(row, gates)));
-    if sweep.course.repeats > 1 {
-        page.note("medians of the runs of each value; errors are sums");
-    }
-    if sweep.runs.iter().any(|run| run.p99().is_some_and(|p99| p99.lower_bound)) {
-        page.note(">= a bound: too few responses for this quantile, or requests without an answer");
-    }
-    if rows.iter().any(Row::is_left_out) {
-        page.note(
-            "! the client was at fault or at its limit, or lost the target: its latencies are in no finding below",
-        );
-    }
-    if rows.iter().any(|row| row.left_out() > 0 && !row.is_left_out()) {
-        page.note("~ the client was at fault in some of its runs, or lost the target: they are not in this table");
-    }
-}
-
-fn line(row: &Row<'_>, gates: bool) -> String {
-    let errors: u64 = row.shown().map(|run| run.errors).sum();
-    let achieved = row.median(|run| Some(run.achieved_rps));
-    let in_flight = row.median(|run| run.mean_in_flight);
-    let shown = |value: Option<f64>| value.map_or("-".to_owned(), number);
-    let slo = match (gates, row.shown().all(|run| run.gates_hold != Some(false))) {
-        (false, _) => "",
-        (true, true) => "  pass",
-        (true, false) => "  FAIL",
-    };
-    let mark = match row.left_out() {
-        0 => ' ',
-        _ if row.is_left_out() => '!',
-        _ => '~',
-    };
-    format!(
-        "{mark}{:>10}{:>10}{:>7}{:>9}{:>12}{:>10}{slo}  {}",
-        number(row.x),
-        shown(achieved),
-        number(float(errors)),
-        cell(row.latency(|run| run.p50())),
-        cell(row.latency(|run| run.p99())),
-        shown(in_flight),
-        verdict(row)
-    )
-}
-
-/// The verdict of the runs of a value that tell of the server: one that is not valid before the others.
-fn verdict(row: &Row<'_>) -> &'static str {
-    row.shown().max_by_key(|run| !run.valid).map_or("-", |run| run.code.name())
-}
-
-/// A latency, marked where it is only a bound.
+/// A latency; one that may be larger is at least that.
 pub(super) fn cell(shown: Option<Shown>) -> String {
     match shown {
         None => "-".to_owned(),
@@ -198,6 +184,7 @@ pub(super) fn cell(shown: Option<Shown>) -> String {
 fn findings(page: &mut Page, sweep: &SweepSummary) {
     let findings = &sweep.findings;
     page.fact("Saturation", &saturation(sweep));
+    page.fact("Errors", &errors(sweep));
     let variable = sweep.course.variable;
     page.fact("Power point", &told(&findings.power_point, |power| power_point(variable, power)));
     let bounds = bounds(sweep.bounded_p99());
@@ -212,7 +199,7 @@ fn findings(page: &mut Page, sweep: &SweepSummary) {
         page.fact(
             "Little's law",
             &format!(
-                "requests in flight differ from rate times service time by {} at most",
+                "the requests in flight differ from rate times service time, errors included, by at most {}",
                 percent(worst)
             ),
         );
@@ -220,12 +207,12 @@ fn findings(page: &mut Page, sweep: &SweepSummary) {
     let left_out = sweep.left_out();
     if left_out > 0 {
         let runs = counted(u64::try_from(left_out).unwrap_or(u64::MAX), "run");
-        page.fact("Left out", &format!("{runs} in which the client was at fault or at its limit, or lost the target; for the former, a quieter machine or more threads (-t) help"));
+        page.fact("Left out", &format!("{runs} in which the client was at fault or at its limit, or the target was lost. If it was the client, use a quieter machine or more threads (-t)"));
     }
     let late = sweep.late();
     if late > 0 {
         let runs = counted(u64::try_from(late).unwrap_or(u64::MAX), "run");
-        page.fact("Late", &format!("{runs} in which only the client was late: what was answered counts for the saturation, its latencies count for nothing; a quieter machine or more threads (-t) help"));
+        page.fact("Late", &format!("{runs} in which only the client was late: good answers and errors count, latencies do not. Use a quieter machine or more threads (-t)"));
     }
     drift(page, sweep);
 }
@@ -258,33 +245,51 @@ fn estimate(estimate: &Estimate) -> String {
     format!("{}{interval}", number(estimate.value))
 }
 
+/// Where errors start.
+fn errors(sweep: &SweepSummary) -> String {
+    let variable = sweep.course.variable;
+    let mut text = told(&sweep.findings.errors, |start: &Onset| {
+        let lowest = if start.at_lowest { ", the lowest value" } else { "" };
+        let place = with_noun(variable, &number(start.x));
+        format!("start at {place}{lowest}, where {} of the requests fail", failed(start.share))
+    });
+    let count = sweep.mostly_errors();
+    if count > 0 {
+        let runs = counted(u64::try_from(count).unwrap_or(u64::MAX), "run");
+        text += &format!(
+            "; latencies of {runs} with more errors than good answers count for nothing below"
+        );
+    }
+    text
+}
+
 fn saturation(sweep: &SweepSummary) -> String {
     let saturation = &sweep.findings.saturation;
     let Some(rate) = &saturation.rps else {
         let at_least = saturation.at_least_rps;
         let at_least = at_least
-            .map(|rate| format!("at least {} requests a second: ", number(rate)))
+            .map(|rate| format!("at least {} good answers a second: ", number(rate)))
             .unwrap_or_default();
         return format!("{at_least}{}", saturation.reason.as_deref().unwrap_or_default());
     };
-    let mut text = format!("{} requests a second", estimate(rate));
+    let mut text = format!("{} good answers a second", estimate(rate));
     text += match (saturation.collapses(), sweep.course.variable) {
-        (true, Variable::Rate) => ": beyond it fewer are answered, the more are offered",
-        (true, _) => ": more concurrency than it takes gets fewer answers",
-        (false, Variable::Rate) => ": more are not answered, however many are offered",
-        (false, _) => ": more concurrency does not raise it",
+        (true, Variable::Rate) => ": a higher rate gets fewer",
+        (true, _) => ": more concurrency gets fewer",
+        (false, Variable::Rate) => ": a higher rate does not get more",
+        (false, _) => ": more concurrency does not get more",
     };
     if let (true, Some(slope)) = (saturation.collapses(), saturation.slope) {
         let each = match sweep.course.variable {
-            Variable::Rate => "that is offered",
-            Variable::Connections => "connection more",
-            Variable::Pipeline => "request in flight more",
+            Variable::Rate => "request a second",
+            Variable::Connections => "connection",
+            Variable::Pipeline => "request in flight",
         };
-        text += &format!(", {} fewer for each {each}", number(-slope.value));
+        text += &format!(", {} fewer for each further {each}", number(-slope.value));
     }
     if let (true, Some(most)) = (sweep.is_full_beyond(), sweep.course.most_in_flight) {
         text += &format!(
-            "; all {} were busy there, so that a larger -c may show more",
+            "; all {} were busy there, so a larger -c may get more",
             counted(most, "connection")
         );
     }
@@ -293,34 +298,37 @@ fn saturation(sweep: &SweepSummary) -> String {
 
 /// A value of the variable with its noun.
 fn at(variable: Variable, x: &Estimate) -> String {
+    with_noun(variable, &estimate(x))
+}
+
+fn with_noun(variable: Variable, x: &str) -> String {
     match variable {
-        Variable::Rate => format!("{} requests a second", estimate(x)),
-        Variable::Connections => format!("{} connections", estimate(x)),
-        Variable::Pipeline => format!("a pipeline of {}", estimate(x)),
+        Variable::Rate => format!("{x} requests a second"),
+        Variable::Connections => format!("{x} connections"),
+        Variable::Pipeline => format!("a pipeline of {x}"),
     }
 }
 
 fn power_point(variable: Variable, power: &PowerPoint) -> String {
     let rate = match variable {
         Variable::Rate => String::new(),
-        _ => format!(", {} requests a second", number(power.rps.value)),
+        _ => format!(", {} good answers a second", number(power.rps.value)),
     };
-    let edge =
-        if power.at_edge { "; it is at the end of the sweep, and may lie beyond" } else { "" };
-    format!("{}{rate}: the best throughput for its mean latency{edge}", at(variable, &power.x))
+    let edge = if power.at_edge { "; it is at an end of the sweep and may lie beyond" } else { "" };
+    format!("{}{rate}: the most good answers for their mean latency{edge}", at(variable, &power.x))
 }
 
 fn doubling(variable: Variable, found: &Doubling) -> String {
     let base = duration(found.base_s * 1e9);
     format!(
-        "{}: from there on p99 is more than twice the {base} of the lowest value",
+        "{}: from there on p99 is more than twice that of the lowest value, {base}",
         at(variable, &found.x)
     )
 }
 
 fn kneedle(variable: Variable, knee: &Knee) -> String {
     format!(
-        "{}: where p99 turns up, seen over {} to {}; another range has another knee",
+        "{}: where p99 turns up, in a sweep from {} to {}; another range has another knee",
         at(variable, &knee.x),
         number(knee.range.0),
         number(knee.range.1)
@@ -341,9 +349,10 @@ fn usl(usl: &Scalability, most: f64) -> String {
     };
     let best = match (&usl.best_users, usl.peak_rps) {
         (Some(best), Some(peak)) => {
-            let beyond = if best.value > most { " (worked out: the sweep ends below)" } else { "" };
+            let beyond =
+                if best.value > most { " (extrapolated: the sweep ends below)" } else { "" };
             format!(
-                "best at {} connections with {} requests a second{beyond}",
+                "best at {} connections with {} good answers a second{beyond}",
                 estimate(best),
                 number(peak)
             )
@@ -351,7 +360,7 @@ fn usl(usl: &Scalability, most: f64) -> String {
         _ => "no best number of connections".to_owned(),
     };
     format!(
-        "{best}; one connection alone {} requests a second, contention {}, coherency {}",
+        "{best}; one connection alone gets {} good answers a second; contention {}, coherency {}",
         number(usl.gain_rps.value),
         small(&usl.contention),
         small(&usl.coherency)
@@ -363,13 +372,13 @@ fn drift(page: &mut Page, sweep: &SweepSummary) {
     let share = |name: &str, share: Option<f64>| {
         share.map(|share| format!("{name} by {:+.1} %", share * 100.0))
     };
-    let moved: Vec<String> = [share("p50", drift.p50_share), share("rate", drift.rate_share)]
+    let moved: Vec<String> = [share("p50", drift.p50_share), share("good/s", drift.rate_share)]
         .into_iter()
         .flatten()
         .collect();
     let lowest = sweep.sentinels.first().map_or(0.0, |run| run.x);
     let (paint, what) = if drift.is_large() {
-        (Paint::Doubtful, "DRIFT: the target or the machine is not what it was: at ")
+        (Paint::Doubtful, "DRIFT: the target or the machine has changed: at ")
     } else {
         (Paint::Good, "steady: at ")
     };
