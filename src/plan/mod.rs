@@ -15,6 +15,7 @@ mod output;
 pub mod pacing;
 mod proxy;
 pub mod route;
+mod secrets;
 mod security;
 mod sources;
 
@@ -31,6 +32,7 @@ pub use expect::Expect;
 pub use output::{Output, RequestFormat};
 pub use pacing::{OnOverload, Pacing};
 pub use route::{Endpoint, ProxyProtocol, Route, SocketOptions};
+pub use secrets::Secrets;
 
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 //! the caller's business. Nothing here computes more than a presentation needs: figures come from [`crate::summary`].
 //! The names in the JSON documents are stable, and `run.schema.json` is held to them by tests.
 
+mod answers;
 mod calibration;
 mod ceiling;
 mod compare;
@@ -13,6 +14,7 @@ mod hgrm;
 mod hlog;
 mod json;
 mod latency;
+mod machine;
 mod page;
 mod phases;
 mod plan;

@@ -105,6 +105,20 @@ impl Page {
         lines.for_each(|line| self.beside(&line));
     }
 
+    /// A label and text beside it that has no words, such as what a server said: broken wherever a line is full. It holds
+    /// printable ASCII.
+    pub(super) fn block(&mut self, label: &str, text: &str) {
+        let gap = " ".repeat(INDENT.saturating_sub(label.len()).max(1));
+        let label = self.paint(Paint::Bold, label);
+        let lines = text.as_bytes().chunks(self.width()).map(String::from_utf8_lossy);
+        for (index, line) in lines.enumerate() {
+            match index {
+                0 => self.line(&format!("{label}{gap}{line}")),
+                _ => self.beside(&line),
+            }
+        }
+    }
+
     /// More text below a fact, wrapped.
     pub(super) fn more(&mut self, text: &str) {
         wrap(text, self.width()).iter().for_each(|line| self.beside(line));

@@ -3,12 +3,18 @@
 use super::*;
 use crate::report::{quiet_text, text};
 
-/// The report of a run in plain text of 80 columns.
-fn report(summary: &Summary) -> String {
-    text(&plan(), summary, PLAIN)
+/// The report of a run in plain text of 80 columns, with all there is.
+pub(super) fn report(summary: &Summary) -> String {
+    text(&verbose(), summary, PLAIN)
 }
 
-fn assert_lines(report: &str, expected: &[&str]) {
+fn verbose() -> Plan {
+    let mut plan = plan();
+    plan.output.verbose = true;
+    plan
+}
+
+pub(super) fn assert_lines(report: &str, expected: &[&str]) {
     let expected = expected.join("\n");
     assert!(
         format!("\n{report}").contains(&format!("\n{expected}\n")),
@@ -17,7 +23,7 @@ fn assert_lines(report: &str, expected: &[&str]) {
 }
 
 #[test]
-fn a_normal_run_reads_like_this() {
+fn a_normal_run_with_all_there_is_reads_like_this() {
     let expected = "\
 maxq VERSION: GET http://127.0.0.1:8080/bytes/100?x=1
 Target        127.0.0.1:8080 on this host
@@ -28,21 +34,22 @@ Duration      10 s
 Warm-up       500 requests in 1 s, not counted
 Seed          42
 
+Result        held: all requests got a good answer
 Verdict       server_limited: The workers waited for the server for 30 % of the
               time.
 
-Throughput          per second             total
-  achieved            2,000.00            20,000  responses
-  goodput             2,000.00            20,000  of them good
-  bytes in          390.62 KiB          3.81 MiB
-  bytes out          83.98 KiB        839.84 KiB
-
+Throughput            achieved         goodput
+  a second            2,000.00        2,000.00
+  requests              20,000          20,000
+  bytes in    390.62 KiB a second, 3.81 MiB
+  bytes out   83.98 KiB a second, 839.84 KiB
 Requests      20,000 sent, all ok
 
 Latency                service            ttfb
   min                 1.000 ms        500.0 us
   p50                 11.00 ms        5.501 ms
   p90                 19.01 ms        9.503 ms
+  p95                 20.01 ms        10.00 ms
   p99                 20.81 ms        10.40 ms
   p99.9               20.99 ms        10.49 ms
   max                 21.00 ms        10.50 ms
@@ -51,9 +58,7 @@ Latency                service            ttfb
   of the p99, about 50 % was waiting for the first byte, 50 % the transfer of
   the rest
 
-Status codes
-  200                   20,000
-
+Status        200: 20,000
 Connections   64 asked, 64 opened, 64 used, 0 failed attempts, 0 reconnects
               requests per connection: min 300, median 331, max 363
               time to open: p50 120.0 us, max 120.0 us
