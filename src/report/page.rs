@@ -66,9 +66,11 @@ impl Page {
         usize::from(self.style.columns.clamp(40, 120)) - INDENT
     }
 
-    /// An empty line.
+    /// An empty line, unless there is one already.
     pub(super) fn gap(&mut self) {
-        self.text.push('\n');
+        if !self.text.ends_with("\n\n") {
+            self.text.push('\n');
+        }
     }
 
     /// One line as it is.

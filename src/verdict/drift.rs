@@ -96,5 +96,5 @@ fn change(evidence: &Evidence<'_>) -> Option<Change> {
     if course == Course::Steady || (last_ms - first_ms).abs() < LEAST_CHANGE_MS {
         return None;
     }
-    Some(Change { course, first_ms, last_ms, slope_ms, length_s: seconds(evidence.measured_ns) })
+    Some(Change { course, first_ms, last_ms, slope_ms, length_s: values.len() as f64 * block_s })
 }

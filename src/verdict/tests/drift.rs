@@ -1,15 +1,16 @@
 //! Latencies that change while a run goes on.
 
-use super::{Case, MS, case, in_time, open};
+use super::{Case, case, in_time, open};
+use crate::time::Nanos;
 use crate::verdict::{Code, Level, TargetState};
 
 /// A run whose median is `ms` in each second of a number of them.
-fn medians(open: bool, seconds: u64, ms: impl Fn(f64) -> f64) -> Case {
+fn medians(open: bool, seconds: usize, ms: impl Fn(f64) -> f64) -> Case {
     let mut case = case(open, in_time);
-    let slices = case.slices.iter().cycle().take(seconds as usize * 10);
+    let slices = case.slices.iter().cycle().take(seconds * 10);
     case.slices = slices.cloned().collect();
     for (slice, tenths) in case.slices.iter_mut().zip(0_u32..) {
-        let ns = (ms(f64::from(tenths) / 10.0) * MS as f64) as u64;
+        let ns = Nanos::from_seconds(ms(f64::from(tenths) / 10.0) / 1e3).0;
         slice.latency = [(ns, 100)].into_iter().collect();
         slice.max_ns = ns;
     }
@@ -24,7 +25,7 @@ fn a_target_that_becomes_slower_is_the_result_of_a_valid_run() {
         assert!(verdict.valid, "{verdict:?}");
         assert_eq!(case.rules(Level::Warn), ["S3"]);
         let text = &verdict.reasons[0].text;
-        assert!(text.starts_with("median rose from 11.2 ms to 30.8 ms"), "{text}");
+        assert!(text.starts_with("median rose from 11.1 ms to 30.8 ms in 60 s"), "{text}");
         assert!(text.ends_with("20.0 ms a minute"), "{text}");
         assert_eq!(verdict.target, TargetState::Degraded);
         assert_eq!(&verdict.target_text, text);
