@@ -1,7 +1,6 @@
 //! What the target did, as opposed to whether the measurement of it can be believed.
 
 use super::{Evidence, Level, Reason, TARGET_RULES, drift, unstable};
-use crate::schedule::PhaseIndex;
 use crate::summary::End;
 use crate::units::significant;
 
@@ -143,7 +142,7 @@ fn overloaded_phase<'a>(evidence: &'a Evidence<'_>) -> Option<(&'a str, f64, f64
     let phases = spans.iter().zip(&evidence.record.phases).zip(0_u16..).skip(1);
     let asked_too_much = phases.filter_map(|((span, record), index)| {
         let length_ns = span.end_ns.min(end_ns).saturating_sub(span.start_ns);
-        if bursts == Some(PhaseIndex(index)) || length_ns == 0 {
+        if bursts.is_some_and(|bursts| bursts.0 == index) || length_ns == 0 {
             return None;
         }
         let (asked, answered) = (record.counts.scheduled, record.completed_in_window);
