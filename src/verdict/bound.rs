@@ -66,7 +66,7 @@ impl Effect {
             let phases = spans.iter().zip(&evidence.record.phases).skip(1);
             for (span, record) in phases {
                 let latencies = Latencies::of(record, &[]);
-                figures.extend(quantiles(&format!("{} of ", span.name), &latencies, hidden_share));
+                figures.extend(quantiles(&format!(" of {}", span.name), &latencies, hidden_share));
             }
         }
         figures.extend(gates(evidence, hidden_share));
@@ -97,7 +97,7 @@ fn quantiles(of: &str, latencies: &Latencies, hidden_share: f64) -> Vec<Moved> {
     let quantiles: Vec<(&str, f64)> = supported.copied().collect();
     let curves = Curves::of(response, &lags.client);
     let moved = |&(name, quantile): &(&str, f64)| Moved {
-        name: format!("{of}{name}"),
+        name: format!("{name}{of}"),
         shown_ns: response.all.quantile_ns(quantile).unwrap_or(0),
         least_ns: Some(curves.least_ns(quantile, hidden_share)),
     };
