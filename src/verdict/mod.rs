@@ -353,7 +353,7 @@ fn fine(evidence: &Evidence<'_>) -> (Code, String) {
             format!("{missing} of {scheduled} requests got no whole answer"),
         );
     }
-    (Code::Valid, "the client kept its schedule; the figures are the target's".to_owned())
+    (Code::Valid, "the client kept its schedule".to_owned())
 }
 
 fn milliseconds(length_ns: u64) -> String {
