@@ -33,7 +33,7 @@ pub fn text(plan: &Plan, summary: &Summary, style: Style) -> String {
     verdict(&mut page, &summary.verdict, verbose);
     page.gap();
     throughput(&mut page, plan, summary);
-    if verbose || !is_all_ok(&summary.measured.counts) {
+    if verbose || !is_all_answered(&summary.measured.counts) {
         page.fact("Requests", &outcomes(&summary.measured.counts));
     }
     if verbose {
@@ -46,7 +46,7 @@ pub fn text(plan: &Plan, summary: &Summary, style: Style) -> String {
     }
     phases::table(&mut page, summary);
     gates::gates(&mut page, summary);
-    let has_more = plan.output.latency || phases::is_shown(summary) || !summary.gates.is_empty();
+    let has_more = plan.output.latency || phases::is_shown(summary);
     if verbose || has_more {
         page.gap();
     }
@@ -287,7 +287,9 @@ fn verdict(page: &mut Page, verdict: &Verdict, verbose: bool) {
     );
     for reason in &verdict.reasons {
         // What has been said already need not be read twice, and what is only worth knowing is for who asks for all.
-        let is_told = reason.text == verdict.sentence || verdict.target_text.contains(&reason.text);
+        let is_told = reason.text == verdict.sentence
+            || verdict.target_text.contains(&reason.text)
+            || (reason.rule == "E1" && !verbose);
         if !is_told && (verbose || reason.level != Level::Info) {
             let level = reason.level.name();
             page.more(&format!("{level} {}: {}", reason.rule, reason.text));
@@ -332,8 +334,9 @@ fn throughput(page: &mut Page, plan: &Plan, summary: &Summary) {
     }
 }
 
-fn is_all_ok(counts: &Counts) -> bool {
-    counts.ok == counts.scheduled
+/// Status codes tell what became of every request.
+fn is_all_answered(counts: &Counts) -> bool {
+    counts.completed() == counts.scheduled
 }
 
 /// Every request and what became of it; the numbers add up.

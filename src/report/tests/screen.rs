@@ -4,6 +4,7 @@ use super::text::{assert_lines, report};
 use super::*;
 use crate::record::Lag;
 use crate::report::{quiet_text, text};
+use crate::summary::Gate;
 
 /// A healthy run of an open loop: everything in time, everything answered.
 fn open_summary() -> Summary {
@@ -90,6 +91,31 @@ fn a_run_with_errors_begins_with_what_the_target_did() {
     let painted = text(&plan(), &summary, Style { color: true, columns: 80 });
     assert!(painted.contains("\x1b[1;31mfailing\x1b[0m: 24.7 %"), "{painted}");
     assert!(!painted.contains("\x1b[1;32m"), "nothing is green: {painted}");
+}
+
+#[test]
+fn a_run_that_failed_has_all_that_matters_on_the_last_screen() {
+    let mut summary = open_summary();
+    let errors = "24.7 % errors (2470 of 10000 requests); 753.0 of 1000.0 requests a second got a \
+        good answer";
+    (summary.verdict.target, summary.verdict.target_text) =
+        (TargetState::Failing, errors.to_owned());
+    let text_of_e1 = "2470 of 10000 requests got no good response: rates and latencies are of \
+        errors too";
+    let e1 = Reason { rule: "E1", level: Level::Warn, text: text_of_e1.to_owned() };
+    summary.verdict.reasons = vec![e1];
+    let clauses = crate::analysis::slo::parse("p99<50ms, errors<1%").unwrap();
+    let gate = |clause| Gate { clause, value: Some(0.2), doubt: None, holds: false, at_s: None };
+    summary.gates = clauses.into_iter().map(gate).collect();
+    let said = br#"{"detail":"no database connection is free"}"#.to_vec();
+    summary.record.bad_answers.add(BadAnswer::new(503, Nanos(0), (said, 43)));
+    let report = text(&open_plan(), &summary, PLAIN);
+    let screen: Vec<&str> = report.lines().rev().take(24).collect();
+    for part in
+        ["Result ", "Verdict ", "Throughput ", "Latency ", "Gates", "  errors<1% ", "  first 503 "]
+    {
+        assert!(screen.iter().any(|line| line.starts_with(part)), "{part} is gone in\n{report}");
+    }
 }
 
 #[test]
