@@ -336,9 +336,12 @@ pub struct RunArgs {
     /// What others make of the result.
     #[command(flatten)]
     pub review: ReviewArgs,
-    /// Only the verdict and the two rates; nothing on standard error but errors.
+    /// Only the result, the verdict, and the two rates; nothing on standard error but errors.
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
+    /// Print all that is known of the run: machine, seed, connections, every note.
+    #[arg(short, long, conflicts_with = "quiet", help_heading = "Output")]
+    pub verbose: bool,
     /// Print the whole latency distribution.
     #[arg(long, help_heading = "Output")]
     pub latency: bool,

@@ -256,8 +256,8 @@ fn a_run_that_lost_its_target_is_partial_in_the_table() {
         let ended = running.end();
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let (header, row) = ended.stdout.trim_end().split_once('\n').expect("two lines");
-        assert!(header.ends_with("\tvalid\tpartial"), "{header}");
-        cells.push(row.rsplit('\t').next().map(str::to_owned));
+        let place = header.split('\t').position(|name| name == "partial").expect("its column");
+        cells.push(row.split('\t').nth(place).map(str::to_owned));
     }
     assert_eq!(cells, [Some("false".to_owned()), Some("true".to_owned())]);
 }

@@ -55,7 +55,7 @@ fn one_request_before_the_run_shows_what_will_be_measured_and_is_not_counted() {
         (seen["framing"].as_str(), seen["keep_alive"].as_bool()),
         (Some("content_length"), Some(true))
     );
-    let text = run(maxq().args(["-t", "1", "-n", "10", &url]));
+    let text = run(maxq().args(["-t", "1", "-n", "10", "-v", &url]));
     assert!(text.stdout.contains("\nAnswer        200, 1,000 bytes (Content-Length), kept alive"));
 }
 

@@ -10,9 +10,10 @@ const DISTURBED_OF_THEM: usize = 1;
 /// What a disturbance did.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Recovery {
-    /// The longest latency of what was answered from its start to its end or to the recovery.
+    /// The longest latency of what was answered from its start to its end or to the recovery: nobody can tell from slices
+    /// which requests those were, and whoever knows the requests of the disturbance knows better.
     pub peak_latency_ns: u64,
-    /// Most requests that were due and unanswered at the end of a slice.
+    /// Most requests that were due and unanswered at the end of a slice while it lasted.
     pub peak_outstanding: u64,
     /// From the end of the disturbance to the first of several slices in which, but for one of them, latencies were again
     /// as before; `None` when that was not seen, or nothing was known from before.
@@ -60,9 +61,11 @@ pub fn recovery(
     // Where the next one comes within the same slice, that slice is of both.
     let over = over.max(end + 1).min(series.slices().len());
     let touched = &series.slices()[from.min(over)..over];
+    // What is outstanding later is due later.
+    let during = &series.slices()[from.min(over)..end.max(from + 1).min(over)];
     Recovery {
         peak_latency_ns: touched.iter().map(|slice| slice.max_ns).max().unwrap_or(0),
-        peak_outstanding: touched.iter().map(|slice| slice.outstanding).max().unwrap_or(0),
+        peak_outstanding: during.iter().map(|slice| slice.outstanding).max().unwrap_or(0),
         recovered_after_ns: recovered
             .filter(|_| base_p99_ns.is_some())
             .map(|first| ((end + first) as u64 * slice_ns).saturating_sub(end_ns)),
@@ -186,6 +189,15 @@ mod tests {
         }
         let at_the_end = recovery(&series, (20 * second, 20 * second), u64::MAX, Some(MILLISECOND));
         assert_eq!(at_the_end.recovered_after_ns, None);
+    }
+
+    #[test]
+    fn what_piles_up_after_a_disturbance_is_not_its_own() {
+        let second = 1_000 * MILLISECOND;
+        // What came before the spike is over when the spike begins.
+        let found =
+            recovery(&spiked(u64::MAX), (3 * second, 4 * second), u64::MAX, Some(MILLISECOND));
+        assert!(found.peak_outstanding <= 1, "{found:?}");
     }
 
     #[test]

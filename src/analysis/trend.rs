@@ -87,20 +87,37 @@ pub fn growth(outstanding: &[(f64, f64)], rate_rps: f64) -> Option<f64> {
     (steady && enough && higher).then_some(slope)
 }
 
-/// Whether values of a series that should be steady go one way: a trend that chance does not explain, and more than a
-/// tenth between the medians of its first and last third.
+/// What a series that should be steady did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Course {
+    /// Nothing that chance does not explain.
+    Steady,
+    /// It changed at its start, and stayed where it came to.
+    Settles,
+    /// It went on changing to its end.
+    Drifts,
+}
+
+/// What values that follow one another in time did. They changed when there is a trend that chance does not explain, and
+/// more than a tenth between the medians of their first and last third. The start is the first third, and at most the
+/// first 60 values; they settled when less than a quarter of the change came after as long again.
 #[must_use]
-pub fn drifts(values: &[f64]) -> bool {
+pub fn course(values: &[f64]) -> Course {
     const FEWEST: usize = 10;
+    const LONGEST_START: usize = 60;
     let third = values.len() / 3;
     if values.len() < FEWEST || !mann_kendall_p(values).is_some_and(|p| p < 0.01) {
-        return false;
+        return Course::Steady;
     }
-    let (mut first, mut last) = (values[..third].to_vec(), values[values.len() - third..].to_vec());
-    match (median(&mut first), median(&mut last)) {
-        (Some(first), Some(last)) => (last - first).abs() > 0.1 * first.abs(),
-        _ => false,
+    let middle = |part: &[f64]| median(&mut part.to_vec()).unwrap_or(0.0);
+    let last = middle(&values[values.len() - third..]);
+    let first = middle(&values[..third]);
+    if (last - first).abs() <= 0.1 * first.abs() {
+        return Course::Steady;
     }
+    let start = third.min(LONGEST_START);
+    let (first, next) = (middle(&values[..start]), middle(&values[start..2 * start]));
+    if (last - next).abs() < 0.25 * (last - first).abs() { Course::Settles } else { Course::Drifts }
 }
 
 fn median(values: &mut [f64]) -> Option<f64> {
@@ -114,7 +131,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{drifts, growth, mann_kendall_p, normal_share_below, theil_sen};
+    use super::{Course, course, growth, mann_kendall_p, normal_share_below, theil_sen};
     use crate::analysis::known::{Draws, queue};
 
     #[test]
@@ -172,11 +189,31 @@ mod tests {
         }
     }
 
+    /// Sixty values around ten, changed by `shape`.
+    fn noisy(shape: impl Fn(f64) -> f64) -> Vec<f64> {
+        let mut draws = Draws::new(5);
+        (0..60).map(|i| 10.0 + draws.uniform() + shape(f64::from(i))).collect()
+    }
+
     #[test]
     fn a_drift_is_told_from_noise() {
-        let mut draws = Draws::new(5);
-        let noise: Vec<f64> = (0..60).map(|_| 10.0 + draws.uniform()).collect();
-        let drift: Vec<f64> = noise.iter().enumerate().map(|(i, v)| v + i as f64 / 10.0).collect();
-        assert!(!drifts(&noise) && drifts(&drift) && !drifts(&drift[..9]));
+        assert_eq!(course(&noisy(|_| 0.0)), Course::Steady);
+        let drift = noisy(|i| i / 10.0);
+        assert_eq!(course(&drift), Course::Drifts);
+        assert_eq!(course(&noisy(|i| -i / 10.0)), Course::Drifts);
+        assert_eq!(course(&drift[..9]), Course::Steady, "too few");
+    }
+
+    #[test]
+    fn a_start_that_settles_is_told_from_a_drift() {
+        assert_eq!(course(&noisy(|i| 10.0 * (-i / 10.0).exp())), Course::Settles);
+        assert_eq!(course(&noisy(|i| -5.0 * (-i / 10.0).exp())), Course::Settles);
+        // A step in the middle is no start.
+        assert_eq!(course(&noisy(|i| if i < 35.0 { 0.0 } else { 5.0 })), Course::Drifts);
+        // Of half an hour, ten minutes are no start either.
+        let long = |until: f64| -> Vec<f64> {
+            (0..1800).map(|i| if f64::from(i) < until { 10.0 } else { 20.0 }).collect()
+        };
+        assert_eq!(course(&long(580.0)), Course::Drifts);
     }
 }

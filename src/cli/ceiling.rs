@@ -35,7 +35,7 @@ pub struct CeilingArgs {
 }
 
 /// Flags of `run` that contradict a search.
-const OF_ONE_RUN: [&str; 12] = [
+const OF_ONE_RUN: [&str; 13] = [
     "rate",
     "stages",
     "burst",
@@ -44,6 +44,7 @@ const OF_ONE_RUN: [&str; 12] = [
     "abort_on",
     "repeat",
     "latency",
+    "verbose",
     "hgrm",
     "hlog",
     "timeseries",

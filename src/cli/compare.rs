@@ -113,8 +113,9 @@ pub struct CompareArgs {
 }
 
 /// Flags of a run that are refused, and so not shown.
-const MEAN_NOTHING: [&str; 10] = [
+const MEAN_NOTHING: [&str; 11] = [
     "latency",
+    "verbose",
     "hgrm",
     "timeseries",
     "hlog",

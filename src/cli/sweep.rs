@@ -51,7 +51,8 @@ pub struct SweepArgs {
 }
 
 /// Flags of `run` that say nothing about several runs.
-pub const OF_ONE_RUN: [&str; 5] = ["latency", "hgrm", "timeseries", "hlog", "log_requests"];
+pub const OF_ONE_RUN: [&str; 6] =
+    ["latency", "verbose", "hgrm", "timeseries", "hlog", "log_requests"];
 
 impl Args for SweepArgs {
     fn augment_args(command: Command) -> Command {

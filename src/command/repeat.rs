@@ -50,6 +50,7 @@ pub(super) fn one_run_each(args: &RunArgs, because: &str) -> Result<(), Refusal>
         ("--timeseries", args.timeseries.is_some()),
         ("--log-requests", args.log_requests.is_some()),
         ("--latency", args.latency),
+        ("--verbose", args.verbose),
     ] {
         if given {
             return Err(Refusal::usage(format!(

@@ -2,8 +2,9 @@
 //!
 //! A [`ResponseReader`] belongs to a connection and holds what one response in progress needs; a [`Framer`] belongs to
 //! a worker and holds what all its connections share. Neither knows sockets, clocks or requests. Bytes go in by
-//! reference, nothing is kept of them but a head that was cut; no allocation follows a number that the server sent. After
-//! a head is refused, the line that it was refused for is kept to be shown ([`ResponseReader::offence`]).
+//! reference, nothing is kept of them but a head that was cut and the beginning of a body that is watched for
+//! ([`Framer::watch`]); no allocation follows a number that the server sent. After a head is refused, the line that it was
+//! refused for is kept to be shown ([`ResponseReader::offence`]).
 //!
 //! Rule 1: the verdict on a stream of bytes does not depend on how it was cut into pieces.
 //! Rule 2: the end of the stream is an input like any other ([`ResponseReader::end_of_stream`]).
@@ -12,6 +13,7 @@ mod carry;
 pub mod chunked;
 mod fields;
 pub mod head;
+pub mod kept;
 pub mod learned;
 pub mod lines;
 pub mod needle;
@@ -21,6 +23,7 @@ use crate::failure::Kind;
 use carry::Carry;
 use chunked::{Chunked, Found};
 use head::{Body, Head, MOST_HEAD_BYTES, Refused};
+use kept::{Kept, Watched};
 use learned::LearnedHead;
 use needle::{Needle, Progress};
 pub use stamps::{Stamp, stamp_lines};
@@ -34,6 +37,7 @@ pub struct Framer {
     learned: LearnedHead,
     to_head_request: bool,
     needle: Option<Needle>,
+    watched: Watched,
     interim: u64,
 }
 
@@ -45,6 +49,7 @@ impl Framer {
             learned: LearnedHead::default(),
             to_head_request,
             needle: needle.map(Needle::new),
+            watched: Watched::new(needle.is_some()),
             interim: 0,
         }
     }
@@ -128,6 +133,8 @@ pub struct ResponseReader {
     interim: u8,
     body_bytes: u64,
     found: Progress,
+    /// The beginning of the body in progress, or of the last one, where it was watched for.
+    kept: Option<Box<Kept>>,
 }
 
 impl ResponseReader {
@@ -143,6 +150,7 @@ impl ResponseReader {
             interim: 0,
             body_bytes: 0,
             found: Progress::default(),
+            kept: None,
         }
     }
 
@@ -350,6 +358,7 @@ impl ResponseReader {
     ) -> Result<Progressed, Kind> {
         self.status = head.status;
         self.keep_alive = head.keep_alive;
+        self.kept = framer.watched.keeps(head.status).then(Box::default);
         match head.body {
             Body::None => {
                 return Ok(Progressed::Whole {
@@ -428,6 +437,9 @@ impl ResponseReader {
 
     fn see_data(&mut self, data: &[u8], framer: &Framer) {
         self.body_bytes += data.len() as u64;
+        if let Some(kept) = &mut self.kept {
+            kept.add(data);
+        }
         if let Some(needle) = &framer.needle {
             needle.search(data, &mut self.found);
         }
@@ -465,7 +477,7 @@ fn whole_at_once(head: &Head, input: &[u8], framer: &Framer) -> Option<Progresse
         Body::Chunked | Body::UntilClose => return None,
     };
     let available = (input.len() - head.length) as u64;
-    if body_bytes > available || framer.needle.is_some() {
+    if body_bytes > available || framer.watched.sees(head.status) {
         return None;
     }
     let consumed = head.length + usize::try_from(body_bytes).ok()?;

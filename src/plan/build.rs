@@ -440,6 +440,7 @@ fn output(args: &RunArgs) -> Result<Output, Refusal> {
         file: args.output.clone(),
         quiet: args.quiet,
         latency: args.latency,
+        verbose: args.verbose,
         no_progress: args.no_progress,
         hgrm: args.hgrm.clone(),
         timeseries: args.timeseries.clone(),

@@ -17,6 +17,7 @@ mod output;
 pub mod pacing;
 mod proxy;
 pub mod route;
+mod secrets;
 mod security;
 mod sources;
 
@@ -35,6 +36,7 @@ pub use hash::Hashes;
 pub use output::{Output, RequestFormat};
 pub use pacing::{OnOverload, Pacing};
 pub use route::{Endpoint, ProxyProtocol, Route, SocketOptions};
+pub use secrets::Secrets;
 
 /// Everything that a run needs to know.
 #[derive(Clone, Debug)]

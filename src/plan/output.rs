@@ -18,10 +18,12 @@ pub struct Output {
     pub junit: bool,
     /// Into this file instead of standard output; `-` is standard output.
     pub file: Option<PathBuf>,
-    /// Only the verdict and the two rates; nothing on stderr but errors.
+    /// Only the result, the verdict, and the two rates; nothing on stderr but errors.
     pub quiet: bool,
     /// The whole latency distribution.
     pub latency: bool,
+    /// All that is known of the run, however long the report gets.
+    pub verbose: bool,
     /// No live line.
     pub no_progress: bool,
     /// HdrHistogram percentile file.

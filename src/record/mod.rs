@@ -4,6 +4,7 @@
 //! the numbers come from or how they are shown.
 
 pub mod absence;
+pub mod bad_answers;
 pub mod buckets;
 pub mod client;
 pub mod errors;
@@ -15,6 +16,7 @@ pub mod request_log;
 pub mod tally;
 
 pub use absence::Absence;
+pub use bad_answers::{BadAnswer, BadAnswers};
 pub use client::{ClientTally, Turns};
 pub use errors::{Came, ErrorRow, ErrorTable};
 pub use handshakes::{Handshakes, Negotiated};
@@ -68,6 +70,8 @@ pub struct Record {
     pub phases: Vec<PhaseRecord>,
     /// Failures of requests and of connections.
     pub errors: ErrorTable,
+    /// The first bad answer of each status.
+    pub bad_answers: BadAnswers,
     /// Interim (1xx) responses, which end no request.
     pub interim_responses: u64,
     /// See [`ConnectionTally`].
@@ -94,6 +98,7 @@ impl Record {
         Self {
             phases: (0..phases).map(|_| empty()).collect(),
             errors: ErrorTable::default(),
+            bad_answers: BadAnswers::default(),
             interim_responses: 0,
             connections: ConnectionTally::default(),
             absence: Absence::default(),
@@ -148,6 +153,7 @@ impl Record {
             mine.add(theirs);
         }
         self.errors.add(&other.errors);
+        self.bad_answers.add_all(&other.bad_answers);
         self.interim_responses += other.interim_responses;
         self.connections.add(&other.connections);
         self.absence.add(&other.absence);

@@ -13,7 +13,7 @@ use crate::failure::errno_name;
 use crate::http1::head::Body;
 use crate::plan::Plan;
 use crate::pressure::Pressure;
-use crate::record::{Counts, ErrorRow, PhaseRecord};
+use crate::record::{BadAnswer, Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
 use crate::report::{format, tls};
 use crate::summary::{
@@ -86,6 +86,7 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
         },
         "status": status(&measured.status),
         "interim_responses": summary.record.interim_responses,
+        "bad_answers": bad_answers(summary),
         "errors": summary.record.errors.rows().iter().map(|row| error(row, summary)).collect::<Vec<_>>(),
         "connections": connections(summary),
         "tls": tls::object(plan, summary),
@@ -196,6 +197,9 @@ fn verdict(verdict: &Verdict) -> Value {
         "code": verdict.code.name(),
         "valid": verdict.valid,
         "sentence": verdict.sentence,
+        "target": verdict.target.name(),
+        "target_text": verdict.target_text,
+        "max_is_own": verdict.max_is_own,
         "reasons": reasons,
     })
 }
@@ -262,6 +266,19 @@ fn status(responses: &[u64]) -> Value {
     let seen: BTreeMap<usize, u64> =
         responses.iter().copied().enumerate().filter(|&(_, count)| count > 0).collect();
     json!(seen)
+}
+
+fn bad_answers(summary: &Summary) -> Vec<Value> {
+    let answer = |answer: &BadAnswer| {
+        json!({
+            "status": answer.status,
+            "at_s": answer.at.seconds_from(summary.origin),
+            "body": format::escape(&answer.body),
+            "body_bytes": answer.body_bytes,
+            "cut": answer.is_cut(),
+        })
+    };
+    summary.record.bad_answers.all().iter().map(answer).collect()
 }
 
 fn error(row: &ErrorRow, summary: &Summary) -> Value {

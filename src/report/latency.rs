@@ -7,7 +7,8 @@ use crate::report::page::Page;
 use crate::summary::{Distribution, Lags, Latencies};
 
 /// The rows between the smallest and the largest value.
-const TABLE: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
+const TABLE: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
 /// The rows of the distribution before p100, which is the maximum.
 const DISTRIBUTION: [(&str, f64); 8] = [
     ("p50", 0.5),
@@ -39,8 +40,17 @@ impl Column<'_> {
     }
 }
 
+/// How much the table says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Detail {
+    /// All that is known, rather than what fits a screen.
+    pub(super) verbose: bool,
+    /// The longest response time is the client's doing.
+    pub(super) max_is_own: bool,
+}
+
 /// Latencies side by side; those that are the same by definition only once.
-pub(super) fn table(page: &mut Page, latencies: &Latencies) {
+pub(super) fn table(page: &mut Page, latencies: &Latencies, detail: Detail) {
     let Latencies { response, service, first_byte, failed, lags, censored } = latencies;
     if response.all.count() == 0 {
         page.fact("Latency", "not a single response, so there is none");
@@ -53,8 +63,8 @@ pub(super) fn table(page: &mut Page, latencies: &Latencies) {
             Some(lags) => columns.push(column("send lag", &lags.send)),
             None => columns.push(column("ttfb", first_byte)),
         }
-        rows(page, &columns);
-        notes(page, latencies, &columns);
+        rows(page, &columns, detail);
+        notes(page, latencies, (&columns, detail));
     }
     let failed = &failed.all;
     if let (Some(median), Some(max)) = (failed.quantile_ns(0.5), failed.max_ns()) {
@@ -71,7 +81,7 @@ fn column<'a>(name: &'static str, values: &'a Distribution) -> Column<'a> {
     Column { name, values }
 }
 
-fn rows(page: &mut Page, columns: &[Column<'_>]) {
+fn rows(page: &mut Page, columns: &[Column<'_>], detail: Detail) {
     let line = |label: &str, cells: Vec<String>| {
         let cells: String = cells.iter().map(|cell| format!("{cell:>16}")).collect();
         format!("{label:<14}{cells}")
@@ -79,7 +89,9 @@ fn rows(page: &mut Page, columns: &[Column<'_>]) {
     let names = columns.iter().map(|column| column.name.to_owned());
     page.head(&line("Latency", names.collect()));
     let min = |column: &Column<'_>| cell(column.values.all.min_ns().map(|ns| (float(ns), false)));
-    page.line(&line("  min", columns.iter().map(min).collect()));
+    if detail.verbose {
+        page.line(&line("  min", columns.iter().map(min).collect()));
+    }
     for (name, quantile) in TABLE {
         let cells = columns.iter().map(|column| column.quantile(quantile));
         page.line(&line(&format!("  {name}"), cells.collect()));
@@ -88,10 +100,13 @@ fn rows(page: &mut Page, columns: &[Column<'_>]) {
     let max = |column: &Column<'_>| {
         cell(column.values.all.max_ns().map(|ns| (float(ns), column.censored())))
     };
-    page.line(&line("  max", columns.iter().map(max).collect()));
+    let label = if detail.max_is_own { "  max*" } else { "  max" };
+    page.line(&line(label, columns.iter().map(max).collect()));
     let mean =
         |column: &Column<'_>| cell(column.values.all.mean_ns().map(|ns| (ns, column.censored())));
-    page.line(&line("  mean", columns.iter().map(mean).collect()));
+    if detail.verbose {
+        page.line(&line("  mean", columns.iter().map(mean).collect()));
+    }
 }
 
 fn cell(value: Option<(f64, bool)>) -> String {
@@ -102,10 +117,10 @@ fn cell(value: Option<(f64, bool)>) -> String {
     }
 }
 
-fn notes(page: &mut Page, latencies: &Latencies, columns: &[Column<'_>]) {
+fn notes(page: &mut Page, latencies: &Latencies, (columns, detail): (&[Column<'_>], Detail)) {
     let schedule = "closed loop: there is no schedule, so response time equals service time";
     if let Some(lags) = &latencies.lags {
-        where_it_went(page, latencies, lags);
+        where_it_went(page, latencies, (lags, detail));
     } else if latencies.censored == 0 {
         page.note(schedule);
     } else {
@@ -114,7 +129,10 @@ fn notes(page: &mut Page, latencies: &Latencies, columns: &[Column<'_>]) {
             counted(latencies.censored, "request")
         ));
     }
-    let p99 = latencies.response.quantile(0.99);
+    if detail.max_is_own {
+        page.note("* the longest response time is the client's doing");
+    }
+    let p99 = latencies.response.quantile(0.99).filter(|_| detail.verbose);
     if let Some((low, high)) = p99.and_then(|value| value.interval_ns) {
         page.note(&format!(
             "p99 of the {} is {} to {} with 95 % confidence",
@@ -138,7 +156,7 @@ fn notes(page: &mut Page, latencies: &Latencies, columns: &[Column<'_>]) {
             counted(clamped, "latency value"),
         ));
     }
-    if let Some(share) = transfer_share(latencies) {
+    if let Some(share) = transfer_share(latencies).filter(|_| detail.verbose) {
         page.note(&format!(
             "of the p99, about {} was waiting for the first byte, {} the transfer of the rest",
             percent(1.0 - share),
@@ -148,14 +166,21 @@ fn notes(page: &mut Page, latencies: &Latencies, columns: &[Column<'_>]) {
 }
 
 /// What the response times of an open loop are made of.
-fn where_it_went(page: &mut Page, latencies: &Latencies, lags: &Lags) {
+fn where_it_went(page: &mut Page, latencies: &Latencies, (lags, detail): (&Lags, Detail)) {
     let p99 = |of: &Distribution| duration(float(of.all.quantile_ns(0.99).unwrap_or(0)));
-    page.note(&format!(
-        "response = send lag + service, from the intended time on; where p99 went: client {}, pool wait {}, service {} (each its own p99)",
+    let went = format!(
+        "where p99 went: client {}, pool wait {}, service {}",
         p99(&lags.client),
         p99(&lags.pool),
         p99(&latencies.service)
-    ));
+    );
+    if detail.verbose {
+        page.note(&format!(
+            "response = send lag + service, from the intended time on; {went} (each its own p99)"
+        ));
+    } else {
+        page.note(&went);
+    }
     if latencies.censored > 0 {
         page.note(&format!(
             "response holds {} that got no answer or were never sent at the age that they had",

@@ -4,6 +4,7 @@
 //! the caller's business. Nothing here computes more than a presentation needs: figures come from [`crate::summary`].
 //! The names in the JSON documents are stable, and `run.schema.json` is held to them by tests.
 
+mod answers;
 mod calibration;
 mod ceiling;
 mod compare;
@@ -14,6 +15,7 @@ mod hgrm;
 mod hlog;
 mod json;
 mod latency;
+mod machine;
 mod markup;
 mod page;
 mod phases;

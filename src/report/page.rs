@@ -66,9 +66,11 @@ impl Page {
         usize::from(self.style.columns.clamp(40, 120)) - INDENT
     }
 
-    /// An empty line.
+    /// An empty line, unless there is one already.
     pub(super) fn gap(&mut self) {
-        self.text.push('\n');
+        if !self.text.ends_with("\n\n") {
+            self.text.push('\n');
+        }
     }
 
     /// One line as it is.
@@ -103,6 +105,20 @@ impl Page {
         }
         self.line(&format!("{label}{gap}{top}"));
         lines.for_each(|line| self.beside(&line));
+    }
+
+    /// A label and text beside it that has no words, such as what a server said: broken wherever a line is full. It holds
+    /// printable ASCII.
+    pub(super) fn block(&mut self, label: &str, text: &str) {
+        let gap = " ".repeat(INDENT.saturating_sub(label.len()).max(1));
+        let label = self.paint(Paint::Bold, label);
+        let lines = text.as_bytes().chunks(self.width()).map(String::from_utf8_lossy);
+        for (index, line) in lines.enumerate() {
+            match index {
+                0 => self.line(&format!("{label}{gap}{line}")),
+                _ => self.beside(&line),
+            }
+        }
     }
 
     /// More text below a fact, wrapped.

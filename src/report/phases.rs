@@ -4,7 +4,7 @@ use crate::analysis::recovery::Recovery;
 use crate::plan::{OnOverload, Pacing};
 use crate::report::format::{self, count, duration, float, length};
 use crate::report::page::Page;
-use crate::summary::{Disturbance, PhaseSummary, Rates, Summary};
+use crate::summary::{Disturbance, PhaseSummary, Rates, Summary, share};
 use crate::time::seconds;
 use crate::units::significant;
 
@@ -40,32 +40,64 @@ fn short_rate(per_second: f64) -> String {
     text.strip_suffix(".00").map_or(text.clone(), str::to_owned)
 }
 
-/// One row a phase, and what happened in those of a higher rate; nothing when there is only one.
-pub(super) fn table(page: &mut Page, summary: &Summary) {
+/// The phases that have a row.
+fn measured(summary: &Summary) -> Vec<&PhaseSummary> {
     let measured = summary.phases.iter().filter(|phase| phase.name != "warmup");
-    let phases: Vec<&PhaseSummary> =
-        measured.filter(|phase| phase.record.counts.scheduled > 0).collect();
-    if phases.len() < 2 && phases.iter().all(|phase| phase.disturbances.is_empty()) {
+    measured.filter(|phase| phase.record.counts.scheduled > 0).collect()
+}
+
+/// Whether there is a table: of a single phase the rest of the report says everything.
+pub(super) fn is_shown(summary: &Summary) -> bool {
+    let phases = measured(summary);
+    phases.len() >= 2 || phases.iter().any(|phase| !phase.disturbances.is_empty())
+}
+
+/// Two rows a phase, rates and errors above, response times below, and what happened in those of a higher rate.
+pub(super) fn table(page: &mut Page, summary: &Summary) {
+    if !is_shown(summary) {
         return;
     }
+    let phases = measured(summary);
     page.gap();
     let is_limited = phases.iter().any(|phase| phase.over_limit.is_some());
-    let over = if is_limited { "  over SLO" } else { "" };
+    let over = if is_limited { "    over SLO" } else { "" };
     page.head(&format!(
-        "{:<20}{:>11}{:>11}{:>11}{:>11}{:>11}{over}",
-        "Phases", "offered/s", "answered/s", "p50", "p99", "max"
+        "{:<20}{:>12}{:>12}{:>12}{:>10}{over}",
+        "Phases", "offered/s", "answered/s", "errors", "share"
     ));
     for phase in &phases {
-        row(page, phase);
+        rates(page, phase);
     }
-    page.note("answers of its time; response times of the requests that were due in it");
+    page.head(&format!(
+        "{:<20}{:>12}{:>12}{:>12}{:>12}",
+        "Response time", "p50", "p95", "p99", "max"
+    ));
+    for phase in &phases {
+        response_times(page, phase);
+    }
+    page.note("answers of its time; errors and response times of the requests that were due in it");
     for phase in &phases {
         disturbances(page, phase);
     }
 }
 
-fn row(page: &mut Page, phase: &PhaseSummary) {
+fn rates(page: &mut Page, phase: &PhaseSummary) {
     let rates = Rates::of(&phase.record, phase.length_ns);
+    let counts = &phase.record.counts;
+    let errors = counts.scheduled - counts.ok - counts.unsent;
+    let over = phase.over_limit.map_or(String::new(), |over| format!("{:>12}", count(over)));
+    let answered =
+        if phase.name == "bursts" { "-".to_owned() } else { significant(rates.achieved_rps, 1) };
+    page.line(&format!(
+        "  {:<18}{:>12}{answered:>12}{:>12}{:>10}{over}",
+        phase.name,
+        significant(rates.offered_rps, 1),
+        count(errors),
+        format::percent(share(errors, counts.sent)),
+    ));
+}
+
+fn response_times(page: &mut Page, phase: &PhaseSummary) {
     let response = &phase.latencies.response;
     let cell = |quantile: f64| match response.quantile(quantile) {
         None => "-".to_owned(),
@@ -73,14 +105,11 @@ fn row(page: &mut Page, phase: &PhaseSummary) {
         Some(value) => duration(float(value.value_ns)),
     };
     let max = response.all.max_ns().map_or("-".to_owned(), |max| duration(float(max)));
-    let over = phase.over_limit.map_or(String::new(), |over| format!("{:>10}", count(over)));
-    let answered =
-        if phase.name == "bursts" { "-".to_owned() } else { significant(rates.achieved_rps, 1) };
     page.line(&format!(
-        "  {:<18}{:>11}{answered:>11}{:>11}{:>11}{max:>11}{over}",
+        "  {:<18}{:>12}{:>12}{:>12}{max:>12}",
         phase.name,
-        significant(rates.offered_rps, 1),
         cell(0.5),
+        cell(0.95),
         cell(0.99),
     ));
 }
@@ -96,7 +125,7 @@ fn disturbances(page: &mut Page, phase: &PhaseSummary) {
         } else {
             format!("{} at {:.1} s", phase.name, disturbance.start_s)
         };
-        page.fact(&what, &effect(phase, disturbance, is_burst));
+        page.fact(&what, &effect(disturbance));
     }
     let rest: Vec<&Disturbance> = phase.disturbances.iter().skip(MOST_BURSTS).collect();
     if rest.is_empty() {
@@ -118,22 +147,21 @@ fn disturbances(page: &mut Page, phase: &PhaseSummary) {
     page.note(&format!("of the next {told} bursts {seen} {what}{slowest}; see --json"));
 }
 
-fn effect(phase: &PhaseSummary, disturbance: &Disturbance, is_burst: bool) -> String {
+fn effect(disturbance: &Disturbance) -> String {
     let recovery = &disturbance.recovery;
-    let peak = duration(float(recovery.peak_latency_ns));
-    // The exact peak is known of a phase as a whole; of one burst among many, that at the end of a slice.
-    let outstanding = if is_burst {
-        recovery.peak_outstanding
-    } else {
-        recovery.peak_outstanding.max(phase.record.most_outstanding)
-    };
     let recovered = match (recovery.base_p99_ns, recovery.recovered_after_ns) {
         (None, _) => without_base(recovery),
         (_, Some(ns)) => format!("back to the p99 from before after {:.2} s", seconds(ns)),
-        (_, None) if recovery.cut_short => "too little time to see a recovery".to_owned(),
+        (_, None) if recovery.cut_short => {
+            "no time under the load from before to see a recovery".to_owned()
+        }
         (_, None) => "not seen back at the p99 from before".to_owned(),
     };
-    format!("peak latency {peak}, {} outstanding at most, {recovered}", count(outstanding))
+    format!(
+        "peak latency {}, {} outstanding at most, {recovered}",
+        duration(float(recovery.peak_latency_ns)),
+        count(recovery.peak_outstanding)
+    )
 }
 
 /// What there is to say where no request came before, so that there is no latency to return to.

@@ -131,6 +131,7 @@ fn middles(page: &mut Page, runs: &[Carried]) {
     page.head(&format!("{:<14}{:>14}{:>14}{:>14}", "Over the runs", "median", "min", "max"));
     middle(page, ("achieved/s", rates), |rate| significant(rate, 2));
     middle(page, ("p50", time(0.5)), duration);
+    middle(page, ("p95", time(0.95)), duration);
     middle(page, ("p99", time(0.99)), duration);
     middle(page, ("errors", errors), |errors| errors.to_string());
     let partial = runs.len() - whole.len();

@@ -1,52 +1,71 @@
-//! The report that people read: what was run, whether it can be trusted, how fast, how slow, what went wrong.
+//! The report that people read: what was run, what the target did, whether that can be trusted, how fast, how slow, what
+//! went wrong.
 //!
-//! Sections stand in the order of the questions that a reader has. Every number comes from the summary; this file only
+//! As long as all is well it fits a terminal of 80 by 24 (`--verbose` has the rest), so that what a reader must know is on
+//! the last screen of a run. Sections stand in the order of the questions that a reader has. Every number comes from the summary; this file only
 //! chooses words and columns. Whatever a server sent is escaped.
 
 use crate::http1::head::Body;
 use crate::plan::{Idle, Plan};
 use crate::record::errors::MOST_ROWS;
 use crate::record::{Came, Counts, ErrorRow};
-use crate::report::format::{self, count, counted, duration, float, length, percent};
+use crate::report::format::{self, count, counted, duration, float, length};
 use crate::report::json::errno;
-use crate::report::page::{Page, Paint, Style, unbroken};
-use crate::report::{gates, latency, phases, tls};
-use crate::summary::{End, Engine, Seen, Spread, Summary, spin_share, work_share};
+use crate::report::page::{Page, Paint, Style};
+use crate::report::{answers, gates, latency, machine, phases, tls};
+use crate::summary::{End, Engine, Seen, Summary};
 use crate::units::significant;
-use crate::verdict::{Level, Verdict};
+use crate::verdict::{Level, TargetState, Verdict};
 
-/// More workers than this are shown as a range.
-const MOST_SHARES: usize = 4;
-
-/// The whole report.
+/// The whole report: with `--verbose` all there is, otherwise what fits a screen as long as all is well.
 #[must_use]
 pub fn text(plan: &Plan, summary: &Summary, style: Style) -> String {
+    let verbose = plan.output.verbose;
     let mut page = Page::new(style);
-    what_was_run(&mut page, plan, summary);
+    if verbose {
+        all_that_was_run(&mut page, plan, summary);
+    } else {
+        what_was_run(&mut page, plan, summary);
+    }
     page.gap();
     mark(&mut page, plan, summary);
-    verdict(&mut page, &summary.verdict);
+    result(&mut page, &summary.verdict);
+    verdict(&mut page, &summary.verdict, verbose);
     page.gap();
     throughput(&mut page, plan, summary);
-    page.gap();
-    latency::table(&mut page, &summary.latencies);
+    if verbose || !is_all_answered(&summary.measured.counts) {
+        page.fact("Requests", &outcomes(&summary.measured.counts));
+    }
+    if verbose {
+        page.gap();
+    }
+    let detail = latency::Detail { verbose, max_is_own: summary.verdict.max_is_own };
+    latency::table(&mut page, &summary.latencies, detail);
     if plan.output.latency {
         latency::distribution(&mut page, &summary.latencies);
     }
     phases::table(&mut page, summary);
     gates::gates(&mut page, summary);
-    status_codes(&mut page, summary);
+    let has_more = plan.output.latency || phases::is_shown(summary);
+    if verbose || has_more {
+        page.gap();
+    }
+    answers::answers(&mut page, summary, verbose);
     errors(&mut page, summary);
-    page.gap();
-    connections(&mut page, summary);
-    tls::handshakes(&mut page, plan, summary);
-    client(&mut page, summary);
-    page.gap();
+    machine::connections(&mut page, summary, verbose);
+    if verbose || summary.record.handshakes.failed > 0 {
+        tls::handshakes(&mut page, plan, summary);
+    }
+    machine::client(&mut page, summary, verbose);
+    if verbose {
+        page.gap();
+    }
     page.line(&wrk_lines(summary));
     page.finish()
 }
 
-/// The report of `--quiet`: the verdict and the two rates, and a mark when the run was cut short. No colour, no wrapping.
+/// The report of `--quiet`: what the target did, the verdict and the two rates, and a mark when the run was cut short. No
+/// colour, no wrapping.
 #[must_use]
 pub fn quiet_text(plan: &Plan, summary: &Summary) -> String {
     let mark = cut_short(plan, summary)
@@ -54,14 +73,37 @@ pub fn quiet_text(plan: &Plan, summary: &Summary) -> String {
         .unwrap_or_default();
     let verdict = &summary.verdict;
     format!(
-        "{mark}Verdict: {}: {}\n{}\n",
+        "{mark}Result: {}: {}\nVerdict: {}: {}\n{}\n",
+        verdict.target.name(),
+        verdict.target_text,
         verdict_name(verdict),
         verdict.sentence,
         wrk_lines(summary)
     )
 }
 
+/// The plan in four lines, unless there is something odd about it.
 fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
+    whom(page, plan);
+    let engine = summary.engine.name();
+    let notes = engine_notes(plan, summary);
+    if !notes.is_empty() {
+        page.fact("Engine", &format!("{engine}{notes}"));
+    }
+    if plan.threads_asked.is_some() {
+        page.fact("Threads", &threads(plan));
+    }
+    page.fact("Load", &load(plan, plan.load.pipeline > 1));
+    let warmup = match summary.window.warmup_ns {
+        0 => String::new(),
+        warmup_ns => format!(" after {} of warm-up", length(warmup_ns)),
+    };
+    let threads = counted(plan.threads() as u64, "thread");
+    let took = length_of_run(plan, summary);
+    page.fact("Duration", &format!("{took}{warmup}; {threads}, {engine}"));
+}
+
+fn all_that_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
     whom(page, plan);
     if let Some(seen) = &summary.preflight {
         page.fact("Answer", &answer(seen));
@@ -73,7 +115,11 @@ fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
         &format!("{}, idle {idle}{}", summary.engine.name(), engine_notes(plan, summary)),
     );
     threads_and_load(page, plan);
-    page.fact("Duration", &length_of_run(plan, summary));
+    let drain = match summary.window.drain_ns {
+        0 => String::new(),
+        drain_ns => format!(", and {} of drain", length(drain_ns)),
+    };
+    page.fact("Duration", &format!("{}{drain}", length_of_run(plan, summary)));
     page.fact("Warm-up", &warmup(summary));
     page.fact("Seed", &plan.seed.to_string());
 }
@@ -109,22 +155,24 @@ pub(super) fn whom(page: &mut Page, plan: &Plan) {
 
 /// By whom, and how much.
 pub(super) fn threads_and_load(page: &mut Page, plan: &Plan) {
-    let load = &plan.load;
     page.fact("Threads", &threads(plan));
+    page.fact("Load", &load(plan, true));
+}
+
+fn load(plan: &Plan, with_pipeline: bool) -> String {
+    let load = &plan.load;
     let connections = counted(u64::from(load.connections), "connection");
+    let pipeline =
+        if with_pipeline { format!(", pipeline {}", load.pipeline) } else { String::new() };
     let churn = load.requests_per_connection.map(|most| {
         let requests = counted(most, "request");
         format!(", each closed after {requests}")
     });
-    page.fact(
-        "Load",
-        &format!(
-            "{}, {connections}, pipeline {}{}",
-            phases::pattern(load.pacing.as_ref()),
-            load.pipeline,
-            churn.unwrap_or_default()
-        ),
-    );
+    format!(
+        "{}, {connections}{pipeline}{}",
+        phases::pattern(load.pacing.as_ref()),
+        churn.unwrap_or_default()
+    )
 }
 
 /// How many threads there are, and why.
@@ -150,7 +198,7 @@ fn length_of_run(plan: &Plan, summary: &Summary) -> String {
     let took = length(summary.window.measured_ns);
     let requests = plan.load.requests.map(|requests| counted(requests, "request"));
     let duration = plan.load.duration_ns.map(length);
-    let mut text = match (requests, duration) {
+    match (requests, duration) {
         (Some(requests), Some(duration)) => {
             format!("{requests} or {duration}, whichever is first; it was {took}")
         }
@@ -158,11 +206,7 @@ fn length_of_run(plan: &Plan, summary: &Summary) -> String {
         (None, Some(duration)) if duration == took => duration,
         (None, Some(duration)) => format!("{duration}; it was {took}"),
         (None, None) => took,
-    };
-    if summary.window.drain_ns > 0 {
-        text += &format!(", and {} of drain", length(summary.window.drain_ns));
     }
-    text
 }
 
 fn warmup(summary: &Summary) -> String {
@@ -220,12 +264,27 @@ fn verdict_name(verdict: &Verdict) -> String {
     format!("{not_valid}{}", verdict.code.name())
 }
 
-fn verdict(page: &mut Page, verdict: &Verdict) {
+/// What the target did.
+fn result(page: &mut Page, verdict: &Verdict) {
+    let paint = match verdict.target {
+        TargetState::Held => Paint::Good,
+        TargetState::Degraded => Paint::Doubtful,
+        TargetState::Overloaded | TargetState::Failing => Paint::Bad,
+    };
+    page.painted_fact(
+        (Paint::Bold, "Result"),
+        (paint, verdict.target.name()),
+        &format!(": {}", verdict.target_text),
+    );
+}
+
+/// Whether to believe it. That it can be believed is no praise of the target, and has no colour.
+fn verdict(page: &mut Page, verdict: &Verdict, verbose: bool) {
     let warned = verdict.reasons.iter().any(|reason| reason.level != Level::Info);
     let paint = match (verdict.valid, warned) {
         (false, _) => Paint::Bad,
         (true, true) => Paint::Doubtful,
-        (true, false) => Paint::Good,
+        (true, false) => Paint::Bold,
     };
     page.painted_fact(
         (Paint::Bold, "Verdict"),
@@ -233,54 +292,57 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
         &format!(": {}", verdict.sentence),
     );
     for reason in &verdict.reasons {
-        // The sentence often is the first reason, which need not be read twice.
-        if reason.text != verdict.sentence {
+        // What has been said already need not be read twice, and what is only worth knowing is for who asks for all.
+        let is_told = reason.text == verdict.sentence
+            || verdict.target_text.contains(&reason.text)
+            || (reason.rule == "E1" && !verbose);
+        if !is_told && (verbose || reason.level != Level::Info) {
             let level = reason.level.name();
             page.more(&format!("{level} {}: {}", reason.rule, reason.text));
         }
     }
 }
 
+/// Rates in columns: what was due, what was sent of it, what came back, what of that was good.
 fn throughput(page: &mut Page, plan: &Plan, summary: &Summary) {
     let measured = &summary.measured;
     let rates = summary.rates();
-    page.head(&format!("{:<14}{:>16}{:>18}", "Throughput", "per second", "total"));
-    let mut row = |name: &str, per_second: &str, total: &str, note: &str| {
-        page.line(&format!("  {name:<12}{per_second:>16}{total:>18}{note}"));
-    };
-    if plan.load.pacing.is_some() {
-        row(
-            "offered",
-            &format::rate(rates.offered_rps),
-            &count(measured.counts.scheduled),
-            "  requests due",
-        );
-        row(
-            "sent",
-            &format::rate(rates.sent_rps),
-            &count(measured.sent_in_window),
-            "  of them in time",
-        );
+    let mut columns = vec![
+        ("offered", rates.offered_rps, measured.counts.scheduled),
+        ("sent", rates.sent_rps, measured.sent_in_window),
+        ("achieved", rates.achieved_rps, measured.completed_in_window),
+        ("goodput", rates.goodput_rps, measured.ok_in_window),
+    ];
+    if plan.load.pacing.is_none() {
+        // A closed loop is due nothing.
+        columns.drain(..2);
     }
-    for (name, per_second, total, note) in [
-        ("achieved", rates.achieved_rps, measured.completed_in_window, "  responses"),
-        ("goodput", rates.goodput_rps, measured.ok_in_window, "  of them good"),
-    ] {
-        row(name, &format::rate(per_second), &count(total), note);
+    let line = |label: &str, cell: fn(&(&str, f64, u64)) -> String| {
+        let cells: String = columns.iter().map(|column| format!("{:>16}", cell(column))).collect();
+        format!("{label:<14}{cells}")
+    };
+    page.head(&line("Throughput", |column| column.0.to_owned()));
+    page.line(&line("  a second", |column| format::rate(column.1)));
+    page.line(&line("  requests", |column| count(column.2)));
+    if !plan.output.verbose {
+        return;
     }
     for (name, total) in
         [("bytes in", measured.bytes_in_window), ("bytes out", measured.bytes_sent)]
     {
         let per_second = format::bytes(summary.bytes_per_second(total));
-        row(name, &per_second, &format::bytes(float(total)), "");
+        page.line(&format!("  {name:<12}{per_second} a second, {}", format::bytes(float(total))));
     }
     let late = measured.drained;
     if late > 0 {
         let late = counted(late, "more response");
         page.line(&format!("  {late} came after the end, in the drain"));
     }
-    page.gap();
-    page.fact("Requests", &outcomes(&measured.counts));
+}
+
+/// Status codes tell what became of every request.
+fn is_all_answered(counts: &Counts) -> bool {
+    counts.completed() == counts.scheduled
 }
 
 /// Every request and what became of it; the numbers add up.
@@ -311,23 +373,6 @@ fn outcomes(counts: &Counts) -> String {
     text
 }
 
-fn status_codes(page: &mut Page, summary: &Summary) {
-    let seen = summary.measured.status.iter().enumerate();
-    let mut seen = seen.filter(|&(_, &number)| number > 0).peekable();
-    let interim = summary.record.interim_responses;
-    if seen.peek().is_none() && interim == 0 {
-        return;
-    }
-    page.gap();
-    page.head("Status codes");
-    for (code, &number) in seen {
-        page.line(&format!("  {code:<12}{:>16}", count(number)));
-    }
-    if interim > 0 {
-        page.line(&format!("  {:<12}{:>16}  end no request", "1xx", count(interim)));
-    }
-}
-
 fn errors(page: &mut Page, summary: &Summary) {
     let rows = summary.record.errors.rows();
     if rows.is_empty() {
@@ -347,6 +392,7 @@ fn errors(page: &mut Page, summary: &Summary) {
     if rows.len() == MOST_ROWS {
         page.more("further kinds of errors are counted with the last one");
     }
+    page.gap();
 }
 
 fn error(page: &mut Page, row: &ErrorRow, summary: &Summary) {
@@ -385,88 +431,6 @@ fn how_far(came: &Came) -> String {
         Some(length) => format!("{} of {} body bytes", count(came.body_bytes), count(length)),
     };
     format!("first: status {status} after {first_byte}, then {body}")
-}
-
-fn connections(page: &mut Page, summary: &Summary) {
-    let tally = &summary.record.connections;
-    page.fact(
-        "Connections",
-        &format!(
-            "{} asked, {} opened, {} used, {}, {}",
-            count(tally.asked),
-            count(tally.opened),
-            count(tally.used),
-            counted(tally.failed, "failed attempt"),
-            counted(tally.reconnects, "reconnect"),
-        ),
-    );
-    if let Some(Spread { min, median, max }) = Spread::of(&tally.responses) {
-        page.more(&format!(
-            "requests per connection: min {}, median {}, max {}",
-            count(min),
-            count(median),
-            count(max)
-        ));
-    }
-    let connect = summary.record.connect.as_ref();
-    if let Some((median, max)) =
-        connect.and_then(|connect| Some((connect.quantile_ns(0.5)?, connect.max_ns()?)))
-    {
-        page.more(&format!(
-            "time to open: p50 {}, max {}",
-            duration(float(median)),
-            duration(float(max))
-        ));
-    }
-}
-
-fn client(page: &mut Page, summary: &Summary) {
-    let client = &summary.client;
-    let together = client.together();
-    let mut facts = Vec::new();
-    if let Some(cpu_ns) = summary.cpu_ns_per_response() {
-        facts.push(format!("{} of CPU a request", duration(cpu_ns)));
-    }
-    let shares: Vec<f64> = client.workers.iter().map(work_share).collect();
-    if let Some(&first) = shares.first() {
-        let text = if shares.len() <= MOST_SHARES {
-            let each: Vec<String> = shares.iter().map(|&share| percent(share)).collect();
-            each.join(", ")
-        } else {
-            let least = shares.iter().copied().fold(first, f64::min);
-            let most = shares.iter().copied().fold(first, f64::max);
-            format!("{} to {}", percent(least), percent(most))
-        };
-        facts.push(format!("work share by worker {text}"));
-    }
-    if together.spin_ns > 0 {
-        let share = percent(spin_share(&together));
-        facts.push(format!("spinning {share} of the time"));
-    }
-    if let Some(peak_bytes) = client.peak_rss_bytes {
-        facts.push(format!("peak memory {}", format::bytes(float(peak_bytes))));
-    }
-    let shows_late = summary.latencies.lags.is_some() || together.away_ns > 0;
-    let late_ns = if shows_late { together.late_ns } else { 0 };
-    for (what, length_ns) in [
-        ("stamp skew", together.stamp_skew_ns),
-        ("receive slack", together.receive_slack_ns),
-        ("latest look", late_ns),
-    ] {
-        if length_ns > 0 || what != "latest look" {
-            facts.push(format!("{what} {}", duration(float(length_ns))));
-        }
-    }
-    for (what, times) in [
-        ("no receive buffer was left", together.buffers_exhausted),
-        ("the completion queue overflowed", together.completions_overflowed),
-    ] {
-        if times > 0 {
-            facts.push(format!("{what} {}", counted(times, "time")));
-        }
-    }
-    let facts: Vec<String> = facts.iter().map(|fact| unbroken(fact)).collect();
-    page.fact("Client", &facts.join("; "));
 }
 
 /// The two lines that scripts look for, to the letter as wrk prints them.

@@ -25,6 +25,7 @@ pub(super) fn interval(row: &IntervalRow) -> Value {
         "backlog": row.backlog,
         "bytes_received": row.bytes_received,
         "p50_us": row.p50_ns.map(micros),
+        "p95_us": row.p95_ns.map(micros),
         "p99_us": row.p99_ns.map(micros),
         "max_us": row.max_ns.map(micros),
     })

@@ -8,7 +8,7 @@ use crate::summary::{End, Summary};
 use crate::time::seconds;
 
 /// The columns.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 22] = [
     "url",
     "mode",
     "connections",
@@ -28,6 +28,9 @@ const COLUMNS: [&str; 19] = [
     "verdict",
     "valid",
     "partial",
+    "p95_us",
+    "target",
+    "target_text",
 ];
 
 /// The first line.
@@ -66,6 +69,9 @@ pub fn tsv_row(plan: &Plan, summary: &Summary) -> String {
         summary.verdict.code.name().to_owned(),
         summary.verdict.valid.to_string(),
         (summary.end != End::Finished || summary.verdict.has_lost_target()).to_string(),
+        quantile(0.95),
+        summary.verdict.target.name().to_owned(),
+        summary.verdict.target_text.clone(),
     ];
     cells.join("\t") + "\n"
 }

@@ -6,15 +6,15 @@ use std::time::SystemTime;
 
 use super::gates::{Findings, Part};
 use super::observer::Observer;
-use crate::analysis::recovery::recovery;
+use crate::analysis::recovery::{Recovery, recovery};
 use crate::analysis::series::Slice;
 use crate::analysis::slo::windows::Windows;
 use crate::analysis::warmup::{Steady, mser5};
 use crate::host;
-use crate::plan::{Plan, pacing};
+use crate::plan::{Plan, Secrets, pacing};
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, PhaseRecord, Record};
-use crate::schedule::{PhaseIndex, PhaseSpan};
+use crate::schedule::{PhaseIndex, PhaseSpan, Stage};
 use crate::summary::{
     Client, Disturbance, End, Engine, Gate, InFlight, Latencies, Measured, PhaseSummary, Presence,
     Summary, Window,
@@ -47,6 +47,9 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let (mut record, clients, spans) = together(plan, workers);
     record.conserved().expect("every request that was taken ends in exactly one outcome");
     let counted = plan.load.requests.is_some() && plan.load.pacing.is_none();
+    // Reports travel further than their authors think.
+    let secrets = Secrets::of(plan.request.one());
+    record.bad_answers.change_bodies(|body, is_cut| secrets.mask(body, is_cut));
     let (mut window, origin) = measure(&spans, counted, end);
     let planned = plan.timeline.phases();
     let (steady, phases) = cut_warmup(plan, &mut record, &mut window);
@@ -222,12 +225,13 @@ fn find_disturbances(plan: &Plan, phases: &mut [PhaseSummary], observer: &Observ
     let series = &observer.series;
     let p99 = |phase: &PhaseSummary| phase.latencies.response.all.quantile_ns(0.99);
     let at_ns = |at_s: f64| Nanos::from_seconds(at_s).0;
+    let highest = |stage: &Stage| stage.from.per_second().max(stage.to.per_second());
     for stage in 1..pacing.stages.len() {
         let (earlier, spike) = (&pacing.stages[..stage], &pacing.stages[stage]);
         // A pause is no load to compare with: what counts is the stage before it, if there is one.
         let before = earlier.iter().rposition(|stage| !stage.is_pause());
-        let rate = spike.from.per_second().max(spike.to.per_second());
-        let rises = rate > before.map_or(0.0, |before| earlier[before].to.per_second());
+        let before_rps = before.map_or(0.0, |before| earlier[before].to.per_second());
+        let rises = highest(spike) > before_rps;
         // Phase 0 is the warm-up, so that stage `i` is phase `i + 1`.
         let base = before.and_then(|before| phases.get(before + 1)).and_then(p99);
         let Some(phase) = phases.get(stage + 1).filter(|_| rises) else { continue };
@@ -236,15 +240,21 @@ fn find_disturbances(plan: &Plan, phases: &mut [PhaseSummary], observer: &Observ
             continue;
         }
         let until_s = phases.get(stage + 2).map_or(end_s, |next| next.end_s.max(end_s));
-        let is_last = stage + 1 == pacing.stages.len();
-        let until_ns = if is_last { u64::MAX } else { at_ns(until_s) };
+        let until_ns = match pacing.stages.get(stage + 1) {
+            None => u64::MAX,
+            // Nobody recovers under a load that is higher than the one from before.
+            Some(next) if before.is_some() && highest(next) > before_rps => at_ns(end_s),
+            Some(_) => at_ns(until_s),
+        };
         let found = recovery(series, (at_ns(start_s), at_ns(end_s)), until_ns, base);
-        phases[stage + 1].disturbances.push(Disturbance { start_s, end_s, recovery: found });
+        let recovery = of_own_requests(found, phase);
+        phases[stage + 1].disturbances.push(Disturbance { start_s, end_s, recovery });
     }
     if let (Some(bursts), Some(PhaseIndex(index))) = (pacing.bursts, plan.timeline.bursts()) {
         let between = phases.get(1).and_then(p99);
         let phase = &mut phases[usize::from(index)];
         let end_ns = at_ns(phase.end_s);
+        let longest_ns = phase.latencies.response.all.max_ns().unwrap_or(0);
         for burst in (0..).map(|burst| burst * bursts.every_ns).take_while(|&at| at < end_ns) {
             if phase.disturbances.len() == MOST_DISTURBANCES {
                 break;
@@ -254,9 +264,22 @@ fn find_disturbances(plan: &Plan, phases: &mut [PhaseSummary], observer: &Observ
             let mut found = recovery(series, (burst, burst), until_ns, between);
             // At its instant all of it is due, however fast it is answered within a slice.
             found.peak_outstanding = found.peak_outstanding.max(bursts.size);
+            // Answers to requests between the bursts came in the same slices.
+            found.peak_latency_ns = found.peak_latency_ns.min(longest_ns);
             let at_s = seconds(burst);
             phase.disturbances.push(Disturbance { start_s: at_s, end_s: at_s, recovery: found });
         }
+    }
+}
+
+/// The peaks of a stage are those of the requests that were due in it: slices tell when answers came, and those of a stage
+/// come in the next one, too.
+fn of_own_requests(found: Recovery, phase: &PhaseSummary) -> Recovery {
+    let longest_ns = phase.latencies.response.all.max_ns();
+    Recovery {
+        peak_latency_ns: longest_ns.unwrap_or(found.peak_latency_ns),
+        peak_outstanding: found.peak_outstanding.max(phase.record.most_outstanding),
+        ..found
     }
 }
 

@@ -108,6 +108,8 @@ pub struct IntervalRow {
     /// Median response time of what ended in it, in nanoseconds, two digits; `None` without any. What got no response counts
     /// with its age when it was given up.
     pub p50_ns: Option<u64>,
+    /// 95th percentile, likewise.
+    pub p95_ns: Option<u64>,
     /// 99th percentile, likewise.
     pub p99_ns: Option<u64>,
     /// Exact largest.
@@ -128,6 +130,7 @@ impl From<&Interval> for IntervalRow {
             backlog: interval.backlog,
             bytes_received: interval.bytes_received,
             p50_ns: interval.latency.quantile_ns(0.5),
+            p95_ns: interval.latency.quantile_ns(0.95),
             p99_ns: interval.latency.quantile_ns(0.99),
             max_ns: interval.latency.max_ns(),
         }

@@ -1,21 +1,28 @@
-//! Is this measurement valid, and who was the bottleneck? Pure over what is known of a finished run.
+//! What did the target do, is this measurement valid, and who was the bottleneck? Pure over what is known of a finished
+//! run.
 //!
-//! `rules` and `target` look at one thing each and say what they found; this file draws the conclusion.
+//! `rules`, `drift` and `target` look at one thing each and say what they found, `bound` how much of what is shown the
+//! client can have moved, `state` what the target did; this file draws the conclusion.
 
+mod bound;
+mod drift;
 mod rules;
+mod state;
 mod target;
 
 use crate::analysis::series::Slice;
+use crate::analysis::slo::{Metric, Scope};
 use crate::analysis::trend::growth;
 use crate::calibration::Calibration;
 use crate::plan::{Plan, pacing};
 use crate::pressure::Pressure;
 use crate::record::{PhaseRecord, Record};
 use crate::summary::{
-    Client, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,
+    Client, Distribution, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,
 };
 use crate::time::{Nanos, seconds};
 use crate::units::significant;
+pub use state::TargetState;
 
 /// The answer, in the order in which the first that holds is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -86,9 +93,15 @@ pub struct Reason {
     pub text: String,
 }
 
-/// The verdict on a run.
+/// The verdict on a run: what the target did, and whether the measurement of it is to be believed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verdict {
+    /// What the target did.
+    pub target: TargetState,
+    /// The figure that this is taken from, without the word.
+    pub target_text: String,
+    /// The longest response time is the client's doing, whatever the rest of them is.
+    pub max_is_own: bool,
     /// The first code that holds.
     pub code: Code,
     /// Whether the numbers mean what they seem to.
@@ -242,7 +255,9 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         Code::InsufficientSamples | Code::NotSteady | Code::Unstable => false,
     };
     let valid = harmless && reasons.iter().all(|reason| reason.level != Level::Invalid);
-    Verdict { code, valid, sentence, reasons }
+    let (target, target_text) = state::of(evidence, &reasons);
+    let max_is_own = rules::owns_longest(evidence);
+    Verdict { target, target_text, max_is_own, code, valid, sentence, reasons }
 }
 
 impl Verdict {
@@ -266,10 +281,7 @@ fn client_limited(evidence: &Evidence<'_>, invalid: Option<&Reason>) -> Option<S
     let busiest = evidence.busiest();
     match invalid {
         Some(reason) if evidence.is_open() || reason.rule == "C1" => Some(reason.text.clone()),
-        _ if busiest >= SATURATED_SHARE && !evidence.is_open() => Some(format!(
-            "the busiest worker worked {} of the time: the server may do more than this",
-            percent(busiest)
-        )),
+        _ if busiest >= SATURATED_SHARE && !evidence.is_open() => Some(rules::limit(evidence)),
         _ => None,
     }
 }
@@ -289,20 +301,37 @@ fn unstable(evidence: &Evidence<'_>) -> Option<f64> {
     growth(&evidence.outstanding(), evidence.rates().offered_rps)
 }
 
+/// Too few samples for a quantile that somebody asked for: those of the gates, and p99, which every report shows. Others
+/// are shown as bounds.
 fn too_few(evidence: &Evidence<'_>) -> Option<String> {
-    let response = &evidence.latencies.response;
-    let (count, needed) = (response.all.count(), fewest_samples(0.99));
-    let effective = response.effective_count(0.99).unwrap_or(count);
+    let of_gates = evidence.plan.slo.iter().filter(|clause| clause.scope == Scope::Window);
+    let mut of_gates = of_gates.filter_map(|clause| {
+        let latencies = evidence.latencies;
+        let (values, quantile) = match clause.metric {
+            Metric::Quantile(quantile) => (&latencies.response, quantile),
+            Metric::Service(quantile) => (&latencies.service, quantile),
+            Metric::FirstByte(quantile) => (&latencies.first_byte, quantile),
+            _ => return None,
+        };
+        lacks(values, quantile, &clause.text)
+    });
+    lacks(&evidence.latencies.response, 0.99, "a p99").or_else(|| of_gates.next())
+}
+
+/// What there is, and what `whom` needs; `None` where there is enough.
+fn lacks(values: &Distribution, quantile: f64, whom: &str) -> Option<String> {
+    let (count, needed) = (values.all.count(), fewest_samples(quantile));
+    let effective = values.effective_count(quantile).unwrap_or(count);
     if effective >= needed {
         return None;
     }
     Some(if effective < count && count >= needed {
         format!(
-            "{count} responses that depend on one another tell as much as {effective}, too few for a p99, which needs {needed}: run longer"
+            "{count} responses that depend on one another tell as much as {effective}, too few for {whom}, which needs {needed}: run longer"
         )
     } else {
         let responses = if count == 1 { "response is" } else { "responses are" };
-        format!("{count} {responses} too few for a p99, which needs {needed}")
+        format!("{count} {responses} too few for {whom}, which needs {needed}")
     })
 }
 
@@ -314,7 +343,6 @@ fn fine(evidence: &Evidence<'_>) -> (Code, String) {
             format!("the workers waited for the server {share} of the time"),
         );
     }
-    let rates = evidence.rates();
     let counts = &evidence.measured.counts;
     let kept = counts.ok + counts.unexpected + counts.http_error;
     if counts.scheduled > 0 && kept * 100 < counts.scheduled * 99 {
@@ -325,12 +353,11 @@ fn fine(evidence: &Evidence<'_>) -> (Code, String) {
             format!("{missing} of {scheduled} requests got no whole answer"),
         );
     }
-    let sentence = format!(
-        "{} requests a second were offered and {} answered; the client kept its schedule",
-        significant(rates.offered_rps, 1),
-        significant(rates.achieved_rps, 1)
-    );
-    (Code::Valid, sentence)
+    (Code::Valid, "the client kept its schedule".to_owned())
+}
+
+fn milliseconds(length_ns: u64) -> String {
+    format!("{:.3} ms", seconds(length_ns) * 1e3)
 }
 
 fn percent(share: f64) -> String {

@@ -1,12 +1,12 @@
 //! The rules: each looks at one sign and says what it found, with its numbers.
 //!
 //! `C` rules are about the client and its machine, `W` about the run itself, `S` about the server and the network, `E`
-//! about errors; `T`, about a target that was not there, are in `target`. `O1`, about output files, is none of a
+//! about errors; `T`, about a target that was not there, are in `target`, and what changed over the run is in `drift`. `O1`, about output files, is none of a
 //! measurement: the verdict takes note of it afterwards. Thresholds were set against clients that were starved on
 //! purpose: a CPU quota, a competitor on the same core, a stopped process; see `tests/accuracy`.
 
-use super::{Evidence, Level, Reason, SATURATED_SHARE, percent};
-use crate::analysis::trend::drifts;
+use super::bound::Effect;
+use super::{Evidence, Level, Reason, SATURATED_SHARE, milliseconds, percent};
 use crate::failure::Phase;
 use crate::time::seconds;
 use crate::units::significant;
@@ -19,8 +19,8 @@ const LONGEST_LAG_WARN_NS: u64 = 10_000_000;
 const LAG_INVALID_NS: u64 = 1_000_000;
 /// A turn of the loop above this is slow.
 const TURN_WARN_NS: u64 = 1_000_000;
-/// A client without a schedule that was away for so long at once, and for a hundredth of the run in all, did not measure
-/// what it says it did. Sharing a core does not do that; being stopped does.
+/// A client without a schedule that was away for so long at once, and for a twentieth of the run in all, did not measure
+/// what it says it did: its rates are too low by that much. Sharing a core does not do that; being stopped does.
 const STOPPED_NS: u64 = 100_000_000;
 /// Reading the clock above this is slow.
 const CLOCK_WARN_NS: u64 = 200;
@@ -40,7 +40,7 @@ pub(super) fn all(evidence: &Evidence<'_>) -> Vec<Reason> {
         same_host,
         clock,
         near_ceiling,
-        not_steady,
+        super::drift::all,
         network,
         bad_responses,
         super::target::all,
@@ -54,41 +54,43 @@ fn found(rule: &'static str, level: Level, text: String) -> Vec<Reason> {
     vec![Reason { rule, level, text }]
 }
 
-/// C1: the client sent late or looked late.
+/// C1: the client sent late or looked late. It is invalid only where that can have moved a figure that is shown.
 fn client_lag(evidence: &Evidence<'_>) -> Vec<Reason> {
     let Some(lags) = &evidence.latencies.lags else { return Vec::new() };
     let p99 = lags.client.all.quantile_ns(0.99).unwrap_or(0);
     let longest = lags.client.all.max_ns().unwrap_or(0);
     let response = evidence.latencies.response.all.quantile_ns(0.99).unwrap_or(0);
     let (lag, whole) = (milliseconds(p99), milliseconds(response));
-    let stalled = evidence.client.together().late_ns;
-    let at_s = evidence.client.together().late_at.seconds_from(evidence.origin);
-    if p99 > LAG_INVALID_NS.max(response / 5) {
-        return found(
-            "C1",
-            Level::Invalid,
-            format!(
-                "the client was late itself: its p99 lag is {lag} of a p99 response of {whole}"
-            ),
-        );
-    }
-    if longest > LONGEST_LAG_WARN_NS && longest > share_of_longest(evidence) {
-        let longest = milliseconds(longest);
-        let mut text = format!("the client itself was up to {longest} late");
+    let mut text = if p99 > LAG_INVALID_NS.max(response / 5) {
+        format!("the client was late itself: its p99 lag is {lag} of a p99 response of {whole}")
+    } else if owns_longest(evidence) {
+        let stalled = evidence.client.together().late_ns;
+        let at_s = evidence.client.together().late_at.seconds_from(evidence.origin);
+        let mut text = format!("the client itself was up to {} late", milliseconds(longest));
         if stalled > 0 {
             text +=
                 &format!("; it was away for {} at {at_s:.2} s of the run", milliseconds(stalled));
         }
-        return found("C1", Level::Invalid, text);
-    }
-    if p99 > LAG_WARN_NS.max(response / 20) || longest > LONGEST_LAG_WARN_NS {
+        text
+    } else if p99 > LAG_WARN_NS.max(response / 20) || longest > LONGEST_LAG_WARN_NS {
         let text = format!(
             "client lag is {lag} at p99 of a p99 response of {whole}, and {} at most",
             milliseconds(longest)
         );
         return found("C1", Level::Warn, text);
-    }
-    Vec::new()
+    } else {
+        return Vec::new();
+    };
+    let effect = Effect::of(evidence, 0.0);
+    text += &effect.text();
+    found("C1", if effect.is_material() { Level::Invalid } else { Level::Warn }, text)
+}
+
+/// Whether the longest response time is as long as it is because the client was late.
+pub(super) fn owns_longest(evidence: &Evidence<'_>) -> bool {
+    let lags = evidence.latencies.lags.as_ref();
+    let longest = lags.and_then(|lags| lags.client.all.max_ns()).unwrap_or(0);
+    longest > LONGEST_LAG_WARN_NS && longest > share_of_longest(evidence)
 }
 
 /// C1 without a schedule: the client was away, and asked for nothing meanwhile.
@@ -101,11 +103,15 @@ fn away(evidence: &Evidence<'_>) -> Vec<Reason> {
     let at_s = together.late_at.seconds_from(evidence.origin);
     let workers = &evidence.client.workers;
     let wall_ns: u64 = workers.iter().map(|worker| worker.wall_ns).sum();
-    let is_stopped = together.late_ns >= STOPPED_NS && together.away_ns >= wall_ns / 100;
+    let is_stopped = together.late_ns >= STOPPED_NS && together.away_ns > wall_ns / 20;
     let level = if is_stopped { Level::Invalid } else { Level::Warn };
+    let here = 1.0 - crate::summary::share(together.away_ns, wall_ns.max(1)).min(0.999);
+    let rate = evidence.rates().achieved_rps;
     let text = format!(
         "the client itself was away for {longest} at {at_s:.2} s of the run, and for {whole} in all: it sent nothing \
-         meanwhile, and that time is not in the latencies"
+         meanwhile, and that time is not in the latencies; without that, the rate would be {} instead of {}",
+        significant(rate / here, 0),
+        significant(rate, 0)
     );
     found("C1", level, text)
 }
@@ -140,15 +146,29 @@ fn behind_schedule(evidence: &Evidence<'_>) -> Vec<Reason> {
     )
 }
 
+/// What gives the workers more time.
+fn remedy(evidence: &Evidence<'_>) -> &'static str {
+    if evidence.plan.same_host {
+        "a target on another host leaves it more cores"
+    } else {
+        "more threads (-t) can do more"
+    }
+}
+
+/// That a closed loop could not ask for more.
+pub(super) fn limit(evidence: &Evidence<'_>) -> String {
+    format!(
+        "the client was the limit (busy {} of the time), and the server may do more; {}",
+        percent(evidence.busiest()),
+        remedy(evidence)
+    )
+}
+
 /// C3: the workers had no time left.
 fn saturated(evidence: &Evidence<'_>) -> Vec<Reason> {
     const BUSY_SHARE: f64 = 0.8;
     let busiest = evidence.busiest();
-    let remedy = if evidence.plan.same_host {
-        "a target on another host leaves it more cores"
-    } else {
-        "more threads (-t) can do more"
-    };
+    let remedy = remedy(evidence);
     let late = || {
         let lags = evidence.latencies.lags.as_ref();
         let lag = lags.and_then(|lags| lags.client.all.quantile_ns(0.99)).unwrap_or(0);
@@ -162,7 +182,7 @@ fn saturated(evidence: &Evidence<'_>) -> Vec<Reason> {
         return found("C3", Level::Invalid, text);
     }
     if busiest >= SATURATED_SHARE && !evidence.is_open() {
-        return found("C3", Level::Warn, format!("the client is the limit; {remedy}"));
+        return found("C3", Level::Warn, limit(evidence));
     }
     if busiest >= BUSY_SHARE && evidence.is_open() {
         let text = format!("the busiest worker worked {} of the time; {remedy}", percent(busiest));
@@ -199,14 +219,20 @@ fn taken_away(evidence: &Evidence<'_>) -> Vec<Reason> {
     const SWITCHES_PER_SECOND: f64 = 50.0;
     const STOLEN_SHARE: f64 = 0.01;
     const WAITING_SHARE: f64 = 0.5;
+    /// What the kernel takes where nobody says otherwise.
+    const QUOTA_PERIOD_NS: u64 = 100_000_000;
     let mut reasons = Vec::new();
     let pressure = evidence.pressure;
     if let Some(periods) = pressure.throttled_periods.filter(|&periods| periods > 0) {
+        // A stop of a few milliseconds is in no lag: every request of such a period may have been held up.
+        let hit_share = crate::summary::share(periods * QUOTA_PERIOD_NS, evidence.measured_ns);
+        let effect = Effect::of(evidence, hit_share.min(1.0));
         let text = format!(
-            "the CPU quota of this process's control group was used up in {periods} periods: raise it, or offer less"
+            "the CPU quota of this process's control group was used up in {periods} periods: raise it, or offer less{}",
+            effect.text()
         );
-        let level = if evidence.is_open() { Level::Invalid } else { Level::Warn };
-        reasons.extend(found("C5", level, text));
+        let is_invalid = evidence.is_open() && effect.is_material();
+        reasons.extend(found("C5", if is_invalid { Level::Invalid } else { Level::Warn }, text));
     }
     if let Some(share) = pressure.stolen_share.filter(|&share| share > STOLEN_SHARE) {
         let text = format!("the hypervisor took {:.1} % of the time of the cores", share * 100.0);
@@ -246,11 +272,14 @@ fn late_looks(evidence: &Evidence<'_>) -> Vec<Reason> {
         return Vec::new();
     }
     let at_s = together.late_at.seconds_from(evidence.origin);
+    let hit_share = crate::summary::share(together.late_ns, evidence.measured_ns).min(1.0);
+    let effect = Effect::of(evidence, hit_share);
     let text = format!(
-        "the client came {} late at {at_s:.2} s of the run: latencies of that moment are its own",
-        milliseconds(together.late_ns)
+        "the client came {} late at {at_s:.2} s of the run: latencies of that moment are its own{}",
+        milliseconds(together.late_ns),
+        effect.text()
     );
-    found("C6", Level::Warn, text)
+    found("C6", if effect.is_material() { Level::Warn } else { Level::Info }, text)
 }
 
 /// C7: requests waited for a connection.
@@ -342,37 +371,6 @@ fn near_ceiling(evidence: &Evidence<'_>) -> Vec<Reason> {
     found("C11", Level::Warn, text)
 }
 
-/// W1: the run had not settled down.
-fn not_steady(evidence: &Evidence<'_>) -> Vec<Reason> {
-    const SECOND_NS: u64 = 1_000_000_000;
-    if !evidence.steady {
-        let text = "no time was found from which on nothing changed: run longer".to_owned();
-        return found("W1", Level::Warn, text);
-    }
-    if !evidence.is_constant() || !evidence.is_open() {
-        return Vec::new();
-    }
-    let per_second = usize::try_from(SECOND_NS / evidence.slice_ns.max(1)).unwrap_or(1).max(1);
-    let medians: Vec<f64> = evidence
-        .slices
-        .chunks_exact(per_second)
-        .filter_map(|second| {
-            let mut whole = second[0].clone();
-            second[1..].iter().for_each(|later| whole.extend(later));
-            whole.quantile_ns(0.5)
-        })
-        .map(|ns| seconds(ns) * 1e3)
-        .collect();
-    if !drifts(&medians) {
-        return Vec::new();
-    }
-    let (first, last) = (medians[0], medians[medians.len() - 1]);
-    let text = format!(
-        "the median latency drifted from {first:.3} ms in the first second to {last:.3} ms in the last: a longer warm-up or run is needed"
-    );
-    found("W1", Level::Warn, text)
-}
-
 /// S1, S2: what the network and the server did.
 fn network(evidence: &Evidence<'_>) -> Vec<Reason> {
     const OF_ALL_REQUESTS: u64 = 1000;
@@ -404,8 +402,4 @@ fn bad_responses(evidence: &Evidence<'_>) -> Vec<Reason> {
         "{bad} of {sent} requests got no good response: rates and latencies are of errors too"
     );
     found("E1", Level::Warn, text)
-}
-
-fn milliseconds(length_ns: u64) -> String {
-    format!("{:.3} ms", seconds(length_ns) * 1e3)
 }

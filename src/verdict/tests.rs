@@ -1,5 +1,9 @@
 //! Constructed runs, and what the verdict makes of them.
 
+mod drift;
+mod lateness;
+mod state;
+
 use std::sync::Arc;
 
 use super::{Code, Evidence, Level, Verdict, judge};
@@ -171,16 +175,6 @@ fn client_lag_is_warned_of_and_then_invalid() {
 }
 
 #[test]
-fn one_long_stop_of_the_client_makes_the_longest_latency_its_own() {
-    let stop = |number: u64| {
-        let ns = if number == 77 { 50 * MS } else { 1000 };
-        Lag { send_ns: ns, pool_ns: 0, client_ns: ns }
-    };
-    let verdict = case(true, stop).verdict();
-    assert_eq!((verdict.code, verdict.valid), (Code::ClientLimited, false), "{verdict:?}");
-}
-
-#[test]
 fn a_saturated_worker_is_a_fault_only_of_an_open_loop() {
     let busy =
         ClientTally { cpu_ns: 98 * SECOND / 10, wall_ns: 10 * SECOND, ..ClientTally::default() };
@@ -240,18 +234,6 @@ fn a_growing_queue_is_unstable_whoever_holds_it() {
 }
 
 #[test]
-fn a_latency_that_drifts_is_not_steady() {
-    let mut case = open();
-    for (slice, step) in case.slices.iter_mut().zip(0..) {
-        slice.latency = [(MS + step * 20_000, 100)].into_iter().collect();
-        slice.max_ns = 4 * MS;
-    }
-    assert_eq!(case.verdict().code, Code::NotSteady);
-    let verdict = Case { steady: false, ..open() }.verdict();
-    assert_eq!((verdict.code, verdict.valid), (Code::NotSteady, false));
-}
-
-#[test]
 fn responses_that_depend_on_one_another_are_too_few() {
     let mut case = open();
     // All that is slow came in two seconds.
@@ -275,16 +257,21 @@ fn responses_that_depend_on_one_another_are_too_few() {
 
 #[test]
 fn what_the_machine_did_is_told() {
-    let throttled = Pressure { throttled_periods: Some(3), ..Pressure::default() };
-    let case = Case { pressure: throttled, ..open() };
-    assert_eq!(case.rules(Level::Invalid), ["C5"]);
-    assert_eq!(case.verdict().code, Code::ClientLimited);
+    let throttled = |periods| {
+        let throttled_periods = Some(periods);
+        Case { pressure: Pressure { throttled_periods, ..Pressure::default() }, ..open() }
+    };
+    assert_eq!(throttled(60).rules(Level::Invalid), ["C5"]);
+    assert_eq!(throttled(60).verdict().code, Code::ClientLimited);
+    // A tenth of a second in ten moves no quantile of times that are all alike.
+    assert_eq!(throttled(1).rules(Level::Warn), ["C5"]);
+    assert!(throttled(1).verdict().valid);
     let stolen = Pressure { stolen_share: Some(0.05), ..Pressure::default() };
     assert_eq!(Case { pressure: stolen, ..open() }.rules(Level::Warn), ["C5"]);
     assert_eq!(Case { clock_read_ns: 900, ..open() }.rules(Level::Warn), ["C10"]);
     let late = ClientTally { late_ns: 5 * MS, late_at: Nanos(2 * SECOND), ..open().client };
     let case = Case { client: late, ..open() };
-    assert_eq!(case.rules(Level::Warn), ["C6"]);
+    assert_eq!(case.rules(Level::Info), ["C6"]);
     assert!(case.verdict().reasons[0].text.contains("1.00 s"));
     let lost =
         Pressure { retransmits: Some(5000), listen_overflows: Some(2), ..Pressure::default() };
@@ -297,7 +284,7 @@ fn a_client_without_a_schedule_that_was_away_says_so_and_one_that_was_stopped_is
     let verdict = closed().verdict();
     assert_eq!((verdict.code, verdict.valid), (Code::ServerLimited, true), "{verdict:?}");
     for (longest_ms, in_all_ms, invalid) in
-        [(12, 12, false), (12, 2000, false), (110, 110, true), (988, 988, true)]
+        [(12, 12, false), (12, 2000, false), (110, 110, false), (988, 988, true)]
     {
         let away = ClientTally {
             late_ns: longest_ms * MS,

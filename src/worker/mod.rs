@@ -265,6 +265,7 @@ impl Worker {
             job,
         };
         worker.record.connections.asked = u64::from(worker.job.connections);
+        worker.watch_bad_answers(true);
         worker.open_next(now);
         worker.settle_stage();
         worker.plan_wake();

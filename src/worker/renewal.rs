@@ -42,6 +42,7 @@ impl Worker {
         debug_assert_eq!(job.open.is_some(), self.job.open.is_some(), "and the kind of loop");
         self.record = Record::new(job.timeline.phases().len(), job.open.is_some());
         self.record.connections.asked = u64::from(job.connections);
+        self.watch_bad_answers(true);
         self.interval = Interval::new(0);
         self.finished_intervals.clear();
         self.window = Window::unknown(job.slice_ns);

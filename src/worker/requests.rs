@@ -5,7 +5,7 @@ use crate::conn::{ConnId, Detail, Flight, Receiving, State};
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
 use crate::http1::head::Body;
 use crate::http1::{self, Progressed, Response};
-use crate::record::{Came, Completion, Fate, Lag, Outcome, RequestRow, ServerStamps};
+use crate::record::{BadAnswer, Came, Completion, Fate, Lag, Outcome, RequestRow, ServerStamps};
 use crate::schedule::PhaseIndex;
 use crate::time::Nanos;
 
@@ -160,7 +160,8 @@ impl Worker {
     fn receive_on(&mut self, index: u32) {
         let conn = &self.conns[index as usize];
         let id = ConnId { index, generation: conn.generation() };
-        let remainder = conn.reader.known_remainder().filter(|_| self.job.may_discard);
+        let unseen = self.job.may_discard && !conn.reader.wants_body();
+        let remainder = conn.reader.known_remainder().filter(|_| unseen);
         let action = match remainder {
             Some(length) if length >= DISCARD_FROM_BYTES => Action::Discard { conn: id, length },
             _ => Action::Receive { conn: id, receiving: conn.receiving },
@@ -231,6 +232,9 @@ impl Worker {
             conn.receiving = Receiving::Many;
         }
         let outcome = self.judge(response);
+        if outcome != Outcome::Ok {
+            self.keep_answer(now, index, response);
+        }
         let ended = Ended { index, flight, detail };
         self.count_completion(now, ended, Answer { status: response.status, outcome, first_byte });
         if !goes_on {
@@ -238,6 +242,25 @@ impl Worker {
         }
         self.finish_if_done(now);
         goes_on
+    }
+
+    /// Keeps what the first bad answer of its status said. Later ones pass like all others.
+    #[cold]
+    fn keep_answer(&mut self, now: Nanos, index: u32, response: &Response) {
+        let Response { status, body_bytes, .. } = *response;
+        let Some(body) = self.conns[index as usize].reader.take_kept() else { return };
+        self.framer.watch(status, false);
+        self.record.bad_answers.add(BadAnswer::new(status, now, (body, body_bytes)));
+        if self.record.bad_answers.is_full() {
+            self.watch_bad_answers(false);
+        }
+    }
+
+    /// Has the reader keep the beginning of a body of each status that is not good, or no more of them.
+    pub(super) fn watch_bad_answers(&mut self, kept: bool) {
+        for (status, good) in (0..).zip(self.good_status.iter()) {
+            self.framer.watch(status, kept && !good);
+        }
     }
 
     #[inline]

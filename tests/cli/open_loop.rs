@@ -179,6 +179,24 @@ fn each_stage_is_a_phase_and_the_warmup_is_none_of_them() {
 }
 
 #[test]
+fn the_peaks_of_a_stage_are_those_of_its_own_requests() {
+    let server = target();
+    // One server that takes a millisecond: the last stage asks for twice as much as it can do.
+    let flags = ["--stages", "500ms@100,500ms@300,500ms@2000", "--warmup", "0", "-c", "1000"];
+    let law = format!("{}law/md1?d=1ms", url(&server));
+    let report = report(&run(maxq_on_engine().args(flags).args(["-t", "1", "--json", &law])));
+    let phases = report.json["phases"].as_array().unwrap();
+    for phase in &phases[1..] {
+        let [effect] = &phase["disturbances"].as_array().unwrap()[..] else { panic!("{phase}") };
+        assert_eq!(effect["peak_latency_us"], phase["latency"]["response"]["max_us"], "{phase}");
+        assert_eq!(effect["peak_outstanding"], phase["peak_outstanding"], "{phase}");
+    }
+    let peaks = [1, 2].map(|place| report.number(&format!("/phases/{place}/peak_outstanding")));
+    assert!(peaks[0] < 200 && peaks[1] > 300, "{peaks:?}");
+    assert_eq!(report.text("/verdict/target"), "overloaded");
+}
+
+#[test]
 fn a_burst_is_outstanding_as_a_whole_however_fast_it_is_answered() {
     let server = target();
     let flags = ["--burst", "40@300ms", "-R", "50", "-d", "1s", "--warmup", "0", "-c", "4"];

@@ -191,11 +191,11 @@ fn a_stderr_that_nobody_reads_is_no_crash() {
 }
 
 #[test]
-fn quiet_is_the_verdict_and_two_rates() {
+fn quiet_is_the_result_the_verdict_and_two_rates() {
     let ended = quick(&target(), &["-q"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let lines: Vec<&str> = ended.stdout.lines().collect();
-    let starts = ["Verdict: ", "Requests/sec:", "Transfer/sec:"];
+    let starts = ["Result: held: ", "Verdict: ", "Requests/sec:", "Transfer/sec:"];
     assert_eq!(lines.len(), starts.len(), "{}", ended.stdout);
     for (line, start) in lines.iter().zip(starts) {
         assert!(line.starts_with(start), "{}", ended.stdout);
@@ -204,13 +204,13 @@ fn quiet_is_the_verdict_and_two_rates() {
 
 #[test]
 fn the_text_report_ends_with_two_lines_that_scripts_scrape() {
-    let ended = quick(&target(), &["--latency", "--seed", "42"]);
+    let ended = quick(&target(), &["--latency", "--seed", "42", "-v"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let lines: Vec<&str> = ended.stdout.lines().collect();
     let rate = lines[lines.len() - 2].strip_prefix("Requests/sec:").unwrap().trim();
     assert!(rate.parse::<f64>().unwrap() > 0.0, "{rate}");
     assert!(lines[lines.len() - 1].starts_with("Transfer/sec:"));
-    for part in ["p50", "p99.9", "Verdict", "Seed", "42"] {
+    for part in ["p50", "p95", "p99.9", "Result", "Verdict", "Seed", "42"] {
         assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
     }
 }

@@ -183,7 +183,7 @@ fn an_answer_to_head_has_no_body_whatever_its_content_length_says() {
     assert_eq!(report.count("ok"), 50);
     // Two hundred bytes of head at most, and none of the thousand that it announces.
     assert!(report.number("/bytes/received") < 50 * 500, "{:?}", report.json["bytes"]);
-    let text = run(maxq().args(head).arg(&url));
+    let text = run(maxq().args(head).args(["-v", &url]));
     assert!(text.stdout.contains("200, 0 bytes (no body), kept alive"), "{}", text.stdout);
     for clause in ["size=1000", "body~=x"] {
         let ended = run(maxq().args(["-m", "HEAD", "-n", "1", "--expect", clause, &url]));

@@ -45,6 +45,7 @@ pub(super) fn check(args: &CeilingArgs) -> Result<(), Refusal> {
         ("--timeseries", run.timeseries.is_some()),
         ("--log-requests", run.log_requests.is_some()),
         ("--latency", run.latency),
+        ("--verbose", run.verbose),
         ("--repeat", run.repeat.is_some()),
     ] {
         if given {

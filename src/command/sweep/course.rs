@@ -89,6 +89,7 @@ pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
     let run = &args.target.args;
     let given = [
         run.latency,
+        run.verbose,
         run.hgrm.is_some(),
         run.timeseries.is_some(),
         run.hlog.is_some(),

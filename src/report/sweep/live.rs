@@ -84,6 +84,7 @@ mod tests {
             backlog: 0,
             bytes_received: 1 << 20,
             p50_ns: Some(90_000_000),
+            p95_ns: None,
             p99_ns: Some(151_000_000),
             max_ns: Some(160_000_000),
         }

@@ -65,7 +65,7 @@ fn an_interval_is_one_line_with_the_keys_of_the_document() {
     assert_eq!(
         timeseries_line(&row),
         "{\"t_s\":3.0,\"scheduled\":2000,\"sent\":2000,\"completed\":1990,\"ok\":1980,\"errors\":10,\
-         \"in_flight\":64,\"backlog\":0,\"bytes_received\":300000,\"p50_us\":312.319,\"p99_us\":null,\
+         \"in_flight\":64,\"backlog\":0,\"bytes_received\":300000,\"p50_us\":312.319,\"p95_us\":900.0,\"p99_us\":null,\
          \"max_us\":2000.001}\n"
     );
 }
@@ -92,6 +92,7 @@ fn the_live_line_of_an_idle_second_is_short() {
         errors: 0,
         bytes_received: 0,
         p50_ns: None,
+        p95_ns: None,
         p99_ns: None,
         max_ns: None,
         ..interval(4.0)

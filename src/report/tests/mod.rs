@@ -8,6 +8,7 @@ mod gates;
 mod json;
 mod review;
 mod runs;
+mod screen;
 mod sweep;
 mod text;
 
@@ -20,7 +21,9 @@ use crate::plan::{
 };
 use crate::pressure::Pressure;
 use crate::record::latency::HIGHEST_NS;
-use crate::record::{Came, ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record};
+use crate::record::{
+    BadAnswer, Came, ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record,
+};
 use crate::report::Style;
 use crate::request::RequestImage;
 use crate::schedule::{Arrivals, Rate, Timeline};
@@ -30,7 +33,7 @@ use crate::summary::{
 };
 use crate::target::Target;
 use crate::time::Nanos;
-use crate::verdict::{Code, Level, Reason, Verdict};
+use crate::verdict::{Code, Level, Reason, TargetState, Verdict};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const PLAIN: Style = Style { color: false, columns: 80 };
@@ -141,6 +144,9 @@ pub(crate) fn summary(record: Record) -> Summary {
             cgroup_quota_cores: None,
         },
         verdict: Verdict {
+            target: TargetState::Held,
+            target_text: "all requests got a good answer".to_owned(),
+            max_is_own: false,
             code: Code::ServerLimited,
             valid: true,
             sentence: "The workers waited for the server for 30 % of the time.".to_owned(),
@@ -182,6 +188,7 @@ fn interval(end_s: f64) -> IntervalRow {
         backlog: 0,
         bytes_received: 300_000,
         p50_ns: Some(312_319),
+        p95_ns: Some(900_000),
         p99_ns: Some(1_236_000),
         max_ns: Some(2_000_001),
     }
@@ -277,6 +284,9 @@ fn empty() -> Summary {
     summary.client = Client::default();
     summary.host = Host::default();
     summary.verdict = Verdict {
+        target: TargetState::Failing,
+        target_text: "no connection could be opened".to_owned(),
+        max_is_own: false,
         code: Code::InsufficientSamples,
         valid: false,
         sentence: "No response came at all.".to_owned(),
@@ -330,6 +340,8 @@ fn hostile() -> Summary {
     let came =
         Came { status: 200, first_byte_ns: 1_200_000, body_bytes: 9, body_length: Some(1000) };
     errors.count_begun(timeout, at(9000), Some(came));
+    let said = b"busy \x1b[2J\"".to_vec();
+    record.bad_answers.add(BadAnswer::new(503, at(100), (said, 9000)));
     record.interim_responses = 5;
     summary(record)
 }

@@ -31,6 +31,7 @@ fn a_table_has_a_line_a_run_and_what_is_in_the_middle_of_the_whole_ones() {
         "interrupted: partial",
         "without 1 partial run",
         "server_limited",
+        "p95               20.00 ms      20.00 ms      20.00 ms",
         "p50               11.00 ms      11.00 ms      11.00 ms",
     ] {
         assert!(text.contains(part), "{text}\n{part}");
@@ -43,7 +44,7 @@ fn a_row_has_a_cell_a_column_and_the_numbers_of_the_json() {
     let header = tsv_header();
     let names: Vec<&str> = header.trim_end().split('\t').collect();
     let stable = "url mode connections pipeline rate_rps duration_s offered_rps achieved_rps \
-        goodput_rps ok errors p50_us p90_us p99_us p99_9_us max_us verdict valid partial";
+        goodput_rps ok errors p50_us p90_us p99_us p99_9_us max_us verdict valid partial p95_us target target_text";
     assert_eq!(names, stable.split_whitespace().collect::<Vec<_>>());
     for (name, summary) in all() {
         let row = tsv_row(&plan(), &summary);
@@ -53,6 +54,7 @@ fn a_row_has_a_cell_a_column_and_the_numbers_of_the_json() {
         let cell = |column: &str| cells[names.iter().position(|name| *name == column).unwrap()];
         for (column, pointer) in [
             ("p50_us", "/latency/response/p50_us"),
+            ("p95_us", "/latency/response/p95_us"),
             ("p99_9_us", "/latency/response/p99_9_us"),
             ("max_us", "/latency/response/max_us"),
             ("achieved_rps", "/rates/achieved_rps"),
@@ -63,10 +65,13 @@ fn a_row_has_a_cell_a_column_and_the_numbers_of_the_json() {
         }
         assert_eq!(cell("rate_rps"), "", "a closed loop has none");
         assert_eq!(cell("valid"), summary.verdict.valid.to_string());
+        assert_eq!(cell("target"), summary.verdict.target.name());
+        assert_eq!(document["verdict"]["target_text"], cell("target_text"));
     }
     let mut lost = normal();
     lost.end = End::Finished;
-    let is_partial = |summary: &Summary| tsv_row(&plan(), summary).trim_end().ends_with("\ttrue");
+    let is_partial =
+        |summary: &Summary| tsv_row(&plan(), summary).split('\t').nth(18) == Some("true");
     assert!(!is_partial(&lost));
     lost.verdict.reasons.push(Reason { rule: "T1", level: Level::Invalid, text: String::new() });
     assert!(is_partial(&lost), "its target was not there");

@@ -3,12 +3,18 @@
 use super::*;
 use crate::report::{quiet_text, text};
 
-/// The report of a run in plain text of 80 columns.
-fn report(summary: &Summary) -> String {
-    text(&plan(), summary, PLAIN)
+/// The report of a run in plain text of 80 columns, with all there is.
+pub(super) fn report(summary: &Summary) -> String {
+    text(&verbose(), summary, PLAIN)
 }
 
-fn assert_lines(report: &str, expected: &[&str]) {
+fn verbose() -> Plan {
+    let mut plan = plan();
+    plan.output.verbose = true;
+    plan
+}
+
+pub(super) fn assert_lines(report: &str, expected: &[&str]) {
     let expected = expected.join("\n");
     assert!(
         format!("\n{report}").contains(&format!("\n{expected}\n")),
@@ -17,7 +23,7 @@ fn assert_lines(report: &str, expected: &[&str]) {
 }
 
 #[test]
-fn a_normal_run_reads_like_this() {
+fn a_normal_run_with_all_there_is_reads_like_this() {
     let expected = "\
 maxq VERSION: GET http://127.0.0.1:8080/bytes/100?x=1
 Target        127.0.0.1:8080 on this host
@@ -28,21 +34,22 @@ Duration      10 s
 Warm-up       500 requests in 1 s, not counted
 Seed          42
 
+Result        held: all requests got a good answer
 Verdict       server_limited: The workers waited for the server for 30 % of the
               time.
 
-Throughput          per second             total
-  achieved            2,000.00            20,000  responses
-  goodput             2,000.00            20,000  of them good
-  bytes in          390.62 KiB          3.81 MiB
-  bytes out          83.98 KiB        839.84 KiB
-
+Throughput            achieved         goodput
+  a second            2,000.00        2,000.00
+  requests              20,000          20,000
+  bytes in    390.62 KiB a second, 3.81 MiB
+  bytes out   83.98 KiB a second, 839.84 KiB
 Requests      20,000 sent, all ok
 
 Latency                service            ttfb
   min                 1.000 ms        500.0 us
   p50                 11.00 ms        5.501 ms
   p90                 19.01 ms        9.503 ms
+  p95                 20.00 ms        10.00 ms
   p99                 20.81 ms        10.40 ms
   p99.9               20.99 ms        10.49 ms
   max                 21.00 ms        10.50 ms
@@ -51,9 +58,7 @@ Latency                service            ttfb
   of the p99, about 50 % was waiting for the first byte, 50 % the transfer of
   the rest
 
-Status codes
-  200                   20,000
-
+Status        200: 20,000
 Connections   64 asked, 64 opened, 64 used, 0 failed attempts, 0 reconnects
               requests per connection: min 300, median 331, max 363
               time to open: p50 120.0 us, max 120.0 us
@@ -106,7 +111,7 @@ fn only_printable_ascii_reaches_the_terminal() {
 fn colour_adds_escape_sequences_and_nothing_else() {
     for (name, summary) in all() {
         let style = Style { color: true, columns: 80 };
-        let mut painted = text(&plan(), &summary, style);
+        let mut painted = text(&verbose(), &summary, style);
         assert!(painted.contains("\x1b[1m"), "{name}");
         for code in ["\x1b[1m", "\x1b[1;31m", "\x1b[1;32m", "\x1b[1;33m", "\x1b[0m"] {
             painted = painted.replace(code, "");
@@ -149,6 +154,7 @@ fn an_interrupted_run_is_marked_before_any_number() {
             "",
             "INTERRUPTED   by SIGINT after 3.21 s of 10 s: these numbers are of that part",
             "              only",
+            "Result        held: all requests got a good answer",
             "Verdict       server_limited: The workers waited for the server for 30 % of the",
         ],
     );
@@ -165,6 +171,7 @@ fn requests_that_were_not_awaited_make_bounds_of_the_response() {
             "  min                 1.000 ms        1.000 ms        500.0 us",
             "  p50              >= 10.97 ms        11.00 ms        5.501 ms",
             "  p90              >= 19.01 ms        19.01 ms        9.503 ms",
+            "  p95              >= 20.00 ms        20.00 ms        10.00 ms",
             "  p99              >= 20.81 ms        20.81 ms        10.40 ms",
             "  p99.9            >= 20.99 ms        20.99 ms        10.49 ms",
             "  max              >= 21.00 ms        21.00 ms        10.50 ms",
@@ -184,6 +191,7 @@ fn too_few_samples_make_a_bound() {
         &report,
         &[
             "  p90                 1.090 ms        1.090 ms",
+            "  p95                 1.095 ms        1.095 ms",
             "  p99              >= 1.099 ms     >= 1.099 ms",
             "  p99.9            >= 1.099 ms     >= 1.099 ms",
             "  max                 1.099 ms        1.099 ms",
@@ -207,6 +215,7 @@ fn a_run_without_any_response_says_so() {
             "Seed          42",
             "",
             "GAVE UP       after 10 s: no connection could be had for 10 s",
+            "Result        failing: no connection could be opened",
             "Verdict       NOT VALID, insufficient_samples: No response came at all.",
         ],
     );
@@ -244,10 +253,9 @@ fn failures_are_listed_with_cause_time_sample_and_hint() {
         &[
             "  4 requests failed, after 1.300 ms (p50) to 3.000 ms (max)",
             "",
-            "Status codes",
-            "  200                   20,000",
-            "  503                        7",
-            "  1xx                        5  end no request",
+            "Status        200: 20,000; 503: 7; 1xx: 5, which end no request",
+            r#"  first 503   busy \x1b[2J\""#,
+            "              (cut: the first 10 of 9,000 bytes)",
             "",
             "Errors        6, warm-up included",
             "           2  parse bad_head, from 1.50 s to 2.50 s",
@@ -312,7 +320,7 @@ fn values_beyond_the_histogram_are_confessed() {
 
 #[test]
 fn a_run_by_number_and_churn_are_described() {
-    let mut plan = plan();
+    let mut plan = verbose();
     plan.load.requests = Some(10_000);
     plan.load.requests_per_connection = Some(1);
     plan.load.connections = 1;
@@ -369,7 +377,8 @@ fn the_client_line_tells_many_workers_by_their_range_and_what_ran_out() {
 fn quiet_is_the_verdict_and_the_two_rates() {
     assert_eq!(
         quiet_text(&plan(), &normal()),
-        "Verdict: server_limited: The workers waited for the server for 30 % of the time.\n\
+        "Result: held: all requests got a good answer\n\
+         Verdict: server_limited: The workers waited for the server for 30 % of the time.\n\
          Requests/sec:   2000.00\n\
          Transfer/sec:    390.62KB\n"
     );
