@@ -181,6 +181,20 @@ pub fn parse_cores(text: &str) -> Result<Vec<usize>, String> {
     Ok(cores)
 }
 
+/// The digits of a number that is not negative in groups of three, decimals as they are: `1,842,013`, `184,201.33`.
+#[must_use]
+pub fn thousands(number: &str) -> String {
+    let (whole, decimals) = number.split_at(number.find('.').unwrap_or(number.len()));
+    let mut grouped = String::with_capacity(number.len() + number.len() / 3);
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped + decimals
+}
+
 /// A number for people: `decimals` of them, and more where a fraction would show fewer than three digits otherwise, so that
 /// 5 an hour is not 0 a second.
 #[must_use]

@@ -120,7 +120,8 @@ pub fn course(values: &[f64]) -> Course {
     if (last - next).abs() < 0.25 * (last - first).abs() { Course::Settles } else { Course::Drifts }
 }
 
-fn median(values: &mut [f64]) -> Option<f64> {
+/// The value in the middle, or the higher one of two; `None` of none.
+pub fn median(values: &mut [f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
     }

@@ -13,6 +13,9 @@ use crate::time::seconds;
 /// When the machine was held up, in nanoseconds since the measured window began, as far as it concerns that window.
 pub(super) struct Excuse<'a> {
     summary: &'a Summary,
+    /// As the witness saw it.
+    held: Vec<(u64, u64)>,
+    /// The same until what was held up had been answered.
     stretches: Vec<(u64, u64)>,
 }
 
@@ -26,21 +29,21 @@ impl<'a> Excuse<'a> {
             .filter(|&(from_ns, to_ns)| to_ns > 0 && from_ns < end_ns)
             .collect();
         stretches.sort_unstable();
-        let excuse = Self { summary, stretches };
+        let excuse = Self { summary, held: stretches.clone(), stretches };
         (!excuse.stretches.is_empty()).then(|| excuse.until_answered())
     }
 
     /// What comes while requests that were held up are still unanswered has to wait for them: a stretch lasts until they are
-    /// answered, as far as slices tell.
+    /// answered, as far as slices tell, and no longer than a target that is 90 % busy takes to catch up.
     fn until_answered(self) -> Self {
+        const LONGEST: u64 = 10;
         let later = |(held_from, held_to): (u64, u64)| {
             let awaited = self.slices().filter(|(from_ns, to_ns, slice)| {
-                let longest_ns = slice.max_ns;
-                held_from < *to_ns
-                    && from_ns.saturating_sub(longest_ns) < held_to
-                    && slice.completed > 0
+                let since_ns = from_ns.saturating_sub(slice.max_ns);
+                held_from < *to_ns && since_ns < held_to && slice.completed > 0
             });
-            (held_from, awaited.map(|(_, to_ns, _)| to_ns).fold(held_to, u64::max))
+            let answered = awaited.map(|(_, to_ns, _)| to_ns).fold(held_to, u64::max);
+            (held_from, answered.min(held_to + LONGEST * (held_to - held_from)))
         };
         let stretches = self.stretches.iter().copied().map(later).collect();
         Self { stretches, ..self }
@@ -49,8 +52,8 @@ impl<'a> Excuse<'a> {
     /// Whether the goal would have been kept without what the machine held up.
     pub(super) fn keeps(&self, clause: &Clause, found: &Measure) -> bool {
         if clause.scope != Scope::Window {
-            // A piece of time is spoiled as a whole.
-            return true;
+            // It is not known here which piece of time missed its goal.
+            return false;
         }
         let limit = match clause.metric {
             Metric::Quantile(quantile)
@@ -59,8 +62,8 @@ impl<'a> Excuse<'a> {
             | Metric::Service(quantile) => 1.0 - quantile,
             Metric::Achieved | Metric::Goodput if clause.unit == Unit::Share => 1.0 - clause.limit,
             Metric::Errors | Metric::Timeouts | Metric::Unsent => clause.limit,
-            // One value, or a sum in which a few decide.
-            Metric::Max | Metric::Mean | Metric::Achieved | Metric::Goodput => return true,
+            Metric::Max => return self.rest_is_faster(clause.limit),
+            Metric::Mean | Metric::Achieved | Metric::Goodput => return false,
         };
         let excused = match clause.metric {
             Metric::Errors | Metric::Timeouts | Metric::Unsent => self.errors(),
@@ -71,10 +74,25 @@ impl<'a> Excuse<'a> {
         rest <= limit * (found.of - excused).max(0.0)
     }
 
-    /// Whether requests may pile up for no other reason: the machine was held up in the second half.
+    /// Whether requests may pile up for no other reason: the machine was held up in the second half, for as much of it as
+    /// what is outstanding has to grow by to be called unstable.
     pub(super) fn explains_growth(&self) -> bool {
+        const SHARE: u64 = 100;
         let half_ns = self.summary.window.measured_ns / 2;
-        self.stretches.iter().any(|&(_, to_ns)| to_ns > half_ns)
+        let held_ns: u64 = self
+            .held
+            .iter()
+            .map(|&(from_ns, to_ns)| to_ns.saturating_sub(from_ns.max(half_ns)))
+            .sum();
+        held_ns * SHARE >= half_ns
+    }
+
+    /// Whether no answer that was not held up took longer than `limit_ns`.
+    #[expect(clippy::cast_precision_loss, reason = "a limit in nanoseconds, far below 2^53")]
+    fn rest_is_faster(&self, limit_ns: f64) -> bool {
+        self.slices().all(|(from_ns, to_ns, slice)| {
+            slice.max_ns as f64 <= limit_ns || self.concerns(from_ns, to_ns, slice.max_ns)
+        })
     }
 
     /// Requests slower than `limit_ns` that were due or in flight while the machine was held up.

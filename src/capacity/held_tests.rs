@@ -78,3 +78,26 @@ fn bad_answers_while_the_machine_was_held_up_are_its_doing() {
     assert_eq!(held_up(text, &summary, &[(3000, 3040)]), Verdict::HeldUp);
     assert_eq!(held_up(text, &summary, &[(5000, 5040)]), Verdict::Fail);
 }
+
+#[test]
+fn a_target_that_is_overloaded_fails_whatever_blip_the_machine_had() {
+    let text = "p95<50ms";
+    // Each tenth of a second answers take 13 ms longer.
+    let slow: Vec<(usize, u64, u64)> =
+        (1_u64..100).map(|index| (usize::try_from(index).unwrap(), index * 13 * MS, 50)).collect();
+    let mut summary = sliced(&slow, &[], &[(text, false)]);
+    assert_eq!(held_up(text, &summary, &[(8000, 8012)]), Verdict::Fail);
+    // What piles up is not explained by a blip either.
+    summary.gates[0].holds = true;
+    summary.verdict.code = Code::Unstable;
+    assert_eq!(held_up("errors<50%", &summary, &[(8000, 8012)]), Verdict::Fail);
+    assert_eq!(held_up("errors<50%", &summary, &[(8000, 8500)]), Verdict::HeldUp);
+}
+
+#[test]
+fn the_longest_answer_is_excused_only_where_the_machine_was_held_up() {
+    let text = "max<50ms";
+    let summary = sliced(&[(30, 100 * MS, 1)], &[], &[(text, false)]);
+    assert_eq!(held_up(text, &summary, &[(2980, 3020)]), Verdict::HeldUp);
+    assert_eq!(held_up(text, &summary, &[(7000, 7040)]), Verdict::Fail);
+}

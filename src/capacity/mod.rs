@@ -205,7 +205,10 @@ impl Goals {
         let Some(excuse) = Excuse::of(summary, held) else { return false };
         let goals = self.clauses.iter().zip(measures);
         let grows = self.open && measures.last().is_some_and(|growth| !growth.kept);
-        goals.filter(|(_, found)| !found.kept).all(|(clause, found)| excuse.keeps(clause, found))
+        let any = measures.iter().any(|found| !found.kept);
+        any && goals
+            .filter(|(_, found)| !found.kept)
+            .all(|(clause, found)| excuse.keeps(clause, found))
             && (!grows || excuse.explains_growth())
     }
 

@@ -23,7 +23,7 @@ pub struct CeilingArgs {
     /// Time for all of it; the search ends as soon as --precision is reached and verified [default: 2m, 1h with --rigorous].
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Ceiling")]
     pub budget: Option<u64>,
-    /// Length of a full trial; those that look for the bracket take 3/10 of it [default: a 24th of --budget, at most 10s; 60s with --rigorous].
+    /// Length of a full trial; those that look for the bracket take 3/10 of it [default: a 24th of --budget, from 2s to 10s; 60s with --rigorous].
     #[arg(long, value_name = "T", allow_hyphen_values = true, value_parser = parse_duration_ns, help_heading = "Ceiling")]
     pub trial: Option<u64>,
     /// The durations of RFC 9971: trials of 60 s, and half of 120 s must pass for a load to hold.

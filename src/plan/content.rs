@@ -62,6 +62,10 @@ impl RequestBody {
 
 /// Whether these are `key=value` pairs with `&` between them, without anything that would have to be percent-encoded.
 fn is_form(bytes: &[u8]) -> bool {
+    // A single name without a value may be base64 with its padding.
+    if bytes.ends_with(b"=") && !bytes.contains(&b'&') && bytes.len().is_multiple_of(4) {
+        return false;
+    }
     bytes.split(|&byte| byte == b'&').all(|pair| {
         let mut parts = pair.splitn(2, |&byte| byte == b'=');
         match (parts.next(), parts.next()) {
@@ -330,6 +334,7 @@ mod tests {
             "",
             "a",
             "a&b=c",
+            "SGVsbG8=",
             "=b",
             "a=b&",
             "a=b&&c=d",

@@ -5,7 +5,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::units::significant;
+use crate::units::{significant, thousands};
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -56,7 +56,7 @@ pub fn float(number: u64) -> f64 {
 /// A whole number in groups of three: `1,842,013`.
 #[must_use]
 pub fn count(number: u64) -> String {
-    group(&number.to_string())
+    thousands(&number.to_string())
 }
 
 /// A count with its noun: `1 connection`, `64 connections`.
@@ -69,11 +69,7 @@ pub fn counted(number: u64, noun: &str) -> String {
 /// A rate with two decimals, in groups of three: `184,201.33`; a small one with three digits: `0.00139`.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
-    let text = significant(per_second, 2);
-    match text.split_once('.') {
-        Some((whole, decimals)) => format!("{}.{decimals}", group(whole)),
-        None => text,
-    }
+    thousands(&significant(per_second, 2))
 }
 
 /// A share as a percentage: `97 %`, and one decimal below ten.
@@ -175,17 +171,6 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     (year, month, day)
-}
-
-fn group(digits: &str) -> String {
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::report::gates;
 use crate::report::markup;
 use crate::report::runs::Carried;
 use crate::summary::{End, Gate, Summary};
+use crate::verdict::Verdict;
 
 /// What became of a check.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -172,7 +173,7 @@ pub fn run_review(plan: &Plan, summary: &Summary, (code, complaint): (u8, Option
     Review {
         command: "run",
         code,
-        sentence: format!("{whom}: {}: {}", verdict.code.name(), sentence(&verdict.sentence)),
+        sentence: format!("{whom}: {}", said(verdict)),
         checks,
         table: Table { columns: COLUMNS.to_vec(), rows: vec![numbers("1", summary)] },
     }
@@ -225,7 +226,7 @@ pub(super) fn gate_checks(prefix: &str, found: &[Gate]) -> Vec<Check> {
 /// Whether a run came to its end, and means what it seems to.
 fn run_check(name: &str, summary: &Summary, (code, complaint): (u8, Option<&str>)) -> Check {
     let verdict = &summary.verdict;
-    let said = format!("{}: {}", verdict.code.name(), sentence(&verdict.sentence));
+    let said = said(verdict);
     // That a gate failed is said by the gate.
     let is_whole = code == exit::FINISHED || (code == exit::GATE && summary.end == End::Finished);
     let (outcome, found) = match complaint {
@@ -237,6 +238,17 @@ fn run_check(name: &str, summary: &Summary, (code, complaint): (u8, Option<&str>
         None => (Outcome::Error, said),
     };
     Check { name: name.to_owned(), outcome, found }
+}
+
+/// What the target did, then what to think of the measurement.
+fn said(verdict: &Verdict) -> String {
+    format!(
+        "{}: {}; {}: {}",
+        verdict.target.name(),
+        verdict.target_text,
+        verdict.code.name(),
+        sentence(&verdict.sentence)
+    )
 }
 
 /// A sentence without its period, for text that ends otherwise.

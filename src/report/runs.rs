@@ -62,8 +62,8 @@ pub fn runs_text(runs: &[Carried], asked: u64, style: Style) -> String {
     }
     page.gap();
     page.head(&format!(
-        "{:<10}{:>14}{:>12}{:>12}{:>10}  verdict",
-        "Run", "achieved/s", "p50", "p99", "errors"
+        "{:<5}{:>13}{:>11}{:>11}{:>11}{:>9}  result, verdict",
+        "Run", "achieved/s", "p50", "p95", "p99", "errors"
     ));
     for (index, (_, summary)) in runs.iter().enumerate() {
         page.line(&line(index + 1, summary));
@@ -109,11 +109,13 @@ fn line(number: usize, summary: &Summary) -> String {
         End::Aborted { .. } => ", aborted: partial",
     };
     format!(
-        "  {number:<8}{:>14.2}{:>12}{:>12}{:>10}  {}{mark}",
+        "{number:>3}  {:>13.2}{:>11}{:>11}{:>11}{:>9}  {}, {}{mark}",
         summary.rates().achieved_rps,
         quantile(0.5),
+        quantile(0.95),
         quantile(0.99),
         count(counts.scheduled - counts.ok),
+        summary.verdict.target.name(),
         summary.verdict.code.name()
     )
 }

@@ -101,6 +101,7 @@ fn what_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {
     let threads = counted(plan.threads() as u64, "thread");
     let took = length_of_run(plan, summary);
     page.fact("Duration", &format!("{took}{warmup}; {threads}, {engine}"));
+    tls::agreement(page, plan, summary);
 }
 
 fn all_that_was_run(page: &mut Page, plan: &Plan, summary: &Summary) {

@@ -5,7 +5,7 @@
 //! and the measurement is as valid as it was.
 
 use super::{Evidence, Level, Reason, unstable};
-use crate::analysis::trend::{Course, course, theil_sen};
+use crate::analysis::trend::{Course, course, median, theil_sen};
 use crate::time::{NANOS_PER_SECOND, seconds};
 
 /// A smaller change is noise of the machine, whatever share of the latency it is.
@@ -36,7 +36,7 @@ pub(super) fn all(evidence: &Evidence<'_>) -> Vec<Reason> {
         Course::Settles if !evidence.is_open() => Vec::new(),
         Course::Settles => {
             let text = format!(
-                "the median latency went from {:.3} ms in the first second to {:.3} ms and stayed there: use a longer --warmup",
+                "the median latency went from {:.3} ms at the start to {:.3} ms and stayed there: use a longer --warmup",
                 change.first_ms, change.last_ms
             );
             vec![Reason { rule: "W1", level: Level::Warn, text }]
@@ -90,11 +90,25 @@ fn change(evidence: &Evidence<'_>) -> Option<Change> {
         })
         .collect();
     let values: Vec<f64> = medians.iter().map(|median| median.1).collect();
-    let (&first_ms, &last_ms) = (values.first()?, values.last()?);
     let course = course(&values);
     let slope_ms = theil_sen(&medians)? * 60.0;
+    let length_s = values.len() as f64 * block_s;
+    // Single seconds may be anything: the first is often cold.
+    let (first_ms, last_ms) = match course {
+        Course::Settles => {
+            let third = (values.len() / 3).max(1);
+            let last = median(&mut values[values.len() - third..].to_vec())?;
+            (median(&mut values.get(..third)?.to_vec())?, last)
+        }
+        Course::Steady | Course::Drifts => {
+            let mut sorted = values;
+            let middle = median(&mut sorted)?;
+            let rise = slope_ms / 60.0 * (length_s - block_s) / 2.0;
+            ((middle - rise).max(0.0), middle + rise)
+        }
+    };
     if course == Course::Steady || (last_ms - first_ms).abs() < LEAST_CHANGE_MS {
         return None;
     }
-    Some(Change { course, first_ms, last_ms, slope_ms, length_s: values.len() as f64 * block_s })
+    Some(Change { course, first_ms, last_ms, slope_ms, length_s })
 }

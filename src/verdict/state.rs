@@ -2,7 +2,7 @@
 
 use super::{Evidence, Level, Reason, TARGET_RULES, drift, unstable};
 use crate::summary::End;
-use crate::units::significant;
+use crate::units::{significant, thousands};
 
 /// From this share of bad answers on, a target fails.
 const FAILING_SHARE: f64 = 0.01;
@@ -90,8 +90,8 @@ fn failing(evidence: &Evidence<'_>, reasons: &[Reason]) -> Option<String> {
         let rates = evidence.rates();
         text += &format!(
             "; {} of {} requests a second got a good answer",
-            significant(rates.goodput_rps, 1),
-            significant(rates.offered_rps, 1)
+            thousands(&significant(rates.goodput_rps, 1)),
+            thousands(&significant(rates.offered_rps, 1))
         );
     }
     Some(text)
@@ -100,7 +100,11 @@ fn failing(evidence: &Evidence<'_>, reasons: &[Reason]) -> Option<String> {
 /// `24.7 % errors (1234 of 5000 requests)`.
 fn share_text(errors: u64, ended: u64) -> String {
     let share_pct = significant(share(errors, ended) * 100.0, 1);
-    format!("{share_pct} % errors ({errors} of {ended} requests)")
+    format!(
+        "{share_pct} % errors ({} of {} requests)",
+        thousands(&errors.to_string()),
+        thousands(&ended.to_string())
+    )
 }
 
 fn overloaded(evidence: &Evidence<'_>) -> Option<String> {
@@ -111,8 +115,8 @@ fn overloaded(evidence: &Evidence<'_>) -> Option<String> {
     let answered = |phase: &str, answered_rps: f64, offered_rps: f64| {
         format!(
             "{phase}{} of {} requests a second answered",
-            significant(answered_rps, 1),
-            significant(offered_rps, 1)
+            thousands(&significant(answered_rps, 1)),
+            thousands(&significant(offered_rps, 1))
         )
     };
     if unstable(evidence).is_some() {
@@ -122,7 +126,10 @@ fn overloaded(evidence: &Evidence<'_>) -> Option<String> {
     let unsent = unsent.total() - unsent.late;
     if evidence.end == End::Overloaded || share(unsent, counts.scheduled) >= UNSENT_SHARE {
         let text = answered("", rates.achieved_rps, rates.offered_rps);
-        return Some(format!("{text}; {unsent} were never sent, because no connection was free"));
+        return Some(format!(
+            "{text}; {} were never sent, because no connection was free",
+            thousands(&unsent.to_string())
+        ));
     }
     let (name, answered_rps, offered_rps) = overloaded_phase(evidence)?;
     Some(answered(&format!("in {name}, "), answered_rps, offered_rps))
@@ -164,6 +171,7 @@ fn degraded(evidence: &Evidence<'_>, reasons: &[Reason]) -> Option<String> {
     }
     let unsent = evidence.measured.unsent.total() - evidence.measured.unsent.late;
     if evidence.is_open() && unsent > 0 {
+        let unsent = thousands(&unsent.to_string());
         found.push(format!("{unsent} requests were never sent, because no connection was free"));
     }
     let lost = reasons.iter().filter(|reason| TARGET_RULES.contains(&reason.rule));
@@ -177,7 +185,8 @@ fn held(evidence: &Evidence<'_>) -> String {
         0 => "no request has ended".to_owned(),
         1 => "the only request got a good answer".to_owned(),
         _ => {
-            let rate = significant(evidence.rates().goodput_rps, 1);
+            let rate = thousands(&significant(evidence.rates().goodput_rps, 1));
+            let ended = thousands(&ended.to_string());
             format!("all {ended} requests got a good answer, {rate} a second")
         }
     }

@@ -19,23 +19,23 @@ impl Search {
     /// Does the low end hold, and does what is beyond the high end still fail?
     pub(super) fn verify(&self, answer: Answer) -> Step {
         let Some((low_end, high_end)) = answer.interval else { return Step::Done(answer) };
-        if answer.verified && self.settings.quick {
+        let attempts = self.verifications(|_| true);
+        if self.settings.quick && !answer.verified && attempts < MOST_ATTEMPTS {
+            return Step::Try(self.verification(low_end));
+        }
+        if self.settings.quick {
             return Step::Done(answer);
         }
         if answer.verified {
             return self.recheck_above(high_end).unwrap_or(Step::Done(answer));
         }
         let failed = self.verifications(|verdict| verdict == Verdict::Fail);
-        let attempts = self.verifications(|_| true);
         if attempts >= MOST_ATTEMPTS {
             return Step::Done(answer);
         }
         let by_far = self.evidence.iter().filter(|trial| {
             trial.proposal.purpose == Purpose::Verify && is_missed_by_far(&self.settings, trial)
         });
-        if self.settings.quick {
-            return Step::Try(self.verification(low_end));
-        }
         if failed >= MOST_VERIFICATIONS || by_far.count() >= ENOUGH_TO_DOUBT {
             return Step::Done(self.unsupported(answer.limiting, Doubt::VerificationFailed));
         }

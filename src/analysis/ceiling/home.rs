@@ -4,7 +4,7 @@
 use super::answer::{Answer, Ending};
 use super::confirm::{Finding, finding};
 use super::search::{Search, Step, is_same};
-use super::threshold::Threshold;
+use super::threshold::{SHORT_PROVES, Threshold};
 use super::{Crossing, Proposal, Purpose, Trial, Verdict};
 
 /// While the threshold may lie anywhere in so wide a range, short trials make it narrower: a few, since what they prove is
@@ -31,6 +31,9 @@ impl Search {
         if let Some(ending) = self.is_outside(&threshold) {
             return Step::Done(self.early(ending));
         }
+        if let Some(step) = self.below_cap(&threshold) {
+            return step;
+        }
         let answer = self.quick_answer(&threshold);
         if answer.precise && self.is_well_founded(&answer) {
             return self.verify(answer);
@@ -46,7 +49,7 @@ impl Search {
         if self.has_time_for_also(&proposal, verify_s) {
             return Step::Try(proposal);
         }
-        if is_close(&answer) {
+        if self.is_close(&answer) {
             self.verify(answer)
         } else {
             Step::Done(self.early(Ending::OutOfBudget))
@@ -59,6 +62,24 @@ impl Search {
             |trial: &&Trial| trial.proposal.purpose == Purpose::Narrow && !self.is_full(trial);
         let again = |trial: &Trial| is_same(trial.proposal.load, load);
         self.evidence.iter().filter(short).count() < MOST_SHORT && !self.evidence.iter().any(again)
+    }
+
+    /// This client could not offer a load, and the threshold may lie beyond it: the search ends with the highest load below
+    /// it that holds, once that is near.
+    fn below_cap(&self, threshold: &Threshold) -> Option<Step> {
+        let cap = self.cap().filter(|&cap| threshold.below(cap) < CERTAIN)?;
+        let full = |trial: &&Trial| {
+            trial.verdict == Verdict::Pass && self.is_full(trial) && trial.proposal.load < cap
+        };
+        let held = self.evidence.iter().filter(full).map(|trial| trial.proposal.load);
+        let held = held.fold(0.0, f64::max);
+        let most = self.quick_bracket().0.unwrap_or(self.settings.from).min(cap);
+        let next = if held <= 0.0 { most } else { (held * cap).sqrt() };
+        let next = if self.settings.whole { next.floor().max(1.0) } else { next };
+        if cap <= self.settings.from || cap / held.max(1e-9) <= 1.0 + WIDEST || next <= held {
+            return Some(Step::Done(self.early(Ending::ClientLimited)));
+        }
+        Some(Step::Try(self.proposal(next, self.settings.rules.trial_s, Purpose::Confirm)))
     }
 
     /// The threshold lies where no load is tried.
@@ -183,7 +204,7 @@ impl Search {
             return self.early(Ending::OutOfBudget);
         };
         let answer = self.quick_answer(&threshold);
-        if is_close(&answer) && self.is_well_founded(&answer) {
+        if self.is_close(&answer) && self.is_well_founded(&answer) {
             answer
         } else {
             self.early(Ending::OutOfBudget)
@@ -196,7 +217,9 @@ impl Search {
             let those = self.evidence.iter().filter(move |trial| trial.verdict == verdict);
             those.map(|trial| trial.proposal.load)
         };
-        let low = loads(Verdict::Pass).reduce(f64::max);
+        let proves = |trial: &Trial| if self.is_full(trial) { 1.0 } else { SHORT_PROVES };
+        let held = self.evidence.iter().filter(|trial| trial.verdict == Verdict::Pass);
+        let low = held.map(|trial| trial.proposal.load * proves(trial)).reduce(f64::max);
         let above = loads(Verdict::Fail).filter(|&load| low.is_none_or(|low| load > low));
         (low, above.reduce(f64::min))
     }
@@ -206,14 +229,12 @@ impl Search {
         let load = if self.settings.whole { low_end.floor().max(1.0) } else { low_end };
         self.proposal(load, self.settings.verify_s, Purpose::Verify)
     }
-}
 
-/// The interval is narrow enough to be called one.
-fn is_close(answer: &Answer) -> bool {
-    match (answer.interval, answer.ceiling) {
-        (Some((low, high)), Some(ceiling)) => {
-            (high - low) / 2.0 <= WIDEST * ceiling * 1.01 || high - low <= 2.0
-        }
-        _ => false,
+    /// The interval is narrow enough to be called one.
+    fn is_close(&self, answer: &Answer) -> bool {
+        let (Some((low, high)), Some(ceiling)) = (answer.interval, answer.ceiling) else {
+            return false;
+        };
+        (high - low) / 2.0 <= WIDEST * ceiling * 1.01 || (self.settings.whole && high - low <= 2.0)
     }
 }

@@ -11,6 +11,8 @@ const PATIENCE: usize = 3;
 const COARSE_RATIO: f64 = 1.1;
 /// From here on a bracket within which the goals are missed more and more often says less than a regression.
 const SMOOTH_RATIO: f64 = 1.06;
+/// Where the machine made trials fail again and again, a load lower by this factor is tried.
+const EASIER: f64 = 0.8;
 /// A search of more trials goes round in circles.
 const MOST_TRIALS: usize = 200;
 /// A trial of few requests is not made longer than this, in seconds.
@@ -133,6 +135,10 @@ impl Search {
         }
         if last.verdict == Verdict::Inconclusive && self.hints() == (None, None) {
             return Step::Done(self.early(Ending::TooFewAnswers));
+        }
+        if last.verdict == Verdict::HeldUp && self.first_fail().is_none() {
+            // It may be too much or not: a lower load is easier to keep, whatever the machine does.
+            return self.short((last.proposal.load * EASIER).max(self.settings.from));
         }
         match (self.first_fail(), self.cap()) {
             (None, None) if !self.is_at_most(last.proposal.load) => {
@@ -280,7 +286,7 @@ impl Search {
     }
 
     /// The smallest load that the client could not offer.
-    fn cap(&self) -> Option<f64> {
+    pub(super) fn cap(&self) -> Option<f64> {
         let limited = self.evidence.iter().filter(|trial| trial.verdict == Verdict::ClientLimited);
         let loads = limited.map(|trial| trial.proposal.load).filter(|&load| {
             let at = || self.evidence.iter().filter(|trial| is_same(trial.proposal.load, load));

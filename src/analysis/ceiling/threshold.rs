@@ -14,7 +14,7 @@ const WIDTHS: [f64; 4] = [0.004, 0.012, 0.03, 0.05];
 /// The share of disturbed trials, with what is expected of it before the first trial.
 const DISTURBED: [(f64, f64); 3] = [(0.02, 0.5), (0.08, 0.3), (0.2, 0.2)];
 /// A short trial may hold by chance a little above what holds for long: what it proves is a load lower by this factor.
-const SHORT_PROVES: f64 = 0.85;
+pub(super) const SHORT_PROVES: f64 = 0.85;
 /// The grid reaches beyond all trials by this factor.
 const BEYOND: f64 = 2.5;
 /// Quantiles of the threshold at which another trial might be made.

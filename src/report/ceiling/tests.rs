@@ -283,18 +283,18 @@ Verified      yes: a trial of 10 s at 900 req/s passed
 Throughput    998 req/s at most, whatever is offered
 Search        5 trials in 61 s
 
-    Trials   offered/s  result    answered/s       p50       p95       p99   errors
-  1 bracket        800  client         800.0  11.00 ms  20.00 ms  20.81 ms        0
-  2 bracket        800  pass           800.0  11.00 ms  20.00 ms  20.81 ms        0
-  3 bracket      1,600  FAIL           998.0  11.00 ms  20.00 ms  20.81 ms        0
+   Trials   offered  result    answered        p50        p95        p99  errors
+ 1 bracket      800  client       800.0   11.00 ms   20.00 ms   20.81 ms       0
+ 2 bracket      800  pass         800.0   11.00 ms   20.00 ms   20.81 ms       0
+ 3 bracket    1,600  FAIL         998.0   11.00 ms   20.00 ms   20.81 ms       0
               missed: p99<50ms: 312.0 ms (ended after 10.0 s, since that is far
               off)
-  4 narrow       1,000  FAIL           997.0  11.00 ms  20.00 ms  20.81 ms        0
+ 4 narrow     1,000  FAIL         997.0   11.00 ms   20.00 ms   20.81 ms       0
               missed: p99<50ms: 312.0 ms
-  5 verify         900  pass           900.0  11.00 ms  20.00 ms  20.81 ms        0
+ 5 verify       900  pass         900.0   11.00 ms   20.00 ms   20.81 ms       0
   lengths of trials, at most: bracket 10 s, narrow 10 s, verify 10 s
-  client: the client was the limit; says nothing of the target, and was made
-  again
+  client: the client was the limit; says nothing of the target, and is made
+  again while there is time
 ";
     assert_eq!(page.split_once('\n').unwrap().1, expected);
 }
@@ -310,7 +310,7 @@ fn the_page_of_a_closed_loop_counts_connections() {
         "\nSafe          9 connections: a trial of 10 s passes there 19 times out of 20\n",
         "\nVerified      yes: a trial of 10 s at 9 connections passed\n",
         "at most, with any number of connections\n",
-        "    Trials       conns  result",
+        "   Trials     conns  result",
     ] {
         assert!(page.contains(part), "{part:?} is not in\n{page}");
     }

@@ -359,6 +359,9 @@ fn particulars(page: &mut Page, found: &Found) {
                     (Verdict::HeldUp, _) => {
                         format!("no: {what} missed a gate while this machine was held up")
                     }
+                    (Verdict::ClientLimited, _) => {
+                        format!("no: this client was the limit in {what}")
+                    }
                     _ => format!("no: {what} was not finished"),
                 }
             }
@@ -398,10 +401,10 @@ fn answered(rps: f64) -> String {
 }
 
 fn trials(page: &mut Page, found: &Found) {
-    let load = if found.closed { "conns" } else { "offered/s" };
+    let load = if found.closed { "conns" } else { "offered" };
     page.head(&format!(
-        "{:<4}{:<8}{load:>10}  {:<10}{:>10}{:>10}{:>10}{:>10}{:>9}",
-        "", "Trials", "result", "answered/s", "p50", "p95", "p99", "errors"
+        "{:<3}{:<8}{load:>8}  {:<9} {:>8} {:>10} {:>10} {:>10} {:>7}",
+        "", "Trials", "result", "answered", "p50", "p95", "p99", "errors"
     ));
     for (index, row) in found.rows.iter().enumerate() {
         let cell = |place: usize| match row.quantiles[place] {
@@ -410,7 +413,7 @@ fn trials(page: &mut Page, found: &Found) {
             Some(value) => duration(float(value.value_ns)),
         };
         page.line(&format!(
-            "{:>3} {:<8}{:>10}  {:<10}{:>10}{:>10}{:>10}{:>10}{:>9}",
+            "{:>2} {:<8}{:>8}  {:<9} {:>8} {:>10} {:>10} {:>10} {:>7}",
             index + 1,
             row.trial.proposal.purpose.name(),
             number(row.trial.proposal.load),
@@ -436,12 +439,12 @@ fn trials(page: &mut Page, found: &Found) {
     let any = |verdict: Verdict| found.rows.iter().any(|row| row.trial.verdict == verdict);
     if any(Verdict::ClientLimited) {
         page.note(
-            "client: the client was the limit; says nothing of the target, and was made again",
+            "client: the client was the limit; says nothing of the target, and is made again while there is time",
         );
     }
     if any(Verdict::HeldUp) {
         page.note(
-            "held up: would have passed without the requests that this machine held up; says nothing, and was made again",
+            "held up: would have passed without the requests that this machine held up; says nothing, and is made again while there is time",
         );
     }
 }
@@ -464,7 +467,7 @@ fn lengths(page: &mut Page, found: &Found) {
 
 /// A share of errors, in few characters.
 fn share(share: f64) -> String {
-    if share <= 0.0 { "0".to_owned() } else { format!("{} %", significant(share * 100.0, 2)) }
+    if share <= 0.0 { "0".to_owned() } else { format!("{:.1} %", share * 100.0) }
 }
 
 /// Which goals a trial missed, implied ones too, and by what value.

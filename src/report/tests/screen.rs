@@ -79,12 +79,12 @@ Transfer/sec:    390.62KB
 fn a_run_with_errors_begins_with_what_the_target_did() {
     let mut summary = normal();
     summary.verdict.target = TargetState::Failing;
-    summary.verdict.target_text = "24.7 % errors (4940 of 20000 requests)".to_owned();
-    let lines = ["Result        failing: 24.7 % errors (4940 of 20000 requests)"];
+    summary.verdict.target_text = "24.7 % errors (4,940 of 20,000 requests)".to_owned();
+    let lines = ["Result        failing: 24.7 % errors (4,940 of 20,000 requests)"];
     assert_lines(&report(&summary), &lines);
     let quiet = quiet_text(&plan(), &summary);
     assert!(
-        quiet.starts_with("Result: failing: 24.7 % errors (4940 of 20000 requests)\n"),
+        quiet.starts_with("Result: failing: 24.7 % errors (4,940 of 20,000 requests)\n"),
         "{quiet}"
     );
     // A good word without its colour still is one, and no colour is without a word.
@@ -96,11 +96,11 @@ fn a_run_with_errors_begins_with_what_the_target_did() {
 #[test]
 fn a_run_that_failed_has_all_that_matters_on_the_last_screen() {
     let mut summary = open_summary();
-    let errors = "24.7 % errors (2470 of 10000 requests); 753.0 of 1000.0 requests a second got a \
+    let errors = "24.7 % errors (2,470 of 10,000 requests); 753.0 of 1,000.0 requests a second got a \
         good answer";
     (summary.verdict.target, summary.verdict.target_text) =
         (TargetState::Failing, errors.to_owned());
-    let text_of_e1 = "2470 of 10000 requests got no good response: rates and latencies are of \
+    let text_of_e1 = "2,470 of 10,000 requests got no good response: rates and latencies are of \
         errors too";
     let e1 = Reason { rule: "E1", level: Level::Warn, text: text_of_e1.to_owned() };
     summary.verdict.reasons = vec![e1];

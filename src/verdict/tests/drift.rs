@@ -25,7 +25,7 @@ fn a_target_that_becomes_slower_is_the_result_of_a_valid_run() {
         assert!(verdict.valid, "{verdict:?}");
         assert_eq!(case.rules(Level::Warn), ["S3"]);
         let text = &verdict.reasons[0].text;
-        assert!(text.starts_with("median rose from 11.1 ms to 30.8 ms in 60 s"), "{text}");
+        assert!(text.starts_with("median rose from 11.3 ms to 31.0 ms in 60 s"), "{text}");
         assert!(text.ends_with("20.0 ms a minute"), "{text}");
         assert_eq!(verdict.target, TargetState::Degraded);
         assert_eq!(&verdict.target_text, text);

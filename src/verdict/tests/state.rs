@@ -26,7 +26,7 @@ fn a_target_that_answers_everything_well_has_held() {
     for open in [true, false] {
         let (state, text) = target(&case(open, in_time));
         assert_eq!(state, TargetState::Held);
-        assert_eq!(text, "all 10000 requests got a good answer, 1000.0 a second");
+        assert_eq!(text, "all 10,000 requests got a good answer, 1,000.0 a second");
     }
 }
 
@@ -37,7 +37,7 @@ fn errors_fail_a_target_from_one_in_a_hundred_on() {
     assert_eq!(state, TargetState::Failing);
     assert_eq!(
         text,
-        "24.7 % errors (2470 of 10000 requests); 753.0 of 1000.0 requests a second got a good answer"
+        "24.7 % errors (2,470 of 10,000 requests); 753.0 of 1,000.0 requests a second got a good answer"
     );
     // The measurement of it is as valid as it was.
     assert!(open.verdict().valid, "{:?}", open.verdict());
@@ -78,7 +78,7 @@ fn a_queue_that_grows_is_an_overload_of_an_open_loop() {
     case.record.phases[1].completed_in_window = 7500;
     let (state, text) = target(&case);
     assert_eq!(state, TargetState::Overloaded);
-    assert_eq!(text, "750.0 of 1000.0 requests a second answered");
+    assert_eq!(text, "750.0 of 1,000.0 requests a second answered");
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn a_stage_beyond_what_the_target_can_do_is_an_overload_of_that_stage() {
     assert_eq!(staged(REQUESTS * 19 / 20).0, TargetState::Held, "some are on their way");
     let (state, text) = staged(REQUESTS / 2);
     assert_eq!(state, TargetState::Overloaded);
-    assert!(text.contains("of 2000.0 requests a second answered"), "{text}");
+    assert!(text.contains("of 2,000.0 requests a second answered"), "{text}");
 }
 
 #[test]
