@@ -56,7 +56,7 @@ pub struct Settings {
     pub limits: Vec<Option<f64>>,
     /// Seed of the order of the trials that confirm.
     pub seed: u64,
-    /// There is little time: see [`home`].
+    /// There is little time: every trial is made where it says most, and a disturbance that makes trials fail is reckoned with.
     pub quick: bool,
 }
 
