@@ -248,6 +248,8 @@ fn find_disturbances(plan: &Plan, phases: &mut [PhaseSummary], observer: &Observ
         };
         let found = recovery(series, (at_ns(start_s), at_ns(end_s)), until_ns, base);
         let recovery = of_own_requests(found, phase);
+        // Workers look when they have time; the end of a slice may have seen one more.
+        phases[stage + 1].record.most_outstanding = recovery.peak_outstanding;
         phases[stage + 1].disturbances.push(Disturbance { start_s, end_s, recovery });
     }
     if let (Some(bursts), Some(PhaseIndex(index))) = (pacing.bursts, plan.timeline.bursts()) {
