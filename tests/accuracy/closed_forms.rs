@@ -1,17 +1,17 @@
 //! Laws whose quantiles are algebra: fixed delays, a mixture, a stall, an overload, the end of a run, timeouts.
 
-use super::bed::{Bed, Measured, until_no_hiccup};
+use super::bed::{Bed, Measured, RATE, until_no_hiccup};
 
 #[test]
 fn fixed_delays_are_measured_to_tens_of_microseconds() {
     let bed = Bed::start();
     // The fixed cost of wire, kernel and both programs: response times at a delay of nothing.
-    let fixed = bed.undisturbed("fixed?d=0", &["-R", "1000", "-d", "2s", "--warmup", "300ms"]);
+    let fixed = bed.undisturbed("fixed?d=0", &["-R", RATE, "-d", "2s", "--warmup", "300ms"]);
     let cost = fixed.undisturbed_ms(0.5);
     assert!(cost < 0.1 * fixed.slack(), "the fixed cost is {cost} ms");
     for (delay, ms) in [("100us", 0.1), ("1ms", 1.0), ("10ms", 10.0)] {
         let law = format!("fixed?d={delay}");
-        let arguments = ["-R", "1000", "-d", "2s", "--warmup", "300ms", "-c", "128"];
+        let arguments = ["-R", RATE, "-d", "2s", "--warmup", "300ms", "-c", "128"];
         let measured = bed.undisturbed(&law, &arguments);
         let slack = measured.slack().max(fixed.slack());
         // What was held up is left out of a run that is not quiet: nothing remains to be said of its tail.
@@ -34,7 +34,7 @@ fn fixed_delays_are_measured_to_tens_of_microseconds() {
 fn a_mixture_keeps_its_two_values_apart_to_the_rank() {
     let bed = Bed::start();
     let law = "mixture?fast=1ms&slow=100ms&every=100";
-    let arguments = ["-R", "1000", "-d", "4s", "--warmup", "0", "-c", "300"];
+    let arguments = ["-R", RATE, "-n", "4000", "--warmup", "0", "-c", "300"];
     let measured = bed.undisturbed(law, &arguments);
     let slow = measured.answered().filter(|row| row.response_ns() >= 100_000_000).count();
     assert_eq!(slow, 40, "exactly every hundredth is slow");

@@ -1,6 +1,6 @@
 //! Faults in the midst of good answers: each is counted as what it was, and the good ones are measured as well as ever.
 
-use super::bed::{Bed, until_no_hiccup};
+use super::bed::{Bed, RATE, until_no_hiccup};
 
 #[test]
 fn scripted_faults_are_counted_by_class_and_good_answers_stay_accurate() {
@@ -8,9 +8,9 @@ fn scripted_faults_are_counted_by_class_and_good_answers_stay_accurate() {
     let law = "script?seed=9&d=1ms&p503=0.1&preset=0.02&ptruncated=0.02&pgarbage=0.01&pclose=0.05&psilent=0.01";
     let arguments = [
         "-R",
-        "1000",
-        "-d",
-        "3s",
+        RATE,
+        "-n",
+        "3000",
         "--warmup",
         "0",
         "-c",

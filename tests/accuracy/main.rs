@@ -5,7 +5,7 @@
 //! Target and client have a core each, and the tests run one after the other. A run in which the machine took a core
 //! away for longer than a measurement may be off is void and repeated. Where some runs in a row were not quiet, requests
 //! that were held up are left out, as the stamps of both sides show them, and medians have wider bounds; no more may have
-//! been late than a witness explains, which watches the same cores and is neither client nor target.
+//! been held up than of a control, the simplest client there is, in the same place against the same target.
 //! Not part of plain `cargo test`: `scripts/test` runs it against the release build.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the way tests do")]
 
@@ -13,9 +13,11 @@ mod bed;
 mod client;
 mod closed_forms;
 mod closed_loop;
+mod control;
 mod faults;
 mod queues;
 mod rates;
+mod row;
 #[path = "../support/mod.rs"]
 mod support;
 mod wire;

@@ -2,12 +2,12 @@
 //! be woken every half millisecond, ahead of all ordinary threads, and notes how late it was. A request is as late as the
 //! witness when the machine, or the host below it, takes the core away.
 
-use std::fs;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use super::control::run_ahead;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_micros(500);
@@ -40,12 +40,7 @@ impl Witness {
 fn watch(core: usize, ended: &AtomicBool) -> Vec<u64> {
     core_affinity::set_for_current(core_affinity::CoreId { id: core });
     // Where that is not allowed, the witness is delayed by what it watches, too, and excuses more than it should.
-    if let Ok(path) = fs::read_link("/proc/thread-self") {
-        let thread = path.file_name().unwrap().to_owned();
-        let mut ahead = Command::new("chrt");
-        ahead.args(["-f", "-p", "2"]).arg(thread);
-        let _ = ahead.stdout(Stdio::null()).stderr(Stdio::null()).status();
-    }
+    run_ahead("2");
     let mut late_ns = Vec::new();
     let mut due = Instant::now();
     while !ended.load(Ordering::SeqCst) {
@@ -61,13 +56,5 @@ impl Noise {
     /// The latest look on either core.
     pub(crate) fn longest_ns(&self) -> u64 {
         self.0.iter().flatten().copied().max().unwrap_or(0)
-    }
-
-    /// The share of requests that may have been held up by the machine for longer than `ns`: each needs each core twice.
-    pub(crate) fn share_above(&self, ns: u64) -> f64 {
-        let share = |late: &Vec<u64>| {
-            late.iter().filter(|&&late| late > ns).count() as f64 / late.len().max(1) as f64
-        };
-        2.0 * self.0.iter().map(share).sum::<f64>()
     }
 }
