@@ -30,7 +30,7 @@ const QUIET_SHARE: f64 = 0.004;
 /// On a machine that was not quiet in so many runs, a run counts that is not.
 const QUIET_TRIES: u32 = 3;
 /// Then this share may have been held up, and is left out.
-const BEARABLE_SHARE: f64 = 0.5;
+const BEARABLE_SHARE: f64 = 0.7;
 /// As long as it is not more than so many times what the same machine does to the control.
 const CONTROL_FACTOR: f64 = 4.0;
 /// And this share.
