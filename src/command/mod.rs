@@ -219,7 +219,13 @@ fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
 
 /// Shows the plan, and sends nothing.
 fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
-    let file = plan.output.file.as_deref().unwrap_or(Path::new("-"));
+    let output = &plan.output;
+    if output.tsv || output.csv || output.markdown || output.junit {
+        return Err(Refusal::usage(
+            "--dry-run shows the plan as text, or with --json; leave --format out".to_owned(),
+        ));
+    }
+    let file = output.file.as_deref().unwrap_or(Path::new("-"));
     let mut report = Destination::open("-o", file)?;
     let text = if plan.output.json {
         report::plan_json(plan)

@@ -81,16 +81,7 @@ pub(super) fn watched(
 
 /// A second refusal would only hide the first.
 fn note(command: &str, args: &RunArgs, refusal: &Refusal) {
-    let output = Output {
-        file: args.output.clone(),
-        hgrm: args.hgrm.clone(),
-        timeseries: args.timeseries.clone(),
-        hlog: args.hlog.clone(),
-        log_requests: args.log_requests.clone(),
-        markdown_file: args.review.markdown.clone(),
-        junit_file: args.review.junit.clone(),
-        ..Output::default()
-    };
+    let output = Output::from(args);
     if output.check_contradictions().is_err() {
         // What is in such a file may be something else.
         return;

@@ -424,6 +424,30 @@ fn timeouts(args: &RunArgs) -> Result<Timeouts, String> {
     })
 }
 
+impl From<&RunArgs> for Output {
+    /// As the flags say, which may contradict one another.
+    fn from(args: &RunArgs) -> Self {
+        Self {
+            json: args.json || args.format == Some(FormatArg::Json),
+            tsv: args.format == Some(FormatArg::Tsv),
+            csv: args.format == Some(FormatArg::Csv),
+            markdown: args.format == Some(FormatArg::Markdown),
+            junit: args.format == Some(FormatArg::Junit),
+            file: args.output.clone(),
+            quiet: args.quiet,
+            latency: args.latency,
+            verbose: args.verbose,
+            no_progress: args.no_progress,
+            hgrm: args.hgrm.clone(),
+            timeseries: args.timeseries.clone(),
+            hlog: args.hlog.clone(),
+            log_requests: args.log_requests.clone(),
+            markdown_file: args.review.markdown.clone(),
+            junit_file: args.review.junit.clone(),
+        }
+    }
+}
+
 fn output(args: &RunArgs) -> Result<Output, Refusal> {
     if args.json && args.format.is_some_and(|format| format != FormatArg::Json) {
         return Err(Refusal::usage(
@@ -431,24 +455,7 @@ fn output(args: &RunArgs) -> Result<Output, Refusal> {
                 .to_owned(),
         ));
     }
-    let output = Output {
-        json: args.json || args.format == Some(FormatArg::Json),
-        tsv: args.format == Some(FormatArg::Tsv),
-        csv: args.format == Some(FormatArg::Csv),
-        markdown: args.format == Some(FormatArg::Markdown),
-        junit: args.format == Some(FormatArg::Junit),
-        file: args.output.clone(),
-        quiet: args.quiet,
-        latency: args.latency,
-        verbose: args.verbose,
-        no_progress: args.no_progress,
-        hgrm: args.hgrm.clone(),
-        timeseries: args.timeseries.clone(),
-        hlog: args.hlog.clone(),
-        log_requests: args.log_requests.clone(),
-        markdown_file: args.review.markdown.clone(),
-        junit_file: args.review.junit.clone(),
-    };
+    let output = Output::from(args);
     output.check_names().and_then(|()| output.check_contradictions()).map_err(Refusal::usage)?;
     Ok(output)
 }

@@ -114,6 +114,11 @@ fn formats_of_a_run_are_what_the_flag_says_and_others_are_refused_with_those_the
     );
     let page = formatted(&["markdown"]);
     assert!(page.stdout.starts_with("### maxq run: pass\n"), "{page:?}");
+    for format in ["csv", "tsv", "markdown", "junit"] {
+        let plan = run(maxq().args(["--dry-run", "--format", format, &url]));
+        assert_eq!(plan.code, Some(2), "{plan:?}");
+        assert!(plan.stderr.contains("leave --format out"), "{}", plan.stderr);
+    }
     let other = formatted(&["ndjson"]);
     assert_eq!(other.code, Some(2), "{other:?}");
     for format in ["text", "json", "tsv", "csv", "markdown", "junit"] {

@@ -200,7 +200,10 @@ impl<'a> Course<'a> {
             return Err(stopped(signal));
         }
         let (mut good, mut attempts) = (0, 0);
-        while good < pairs && attempts < pairs + extra {
+        let most = pairs + extra;
+        // When half of all attempts would be left out, the rest does not count either.
+        let is_hopeless = |good, attempts| extra > 0 && (attempts - good) * 2 > most;
+        while good < pairs && attempts < most && !is_hopeless(good, attempts) {
             let mut pair = [Vec::new(), Vec::new()];
             let reversed = begins_with_new(self.targets[0].plan.seed, attempts);
             attempts += 1;
