@@ -6,8 +6,10 @@ import re
 
 import targets
 
-GET = ("maxq", "wrk", "hey", "ab", "h2load", "gcannon")
-DEEP = ("maxq", "wrk", "h2load", "gcannon")
+PEERS = ("maxq", "wrk", "hey", "ab", "h2load", "gcannon")
+# the floor is no tool: it sends one GET for ever over plain TCP, and is the limit to compare with
+GET = (*PEERS, "floor")
+DEEP = ("maxq", "wrk", "h2load", "gcannon", "floor")
 CLOSE = ("maxq", "wrk", "hey", "ab", "gcannon")
 SECURE = ("maxq", "wrk", "hey", "ab", "h2load")
 SHORT = ("depth1-c1", "depth1-c64-serve", "body64k-nginx")
@@ -30,20 +32,24 @@ class Workload:
 
 WORKLOADS = [
     Workload("depth1-c1", "nginx", "/", 1),
+    Workload("depth1-c1-serve", "serve", "/", 1),
     Workload("depth1-c64-serve", "serve", "/", 64),
     Workload("depth1-c64-nginx", "nginx", "/", 64),
     Workload("depth1-c1000-nginx", "nginx", "/", 1000),
+    Workload("depth1-c1000-serve", "serve", "/", 1000),
     Workload("pipeline16-serve", "serve", "/", 64, DEEP, depth=16),
     Workload("pipeline16-nginx", "nginx", "/", 64, DEEP, depth=16),
+    Workload("body1k-nginx", "nginx", "/1k", 64, size=1024),
+    Workload("body1k-serve", "serve", "/bytes/1024", 64, size=1024),
     Workload("body64k-nginx", "nginx", "/64k", 64, size=65536),
     Workload("body1m-nginx", "nginx", "/1m", 64, size=1 << 20),
     Workload("body64k-serve", "serve", "/bytes/65536", 64, size=65536),
     Workload("body1m-serve", "serve", "/bytes/1048576", 64, size=1 << 20),
-    Workload("post1k-nginx", "nginx", "/post", 64, size=1024, upload=True),
-    Workload("post1m-nginx", "nginx", "/post", 64, size=1 << 20, upload=True),
+    Workload("post1k-nginx", "nginx", "/post", 64, PEERS, size=1024, upload=True),
+    Workload("post1m-nginx", "nginx", "/post", 64, PEERS, size=1 << 20, upload=True),
     Workload("close-nginx", "nginx", "/", 64, CLOSE, close=True),
     # nginx holds each answer back for about a second here, so nearly all connections wait
-    Workload("idle10k-nginx", "nginx", "/second", 10_000, min_seconds=3.0),
+    Workload("idle10k-nginx", "nginx", "/second", 10_000, PEERS, min_seconds=3.0),
     Workload("tls1k-nginx", "nginx-tls", "/1k", 64, SECURE, size=1024),
     Workload("tls1m-nginx", "nginx-tls", "/1m", 64, SECURE, size=1 << 20),
     Workload("tls-handshakes-nginx", "nginx-tls", "/", 64, ("maxq", "wrk", "hey", "ab"), close=True),
@@ -95,6 +101,9 @@ def command_line(bench, tool, work, url):
         return ["h2load", "--h1", "-D", ms, "-c", conns, "-t", "1", "-m", str(work.depth),
                 *(["-d", body] if body else []), url]
     more = (["--raw", input_file(bench, work, "raw")] if body else []) + (["-r", "1"] if work.close else [])
+    if tool == "floor":
+        address, _, path = url.removeprefix("http://").partition("/")
+        return [bench.binaries["floor"], address, "/" + path, conns, str(work.depth), str(seconds)]
     return [bench.binaries["gcannon"], url, "-c", conns, "-t", "1", "-d", f"{whole}s", "-p", str(work.depth),
             "--json", *more]
 
@@ -188,7 +197,14 @@ def read_gcannon(text):
     return {"rps": report["rps"], "requests": requests, "p50_us": report["latency_us"]["p50"]}, errors
 
 
-READERS = {"maxq": read_maxq, "wrk": read_wrk, "hey": read_hey, "h2load": read_h2load, "gcannon": read_gcannon}
+def read_floor(text):
+    """Read the floor's JSON. It times nothing, and ends with the first error."""
+    report = json.loads(text)
+    return {"rps": report["rps"], "requests": report["requests"], "p50_us": None}, []
+
+
+READERS = {"maxq": read_maxq, "wrk": read_wrk, "hey": read_hey, "h2load": read_h2load, "gcannon": read_gcannon,
+           "floor": read_floor}
 
 
 def read(bench, tool, text):
