@@ -296,8 +296,10 @@ impl Hunt<'_> {
         };
         let session = self.session.insert(session);
         let count = self.rows.len() + 1;
-        let what = report::ceiling_trial(count, proposal.load, self.args.closed, known);
-        let mut live = LiveLine::within(&plan, what);
+        let (load, closed, known) = (proposal.load, self.args.closed, *known);
+        let mut live = LiveLine::within(&plan, move |elapsed_s| {
+            report::ceiling_trial(count, load, closed, &known.after(elapsed_s))
+        });
         let witness = Witness::start(&plan);
         let summary = session.run(&plan, &self.interrupts, |progress| live.show(progress));
         live.clear();

@@ -31,8 +31,8 @@ pub(super) struct LiveLine {
     columns: u16,
     begun: Instant,
     total_s: Option<f64>,
-    /// What is shown in front: where a longer course stands.
-    standing: String,
+    /// What is shown in front so many seconds after the start: where a longer course stands.
+    standing: Box<dyn Fn(f64) -> String>,
     /// Where it is shown, once it is.
     screen: Option<Screen>,
 }
@@ -49,14 +49,16 @@ impl LiveLine {
             columns: sys::terminal_columns(2).unwrap_or(80),
             begun: Instant::now(),
             total_s,
-            standing: String::new(),
+            standing: Box::new(|_| String::new()),
             screen: None,
         }
     }
 
-    /// The same for a run that is a part of something longer, with where that stands in front.
-    pub(super) fn within(plan: &Plan, standing: String) -> Self {
-        Self { standing: standing + "  ", ..Self::new(plan) }
+    /// The same for a run that is a part of something longer, with where that stands in front, so many seconds after the
+    /// start of the run.
+    pub(super) fn within(plan: &Plan, standing: impl Fn(f64) -> String + 'static) -> Self {
+        let standing = move |elapsed_s| standing(elapsed_s) + "  ";
+        Self { standing: Box::new(standing), ..Self::new(plan) }
     }
 
     pub(super) fn show(&mut self, progress: Progress<'_>) {
@@ -97,7 +99,7 @@ impl LiveLine {
             Progress::Opening(open, asked) => format!("opening connections: {open} of {asked}"),
             Progress::Interval(row, _) => {
                 let columns = usize::from(self.columns);
-                let standing: String = self.standing.chars().take(columns).collect();
+                let standing: String = (self.standing)(elapsed_s).chars().take(columns).collect();
                 let room = u16::try_from(columns - standing.chars().count()).unwrap_or(0);
                 standing + &line(row, room)
             }

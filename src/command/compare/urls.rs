@@ -308,7 +308,10 @@ impl<'a> Course<'a> {
         }
         let target = &mut self.targets[side];
         let plan = with_seed(&target.plan, self.args, target.plan.seed.wrapping_add(number))?;
-        let mut live = LiveLine::within(&plan, report::compare_progress(&self.standing));
+        let standing = self.standing.clone();
+        let mut live = LiveLine::within(&plan, move |elapsed_s| {
+            report::compare_progress(&standing.after(elapsed_s))
+        });
         let summary = target.session.run(&plan, &self.interrupts, |progress| live.show(progress));
         live.clear();
         let summary = Summary { preflight: target.seen.clone(), ..summary? };

@@ -21,7 +21,7 @@ pub fn ceiling_load(load: f64, closed: bool) -> String {
 }
 
 /// As many digits as a load is known by: `0.55`, `907.9`, `12,345`.
-fn number(load: f64) -> String {
+pub(super) fn number(load: f64) -> String {
     if load >= 1000.0 {
         // Rounded, not cut.
         let whole = rate(load.round());
@@ -29,66 +29,6 @@ fn number(load: f64) -> String {
     }
     let text = significant(load, if load < 10.0 { 2 } else { 1 });
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// One line about a trial that has ended: what came of it, why, what is known of the ceiling by then, and how long it may
-/// still take.
-#[must_use]
-pub fn ceiling_progress(
-    row: &Row,
-    count: usize,
-    goals: &Goals,
-    closed: bool,
-    known: &Known,
-) -> String {
-    let proposal = row.trial.proposal;
-    let missed = reasons(row, goals);
-    let found = if missed.is_empty() {
-        worst_gate(row).map(|found| format!("  {found}")).unwrap_or_default()
-    } else {
-        format!("  {}", missed.join("; "))
-    };
-    format!(
-        "trial {count:>2}  {:<7} {:>14} {:>6.1} s  {:<4}{found}  ({}; {} left at most)",
-        proposal.purpose.name(),
-        ceiling_load(proposal.load, closed),
-        row.length_s,
-        verdict_name(row),
-        between(known.bracket),
-        length_s(known.left_s.round()),
-    )
-}
-
-/// What is known in the middle of a search.
-#[derive(Clone, Copy, Debug)]
-pub struct Known {
-    /// The highest load that seems to hold, and the lowest that seems not to.
-    pub bracket: (Option<f64>, Option<f64>),
-    /// How long the search may still take, in seconds.
-    pub left_s: f64,
-}
-
-/// The same while a trial goes on, before the state of its run: `trial 7 of a load of 540 req/s, between 520 and 560 so
-/// far, 1m12s left at most`.
-#[must_use]
-pub fn ceiling_trial(count: usize, load: f64, closed: bool, known: &Known) -> String {
-    format!(
-        "trial {count} at {}, {} so far, {} left at most",
-        ceiling_load(load, closed),
-        between(known.bracket),
-        length_s(known.left_s.round()),
-    )
-}
-
-fn between(bracket: (Option<f64>, Option<f64>)) -> String {
-    match bracket {
-        (Some(low), Some(high)) => {
-            format!("between {} and {}", number(low), number(high))
-        }
-        (Some(low), None) => format!("at least {}", number(low)),
-        (None, Some(high)) => format!("below {}", number(high)),
-        (None, None) => "nothing known yet".to_owned(),
-    }
 }
 
 /// The result of a trial in a word.
@@ -101,14 +41,6 @@ pub(super) fn verdict_name(row: &Row) -> String {
         Verdict::HeldUp => "held up",
     };
     name.to_owned()
-}
-
-/// The gate of the user that failed, or the first one, with what it found.
-fn worst_gate(row: &Row) -> Option<String> {
-    let gate = row.gates.iter().find(|gate| !gate.holds).or_else(|| row.gates.first())?;
-    let value = gate.value.map_or("-".to_owned(), |value| amount(&gate.clause, value));
-    let bound = if gate.doubt.is_some() { ">=" } else { "" };
-    Some(format!("{}: {bound}{value}", gate.clause.text))
 }
 
 /// The answer in a sentence.
@@ -390,7 +322,7 @@ fn particulars(page: &mut Page, found: &Found) {
     page.fact("Search", &format!("{trials} trial{plural} in {}", length_s(found.spent_s.round())));
 }
 
-fn length_s(seconds: f64) -> String {
+pub(super) fn length_s(seconds: f64) -> String {
     length(crate::time::Nanos::from_seconds(seconds).0)
 }
 

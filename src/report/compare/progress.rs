@@ -18,6 +18,16 @@ pub struct Standing {
     pub left_s: Option<u64>,
 }
 
+impl Standing {
+    /// The same so many seconds later.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "never negative")]
+    pub fn after(&self, elapsed_s: f64) -> Self {
+        let elapsed_s = elapsed_s.max(0.0) as u64;
+        Self { left_s: self.left_s.map(|left_s| left_s.saturating_sub(elapsed_s)), ..self.clone() }
+    }
+}
+
 /// `pair 3/10 new  so far p50 +1.2 %, p99 -0.3 %  88 s left`, without a newline.
 #[must_use]
 pub fn compare_progress(standing: &Standing) -> String {
@@ -50,6 +60,8 @@ mod tests {
             compare_progress(&third),
             "pair 3/10 new  so far p50 +1.2 %, p99 0 %  88 s left"
         );
+        assert!(compare_progress(&third.after(10.6)).ends_with("  78 s left"));
+        assert!(compare_progress(&third.after(1e3)).ends_with("  0 s left"), "not below nothing");
         let endless = Standing { left_s: None, ..third };
         assert_eq!(compare_progress(&endless), "pair 3/10 new  so far p50 +1.2 %, p99 0 %");
     }
