@@ -83,6 +83,23 @@ pub fn percent(share: f64) -> String {
     }
 }
 
+/// A share as [`percent`] shows it, where a small one is not to look like none: `< 0.1 %`.
+#[must_use]
+pub fn small_share(share: f64) -> String {
+    if share > 0.0 && share < 0.0005 { "< 0.1 %".to_owned() } else { percent(share) }
+}
+
+/// How many of all: `12 (0.4 %)`, and `0`.
+#[must_use]
+pub fn part(number: u64, all: u64) -> String {
+    match number {
+        0 => "0".to_owned(),
+        number => {
+            format!("{} ({})", count(number), small_share(float(number) / float(all.max(1))))
+        }
+    }
+}
+
 /// Bytes in binary units: `43 B`, `341.21 MiB`.
 #[must_use]
 pub fn bytes(number: f64) -> String {
@@ -177,6 +194,14 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_part_has_its_share_and_a_small_one_is_not_none() {
+        assert_eq!(part(0, 10), "0");
+        assert_eq!(part(12, 3_000), "12 (0.4 %)");
+        assert_eq!(part(1, 1_000_000), "1 (< 0.1 %)");
+        assert_eq!(part(2_500, 2_500), "2,500 (100 %)");
+    }
 
     #[test]
     fn a_duration_has_four_digits_and_moves_to_the_next_unit_when_it_rounds_there() {

@@ -3,7 +3,7 @@
 
 use crate::exit;
 use crate::plan::Plan;
-use crate::report::format::{count, duration, float, rate};
+use crate::report::format::{duration, float, part, rate};
 use crate::report::gates;
 use crate::report::markup;
 use crate::report::runs::Carried;
@@ -279,7 +279,7 @@ fn numbers(name: &str, summary: &Summary) -> Vec<String> {
         quantile(0.95),
         quantile(0.99),
         response.all.max_ns().map_or_else(|| "-".to_owned(), |ns| duration(float(ns))),
-        count(counts.scheduled.saturating_sub(counts.ok)),
+        part(counts.scheduled.saturating_sub(counts.ok), counts.scheduled),
         summary.verdict.code.name().to_owned(),
     ]
 }

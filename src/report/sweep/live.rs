@@ -1,8 +1,8 @@
 //! The live line of a sweep: what is being tried, what is known so far, and how long it may still take.
 
 use super::number;
-use super::text::{failed, span};
-use crate::report::format::{counted, duration, float};
+use super::text::span;
+use crate::report::format::{counted, duration, float, small_share};
 use crate::summary::{IntervalRow, SoFar};
 
 /// The run that goes on, and what was before it.
@@ -33,7 +33,7 @@ pub fn sweep_live(attempt: &Attempt<'_>, row: &IntervalRow, columns: u16) -> Str
     let best = known.best.map(|(rps, x)| format!("best {} good/s at {}", number(rps), number(x)));
     let start = known
         .errors
-        .map(|errors| format!("errors from {} ({})", number(errors.x), failed(errors.share)));
+        .map(|errors| format!("errors from {} ({})", number(errors.x), small_share(errors.share)));
     // By importance, and where each stands in the line.
     let parts = [
         (0, Some(trying)),

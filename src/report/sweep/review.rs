@@ -6,7 +6,7 @@
 use super::number;
 use super::text::{cell, sweep_findings};
 use crate::exit;
-use crate::report::format::count;
+use crate::report::format::part;
 use crate::report::review::{Check, Outcome, Review, Table};
 use crate::summary::{SweepRun, SweepSummary};
 
@@ -71,7 +71,7 @@ fn numbers(run: &SweepRun) -> Vec<String> {
         p90,
         p95,
         p99,
-        count(run.errors),
+        part(run.errors, run.ok + run.errors),
         run.code.name().to_owned(),
     ]
 }

@@ -4,7 +4,7 @@
 
 use super::{number, plot, table};
 use crate::plan::Plan;
-use crate::report::format::{counted, duration, escape, float, length, percent};
+use crate::report::format::{counted, duration, escape, float, length, percent, small_share};
 use crate::report::page::{Page, Paint, Style};
 use crate::report::text::{threads, whom};
 use crate::summary::{
@@ -56,7 +56,7 @@ pub fn sweep_progress(sweep: &str, run: &SweepRun, (done, all): (usize, usize)) 
     };
     let errors = match run.errors {
         0 => String::new(),
-        errors => format!(", {} ({})", counted(errors, "error"), failed(run.error_share())),
+        errors => format!(", {} ({})", counted(errors, "error"), small_share(run.error_share())),
     };
     format!(
         "{done}/{all} {sweep} {}: {} good/s{errors}{}{}{}, {}",
@@ -133,11 +133,6 @@ fn what_was_run(page: &mut Page, plan: &Plan, sweep: &SweepSummary) {
     let pause = length(course.pause_ns);
     page.fact("Each run", &format!("{each} after a warm-up of {warmup}, {pause} apart"));
     page.fact("Seed", &course.seed.to_string());
-}
-
-/// How many errors there are: their share of the requests, from 0 to 1.
-pub(super) fn failed(share: f64) -> String {
-    if share > 0.0 && share < 0.0005 { "< 0.1 %".to_owned() } else { percent(share) }
 }
 
 /// A length of time that nobody wants to know exactly: `45 s`, `2 min 5 s`, `1 h 10 min`.
@@ -251,7 +246,7 @@ fn errors(sweep: &SweepSummary) -> String {
     let mut text = told(&sweep.findings.errors, |start: &Onset| {
         let lowest = if start.at_lowest { ", the lowest value" } else { "" };
         let place = with_noun(variable, &number(start.x));
-        format!("start at {place}{lowest}, where {} of the requests fail", failed(start.share))
+        format!("start at {place}{lowest}, where {} of the requests fail", small_share(start.share))
     });
     let count = sweep.mostly_errors();
     if count > 0 {
