@@ -143,7 +143,8 @@ impl Bed {
         let core = core.to_string();
         let pinned = [&["-t", "1", "--idle", "sleep", "--cpus", &core][..], arguments].concat();
         let measured = self.measure_with(undisturbable(), law, &pinned);
-        Measured { runs_ahead: may_run_ahead(), ..measured }
+        let quiet = measured.disturbed() <= QUIET_SHARE;
+        Measured { runs_ahead: may_run_ahead(), quiet, ..measured }
     }
 
     /// The same with threads and cores as `arguments` say.

@@ -43,7 +43,10 @@ fn service_times_lie_just_above_what_a_capture_of_the_wire_shows() {
     let wire_p50 = quantile(&wire, 0.5) as f64 / 1e6;
     let service_p50 = measured.ms("service", "p50");
     let above = service_p50 - wire_p50;
-    assert!((0.0..0.1).contains(&above), "{service_p50} ms measured, {wire_p50} ms on the wire");
+    assert!(
+        (0.0..0.1 * measured.slack()).contains(&above),
+        "{service_p50} ms measured, {wire_p50} ms on the wire"
+    );
 }
 
 /// From each request to the first packet of its answer, in nanoseconds.
