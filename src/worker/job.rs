@@ -114,9 +114,6 @@ impl Job {
 pub(super) struct Batch {
     /// Requests that one send may hold.
     pub(super) most: u32,
-    /// Requests that a pipeline must have room for before any follow. Half a pipeline at a time costs both sides less than
-    /// one request at a time, and the pipeline never runs dry.
-    pub(super) least: u32,
     /// Bytes of one request.
     pub(super) request_bytes: u64,
     /// The next send must wait for the end of the one before.
@@ -130,11 +127,8 @@ impl Batch {
 
     pub(super) fn of(job: &Job) -> Self {
         let in_flight_bytes = job.image.length().saturating_mul(job.pipeline as usize);
-        let most = job.image.most().min(job.pipeline);
         Self {
-            most,
-            // What takes several sends to fill is filled at once: the end of the last one is no answer to wait for.
-            least: if most == job.pipeline { job.pipeline.div_ceil(2) } else { 1 },
+            most: job.image.most().min(job.pipeline),
             request_bytes: job.image.length() as u64,
             // What was encrypted lies in memory that is used again once it has been sent.
             confirm: in_flight_bytes > Self::UNCONFIRMED_BYTES || job.security.is_some(),

@@ -48,12 +48,7 @@ impl Worker {
             return;
         }
         let phase = self.clock.phase_at(now.since(self.window.start));
-        let room = self.job.pipeline - conn.in_flight();
-        if room < self.batch.least {
-            // The answers to those in flight are still to come.
-            return;
-        }
-        let room = room.min(self.batch.most);
+        let room = (self.job.pipeline - conn.in_flight()).min(self.batch.most);
         let allowed = if phase == PhaseIndex::WARMUP { u64::MAX } else { self.quota };
         let allowed = allowed.min(self.job.requests_per_connection - conn.taken);
         let count = u32::try_from(allowed).map_or(room, |allowed| allowed.min(room));

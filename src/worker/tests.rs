@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{Action, Event, Job, Worker};
-use crate::engine::sim::{self, Deed, Outcome, Queue, Server};
+use crate::engine::sim::{self, Deed, Outcome, Server};
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
 use crate::plan::{Expect, Timeouts};
 use crate::record::buckets::IntervalBuckets;
@@ -207,19 +207,6 @@ fn pipelined_requests_are_answered_in_order_and_refilled_together() {
     let counts = outcome.record.measured().counts;
     assert_eq!(counts.ok, counts.sent);
     assert!(counts.ok > 4 * 16 * 400);
-}
-
-#[test]
-fn a_pipeline_is_refilled_by_halves_and_shows_what_was_in_flight() {
-    // Answers come one by one: from sixteen in flight down to nine, and then there are sixteen again.
-    let queue = Some(Queue::single(10_000, false));
-    let server = Server { queue, delay_ns: 0, ..server() };
-    let outcome = run(Job { connections: 1, ..piped(16) }, &server);
-    let counts = outcome.record.measured().counts;
-    assert_eq!(counts.ok, counts.sent);
-    let interval = outcome.intervals.iter().find(|interval| interval.index == 0).unwrap();
-    let tenths = interval.in_flight_ns * 10 / SECOND;
-    assert!((120..=130).contains(&tenths), "{tenths} tenths of a request in flight");
 }
 
 #[test]
