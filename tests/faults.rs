@@ -45,6 +45,22 @@ fn good(requests: u64, script: impl Fn(Peer) + Send + Sync + 'static) -> (Report
 }
 
 #[test]
+fn a_server_that_waits_for_acknowledgements_does_not_wait_for_delayed_ones_in_a_pipeline() {
+    let server = Scripted::start(|mut peer| {
+        // Nagle's algorithm: a small answer is held back until the one before it is acknowledged.
+        peer.stream().set_nodelay(false).unwrap();
+        while peer.request().is_some() {
+            peer.send(OK);
+        }
+    });
+    let url = server.url();
+    let report = measure(&["-d", "500ms", "--warmup", "0", "-c", "1", "-p", "16", &url]);
+    report.assert_all_ok();
+    // An acknowledgement that nothing else is sent with comes 40 ms late: that would make 200 answers.
+    assert!(report.count("ok") > 1000, "{} were answered", report.count("ok"));
+}
+
+#[test]
 fn a_server_that_never_answers_is_timed_out() {
     let server = Scripted::start(|peer| peer.wait_for_close());
     let url = server.url();
