@@ -4,8 +4,8 @@
 //!
 //! Target and client have a core each, and the tests run one after the other. A run in which the machine took a core
 //! away for longer than a measurement may be off is void and repeated. Where some runs in a row were not quiet, requests
-//! that were held up are left out, as the stamps of both sides show them, and medians have wider bounds; no more may have
-//! been held up than of a control, the simplest client there is, in the same place against the same target.
+//! that were held up are left out, as the stamps of both sides show them, and medians have wider bounds; how many may
+//! have been held up is told by a control, the simplest client there is, in the same place against the same target.
 //! Not part of plain `cargo test`: `scripts/test` runs it against the release build.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail the way tests do")]
 

@@ -201,7 +201,7 @@ impl<'a> Course<'a> {
         }
         let (mut good, mut attempts) = (0, 0);
         let most = pairs + extra;
-        // When half of all attempts would be left out, the rest does not count either.
+        // When more than half of all attempts are left out, the rest does not count either.
         let is_hopeless = |good, attempts| extra > 0 && (attempts - good) * 2 > most;
         while good < pairs && attempts < most && !is_hopeless(good, attempts) {
             let mut pair = [Vec::new(), Vec::new()];
@@ -308,7 +308,8 @@ impl<'a> Course<'a> {
         }
         let target = &mut self.targets[side];
         let plan = with_seed(&target.plan, self.args, target.plan.seed.wrapping_add(number))?;
-        let standing = self.standing.clone();
+        // The pause is over by now.
+        let standing = self.standing.after(pause(self.args).as_secs_f64());
         let mut live = LiveLine::within(&plan, move |elapsed_s| {
             report::compare_progress(&standing.after(elapsed_s))
         });
