@@ -85,6 +85,8 @@ fn the_target_sees_a_poisson_process() {
     let moved = pairs().filter(|(sent, intended)| sent.abs_diff(*intended) > 10_000).count();
     let moved = moved as f64 / sends.len() as f64;
     let what = format!("gaps are {distance} from exponential, {moved} of them moved");
+    // Sends that keep to no schedule have all gaps moved, which is no machine's doing.
+    assert!(moved < 0.75, "{what}");
     assert!(distance <= 0.02 + moved, "{what}");
     let intended = from_exponential(pairs().map(|(_, intended)| intended as f64 / 5e5).collect());
     assert!(intended <= 0.02, "intended gaps are {intended} from exponential");
