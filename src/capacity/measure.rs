@@ -2,7 +2,6 @@
 
 use crate::analysis::ceiling::Measure;
 use crate::analysis::slo::{Clause, Metric, Scope, Unit};
-use crate::record::LatencyHistogram;
 use crate::summary::{Distribution, Summary};
 
 /// Out of how many the share of a goal is held against its limit; `None` for a goal that has no share, or no room.
@@ -87,13 +86,7 @@ pub(super) fn misses_alone(clause: &Clause, summary: &Summary) -> bool {
     reason = "a positive length of time far below 2^53 nanoseconds"
 )]
 fn slower(times: &Distribution, limit_ns: f64) -> f64 {
-    let within = |histogram: &LatencyHistogram| {
-        if histogram.count() == 0 {
-            return 0;
-        }
-        histogram.buckets().count_between(0, limit_ns as u64)
-    };
-    times.all.count().saturating_sub(within(&times.answered)) as f64
+    times.all.count().saturating_sub(times.answered.count_up_to(limit_ns as u64)) as f64
 }
 
 /// Requests that were due and not answered within the window, beyond what is in flight on average, and by chance, at its

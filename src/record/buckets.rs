@@ -1,9 +1,12 @@
 //! The histograms that a worker records into: HdrHistogram's buckets, in a dozen instructions a value.
 //!
 //! Values below `2^(BITS + 1)` have a bucket each; above, each doubling has `2^BITS` of them. With 10 bits these are
-//! exactly the buckets of an HdrHistogram of three digits from 1 ns on, into which they are moved when the run has
-//! ended: recording a latency there costs more than framing the response, and every response is recorded twice, for
-//! the run and for its second.
+//! exactly the buckets of an HdrHistogram of three digits from 1 ns on, which is what they are written as: recording a
+//! latency there costs more than framing the response, and every response is recorded twice, for the run and for its
+//! second. Such a histogram has 264 KiB, of which a run touches few pages: only what lies between the smallest and the
+//! largest value is ever looked at, copied or added.
+
+use std::ops::Range;
 
 /// Values from 2^42 ns on, more than an hour, have no bucket and are only counted.
 const VALUE_BITS: u32 = 42;
@@ -14,9 +17,10 @@ pub type RunBuckets = Buckets<10>;
 pub type IntervalBuckets = Buckets<7>;
 
 /// Latencies in nanoseconds, counted. Minimum, maximum and sum are exact.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Buckets<const BITS: u32> {
-    counts: Box<[u64]>,
+    /// None of them before the first value, then all.
+    counts: Vec<u64>,
     min_ns: u64,
     max_ns: u64,
     sum_ns: u128,
@@ -26,16 +30,16 @@ pub struct Buckets<const BITS: u32> {
 impl<const BITS: u32> Buckets<BITS> {
     const COUNT: usize = ((VALUE_BITS - BITS + 1) << BITS) as usize;
 
-    /// Empty ones. Memory that no value touches stays unmapped.
+    /// Empty ones, without memory until the first value.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            counts: vec![0; Self::COUNT].into_boxed_slice(),
-            min_ns: u64::MAX,
-            max_ns: 0,
-            sum_ns: 0,
-            clamped: 0,
-        }
+        Self { counts: Vec::new(), min_ns: u64::MAX, max_ns: 0, sum_ns: 0, clamped: 0 }
+    }
+
+    /// Empty ones that need no more memory. What no value touches stays unmapped.
+    #[must_use]
+    pub fn prepared() -> Self {
+        Self { counts: vec![0; Self::COUNT], ..Self::new() }
     }
 
     /// Counts one latency.
@@ -52,8 +56,32 @@ impl<const BITS: u32> Buckets<BITS> {
         self.sum_ns += u128::from(latency_ns) * u128::from(times);
         match self.counts.get_mut(Self::bucket_of(latency_ns)) {
             Some(count) => *count += times,
+            None => self.record_first_or_huge(latency_ns, times),
+        }
+    }
+
+    #[cold]
+    fn record_first_or_huge(&mut self, latency_ns: u64, times: u64) {
+        match self.prepare().get_mut(Self::bucket_of(latency_ns)) {
+            Some(count) => *count += times,
             None => self.clamped += times,
         }
+    }
+
+    fn prepare(&mut self) -> &mut [u64] {
+        if self.counts.is_empty() {
+            self.counts = vec![0; Self::COUNT];
+        }
+        &mut self.counts
+    }
+
+    /// The buckets that may hold something.
+    fn touched(&self) -> Range<usize> {
+        if self.is_empty() {
+            return 0..0;
+        }
+        let end = (Self::bucket_of(self.max_ns) + 1).min(self.counts.len());
+        Self::bucket_of(self.min_ns).min(end)..end
     }
 
     /// Adds every value of `other`.
@@ -62,7 +90,12 @@ impl<const BITS: u32> Buckets<BITS> {
         self.max_ns = self.max_ns.max(other.max_ns);
         self.sum_ns += other.sum_ns;
         self.clamped += other.clamped;
-        for (mine, &theirs) in self.counts.iter_mut().zip(&other.counts) {
+        let touched = other.touched();
+        if touched.is_empty() {
+            return;
+        }
+        let mine = &mut self.prepare()[touched.clone()];
+        for (mine, &theirs) in mine.iter_mut().zip(&other.counts[touched]) {
             // Writing zeros would make memory resident that no value ever touched.
             if theirs > 0 {
                 *mine += theirs;
@@ -70,28 +103,34 @@ impl<const BITS: u32> Buckets<BITS> {
         }
     }
 
+    /// Nothing was recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.min_ns > self.max_ns
+    }
+
     /// Values recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.counts.iter().sum::<u64>() + self.clamped
+        self.counts[self.touched()].iter().sum::<u64>() + self.clamped
     }
 
     /// Values beyond the last bucket.
     #[must_use]
-    pub(super) fn clamped(&self) -> u64 {
+    pub fn clamped(&self) -> u64 {
         self.clamped
     }
 
-    /// Exact smallest value; meaningless when empty.
+    /// Exact smallest value; `None` when empty.
     #[must_use]
-    pub(super) fn min_ns(&self) -> u64 {
-        self.min_ns
+    pub fn min_ns(&self) -> Option<u64> {
+        (!self.is_empty()).then_some(self.min_ns)
     }
 
     /// Exact largest value; `None` when empty.
     #[must_use]
     pub fn max_ns(&self) -> Option<u64> {
-        (self.count() > 0).then_some(self.max_ns)
+        (!self.is_empty()).then_some(self.max_ns)
     }
 
     /// Exact sum.
@@ -100,31 +139,55 @@ impl<const BITS: u32> Buckets<BITS> {
         self.sum_ns
     }
 
-    /// Every bucket that holds something: its largest value, and how many values it holds.
+    /// Every bucket that holds something: its largest value, and how many values it holds. Values beyond the last one are
+    /// in none.
     pub fn occupied(&self) -> impl Iterator<Item = (u64, u64)> {
-        let occupied = self.counts.iter().enumerate().filter(|&(_, &count)| count > 0);
-        occupied.map(|(bucket, &count)| (Self::highest_of(bucket), count))
+        let first = self.touched().start;
+        let counts = self.counts[self.touched()].iter();
+        let occupied = counts.enumerate().filter(|&(_, &count)| count > 0);
+        occupied.map(move |(bucket, &count)| (Self::highest_of(first + bucket), count))
     }
 
-    /// The largest value of the bucket that `quantile` (0.0 to 1.0) falls in; `None` when empty.
+    /// Values in the buckets up to that of `limit_ns`. Those beyond the last bucket count as if they were in it.
+    #[must_use]
+    pub fn count_up_to(&self, limit_ns: u64) -> u64 {
+        let limit = Self::bucket_of(limit_ns);
+        if limit >= Self::COUNT - 1 {
+            return self.count();
+        }
+        let touched = self.touched();
+        let end = touched.end.min(limit.saturating_add(1)).max(touched.start);
+        self.counts[touched.start..end].iter().sum()
+    }
+
+    /// The largest value of the bucket that the value of this rank is in, from 1 on. Beyond the buckets, that of the last.
+    #[must_use]
+    pub fn at_rank(&self, rank: u64) -> u64 {
+        let mut seen = 0;
+        let mut occupied = self.occupied();
+        let found = occupied.find(|&(_, count)| {
+            seen += count;
+            seen >= rank
+        });
+        found.map_or(Self::highest_of(Self::COUNT - 1), |(highest_ns, _)| highest_ns)
+    }
+
+    /// The largest value of the bucket that `quantile` (0.0 to 1.0) falls in, never outside the exact extremes; `None`
+    /// when empty.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         clippy::cast_sign_loss,
-        reason = "counts of one second are far below 2^53"
+        reason = "counts are far below 2^53"
     )]
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
+        if self.is_empty() || quantile <= 0.0 {
+            return self.min_ns();
+        }
         let count = self.count();
         let rank = ((count as f64 * quantile).ceil() as u64).clamp(1, count.max(1));
-        let mut seen = 0;
-        for (highest_ns, count) in self.occupied() {
-            seen += count;
-            if seen >= rank {
-                return Some(highest_ns.min(self.max_ns));
-            }
-        }
-        self.max_ns()
+        Some(self.at_rank(rank).clamp(self.min_ns, self.max_ns))
     }
 
     #[inline]
@@ -144,6 +207,14 @@ impl<const BITS: u32> Buckets<BITS> {
     }
 }
 
+impl<const BITS: u32> Clone for Buckets<BITS> {
+    fn clone(&self) -> Self {
+        let mut clone = Self::new();
+        clone.add(self);
+        clone
+    }
+}
+
 impl<const BITS: u32> Default for Buckets<BITS> {
     fn default() -> Self {
         Self::new()
@@ -154,6 +225,8 @@ impl<const BITS: u32> Default for Buckets<BITS> {
 mod tests {
     use super::{Buckets, IntervalBuckets, RunBuckets};
     use crate::record::LatencyHistogram;
+    use crate::record::latency::{DIGITS, HIGHEST_NS, LOWEST_NS};
+    use hdrhistogram::Histogram;
     use proptest::prelude::*;
 
     #[test]
@@ -194,20 +267,38 @@ mod tests {
     proptest! {
         #[test]
         fn run_buckets_are_those_of_an_hdr_histogram_of_three_digits(
-            values in prop::collection::vec((0_u32..42).prop_flat_map(|bits| 0_u64..(2 << bits)), 1..300),
+            values in prop::collection::vec((0_u32..42).prop_flat_map(|bits| 0_u64..(1 << bits)), 1..300),
+            quantile in 0.001_f64..=1.0,
         ) {
-            let mut buckets = RunBuckets::new();
             let mut histogram = LatencyHistogram::new();
+            let mut theirs = Histogram::<u64>::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS).unwrap();
             for &value in &values {
-                buckets.record(value);
                 histogram.record(value);
+                theirs.record(value).unwrap();
             }
-            let moved = LatencyHistogram::from(&buckets);
-            prop_assert!(moved.buckets() == histogram.buckets(), "bucket by bucket");
-            prop_assert_eq!(moved.min_ns(), histogram.min_ns());
-            prop_assert_eq!(moved.max_ns(), histogram.max_ns());
-            prop_assert_eq!(moved.mean_ns(), histogram.mean_ns());
-            prop_assert_eq!(moved.clamped(), histogram.clamped());
+            prop_assert!(histogram.to_hdr() == theirs, "bucket by bucket");
+            let (least, most) = (values.iter().min().unwrap(), values.iter().max().unwrap());
+            let quantile_ns = theirs.value_at_quantile(quantile).clamp(*least, *most);
+            prop_assert_eq!(histogram.quantile_ns(quantile), Some(quantile_ns));
+            prop_assert_eq!(histogram.count_up_to(values[0]), theirs.count_between(0, values[0]));
+        }
+
+        #[test]
+        fn parts_that_are_copied_and_added_are_the_whole(
+            values in prop::collection::vec((0_u32..50).prop_flat_map(|bits| 0_u64..(2 << bits)), 0..300),
+            third in 0_u64..3,
+        ) {
+            let (mut whole, mut parts) = (RunBuckets::new(), [RunBuckets::prepared(), RunBuckets::new()]);
+            for &value in &values {
+                whole.record(value);
+                parts[usize::from(value % 3 == third)].record(value);
+            }
+            let mut sum = parts[0].clone();
+            sum.add(&parts[1]);
+            prop_assert!(sum.occupied().eq(whole.occupied()));
+            prop_assert_eq!(sum.count(), values.len() as u64);
+            let ends = |buckets: &RunBuckets| (buckets.min_ns(), buckets.max_ns(), buckets.sum_ns(), buckets.clamped());
+            prop_assert_eq!(ends(&sum), ends(&whole));
         }
 
         #[test]

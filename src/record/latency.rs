@@ -1,6 +1,7 @@
-//! A latency histogram that never grows: HdrHistogram buckets of fixed bounds, with exact extremes beside them.
+//! The latencies of a run as reports see them: counted by the buckets of an HdrHistogram of three digits, with exact
+//! extremes beside them, and written in HdrHistogram's own formats.
 //!
-//! Owned by one worker while it runs, merged after the join. It must not know what the values mean.
+//! It must not know what the values mean.
 
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
@@ -9,103 +10,112 @@ use super::buckets::{IntervalBuckets, RunBuckets};
 
 /// Smallest value that has a bucket of its own, in nanoseconds.
 pub const LOWEST_NS: u64 = 1;
-/// Largest value that is recorded as it is: one hour. Larger ones are counted in the last bucket and in `clamped`.
+/// Largest value that is certain to have a bucket: one hour. Larger ones are counted in `clamped`, or a little above it.
 pub const HIGHEST_NS: u64 = 3_600_000_000_000;
 /// Significant decimal digits.
 pub const DIGITS: u8 = 3;
 
-/// Latencies in nanoseconds. Minimum, maximum, sum and count are exact; quantiles have the histogram's digits.
-#[derive(Clone, Debug)]
-pub struct LatencyHistogram {
-    buckets: Histogram<u64>,
-    min_ns: u64,
-    max_ns: u64,
-    sum_ns: u128,
-    clamped: u64,
-}
+/// Latencies in nanoseconds. Minimum, maximum, sum and count are exact; quantiles have the histogram's digits. An empty
+/// one takes no memory.
+#[derive(Clone, Debug, Default)]
+pub struct LatencyHistogram(RunBuckets);
 
 impl LatencyHistogram {
     /// An empty histogram.
     #[must_use]
     pub fn new() -> Self {
-        let buckets = Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS)
-            .expect("the bounds are constants that make sense");
-        Self { buckets, min_ns: u64::MAX, max_ns: 0, sum_ns: 0, clamped: 0 }
+        Self::default()
     }
 
-    /// Counts one latency. Never allocates; a value above one hour keeps its exact maximum and is clamped otherwise.
-    #[inline]
+    /// Counts one latency; a value that has no bucket keeps its exact maximum and is clamped otherwise.
     pub fn record(&mut self, latency_ns: u64) {
-        self.min_ns = self.min_ns.min(latency_ns);
-        self.max_ns = self.max_ns.max(latency_ns);
-        self.sum_ns += u128::from(latency_ns);
-        if self.buckets.record(latency_ns).is_err() {
-            self.clamped += 1;
-            self.buckets.saturating_record(HIGHEST_NS);
-        }
+        self.0.record(latency_ns);
     }
 
-    /// Adds every value of `other`; lossless, since both have the same bounds.
+    /// Adds every value of `other`.
     pub fn add(&mut self, other: &Self) {
-        self.buckets.add(&other.buckets).expect("histograms of the same bounds add");
-        self.min_ns = self.min_ns.min(other.min_ns);
-        self.max_ns = self.max_ns.max(other.max_ns);
-        self.sum_ns += other.sum_ns;
-        self.clamped += other.clamped;
+        self.0.add(&other.0);
     }
 
     /// Values recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.buckets.len()
+        self.0.count()
     }
 
     /// Exact smallest value in nanoseconds; `None` when empty.
     #[must_use]
     pub fn min_ns(&self) -> Option<u64> {
-        (self.count() > 0).then_some(self.min_ns)
+        self.0.min_ns()
     }
 
     /// Exact largest value in nanoseconds; `None` when empty.
     #[must_use]
     pub fn max_ns(&self) -> Option<u64> {
-        (self.count() > 0).then_some(self.max_ns)
+        self.0.max_ns()
     }
 
     /// Exact mean in nanoseconds; `None` when empty.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a mean is shown with few digits")]
     pub fn mean_ns(&self) -> Option<f64> {
-        (self.count() > 0).then(|| self.sum_ns as f64 / self.count() as f64)
+        (!self.0.is_empty()).then(|| self.0.sum_ns() as f64 / self.count() as f64)
     }
 
-    /// Values above one hour, which the buckets hold as one hour.
+    /// Values that have no bucket.
     #[must_use]
     pub fn clamped(&self) -> u64 {
-        self.clamped
+        self.0.clamped()
     }
 
     /// The value at `quantile` (0.0 to 1.0) in nanoseconds, never outside the exact extremes; `None` when empty.
     #[must_use]
     pub fn quantile_ns(&self, quantile: f64) -> Option<u64> {
-        (self.count() > 0)
-            .then(|| self.buckets.value_at_quantile(quantile).clamp(self.min_ns, self.max_ns))
+        self.0.quantile_ns(quantile)
     }
 
-    /// The buckets, for writers of HdrHistogram formats.
+    /// The largest value of the bucket that the value of this rank is in, from 1 on.
     #[must_use]
-    pub fn buckets(&self) -> &Histogram<u64> {
-        &self.buckets
+    pub fn at_rank(&self, rank: u64) -> u64 {
+        self.0.at_rank(rank)
+    }
+
+    /// Values in the buckets up to that of `limit_ns`.
+    #[must_use]
+    pub fn count_up_to(&self, limit_ns: u64) -> u64 {
+        self.0.count_up_to(limit_ns)
+    }
+
+    /// The largest value of every bucket that holds something, never above the largest of all, each with how many values
+    /// there are up to it; those that have no bucket come last.
+    pub fn steps(&self) -> impl Iterator<Item = (u64, u64)> {
+        let most_ns = self.max_ns().unwrap_or(0);
+        let clamped = (self.clamped() > 0).then_some((HIGHEST_NS, self.clamped()));
+        let mut up_to = 0;
+        self.0.occupied().chain(clamped).map(move |(highest_ns, count)| {
+            up_to += count;
+            (highest_ns.min(most_ns), up_to)
+        })
+    }
+
+    /// As a histogram of the `hdrhistogram` crate, for writers of its formats: values without a bucket count as one hour.
+    #[must_use]
+    pub fn to_hdr(&self) -> Histogram<u64> {
+        let mut histogram = Histogram::new_with_bounds(LOWEST_NS, HIGHEST_NS, DIGITS)
+            .expect("the bounds are constants that make sense");
+        for (highest_ns, count) in self.0.occupied() {
+            histogram.saturating_record_n(highest_ns, count);
+        }
+        if self.clamped() > 0 {
+            histogram.saturating_record_n(HIGHEST_NS, self.clamped());
+        }
+        histogram
     }
 
     /// The V2 deflate encoding that other HdrHistogram ports read, before base64.
     #[must_use]
     pub fn to_v2_deflate(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        V2DeflateSerializer::new()
-            .serialize(&self.buckets, &mut bytes)
-            .expect("writing to memory does not fail");
-        bytes
+        to_v2_deflate(&self.to_hdr())
     }
 }
 
@@ -117,34 +127,20 @@ pub fn interval_to_v2_deflate(latency: &IntervalBuckets) -> Vec<u8> {
     for (highest_ns, count) in latency.occupied() {
         histogram.saturating_record_n(highest_ns, count);
     }
+    to_v2_deflate(&histogram)
+}
+
+fn to_v2_deflate(histogram: &Histogram<u64>) -> Vec<u8> {
     let mut bytes = Vec::new();
     V2DeflateSerializer::new()
-        .serialize(&histogram, &mut bytes)
+        .serialize(histogram, &mut bytes)
         .expect("writing to memory does not fail");
     bytes
 }
 
-impl Default for LatencyHistogram {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl From<&RunBuckets> for LatencyHistogram {
-    /// Moves what a worker counted, bucket by bucket: both have the same buckets.
-    fn from(counted: &RunBuckets) -> Self {
-        let mut histogram = Self::new();
-        for (highest_ns, count) in counted.occupied() {
-            histogram.buckets.saturating_record_n(highest_ns, count);
-        }
-        histogram.clamped = counted.clamped();
-        if histogram.clamped > 0 {
-            histogram.buckets.saturating_record_n(HIGHEST_NS, histogram.clamped);
-        }
-        histogram.min_ns = counted.min_ns();
-        histogram.max_ns = counted.max_ns().unwrap_or(0);
-        histogram.sum_ns = counted.sum_ns();
-        histogram
+impl From<RunBuckets> for LatencyHistogram {
+    fn from(counted: RunBuckets) -> Self {
+        Self(counted)
     }
 }
 
@@ -183,7 +179,7 @@ mod tests {
         }
         let [mut merged, other] = parts;
         merged.add(&other);
-        assert_eq!(merged.buckets(), whole.buckets());
+        assert_eq!(merged.to_hdr(), whole.to_hdr());
         assert_eq!(merged.mean_ns(), whole.mean_ns());
         assert_eq!((merged.min_ns(), merged.max_ns()), (whole.min_ns(), whole.max_ns()));
     }

@@ -110,6 +110,14 @@ impl Record {
         }
     }
 
+    /// The same, for a worker, which has no time for taking memory while requests are under way.
+    #[must_use]
+    pub fn prepared(phases: usize, scheduled: bool) -> Self {
+        let mut record = Self::new(phases, scheduled);
+        record.phases.iter_mut().for_each(PhaseRecord::prepare);
+        record
+    }
+
     /// The part for `phase`.
     ///
     /// # Panics

@@ -144,6 +144,17 @@ impl PhaseRecord {
         Self { scheduled: Some(Box::default()), ..Self::new() }
     }
 
+    /// Takes the memory now that the first responses would take.
+    pub fn prepare(&mut self) {
+        self.service_at_once = RunBuckets::prepared();
+        if let Some(scheduled) = &mut self.scheduled {
+            scheduled.response = RunBuckets::prepared();
+            scheduled.send_lag = RunBuckets::prepared();
+            scheduled.pool_wait = RunBuckets::prepared();
+            scheduled.client_lag = RunBuckets::prepared();
+        }
+    }
+
     /// Counts a whole response.
     #[inline]
     pub fn complete(&mut self, completion: &Completion) {
@@ -222,7 +233,7 @@ impl PhaseRecord {
     pub fn answered(&self) -> LatencyHistogram {
         let mut answered = self.service_at_once.clone();
         answered.add(&self.service_in_parts);
-        LatencyHistogram::from(&answered)
+        LatencyHistogram::from(answered)
     }
 
     /// The same, and timeouts when they were given up: they would have taken longer.
@@ -238,14 +249,14 @@ impl PhaseRecord {
     pub fn first_byte(&self) -> LatencyHistogram {
         let mut first_byte = self.service_at_once.clone();
         first_byte.add(&self.first_byte_in_parts);
-        LatencyHistogram::from(&first_byte)
+        LatencyHistogram::from(first_byte)
     }
 
     /// From the intended time to the last byte, of whole responses. A closed loop has no schedule, and it is `answered`.
     #[must_use]
     pub fn responded(&self) -> LatencyHistogram {
         match &self.scheduled {
-            Some(scheduled) => LatencyHistogram::from(&scheduled.response),
+            Some(scheduled) => LatencyHistogram::from(scheduled.response.clone()),
             None => self.answered(),
         }
     }
@@ -264,7 +275,7 @@ impl PhaseRecord {
     pub fn lags(&self) -> Option<[LatencyHistogram; 3]> {
         let scheduled = self.scheduled.as_ref()?;
         let parts = [&scheduled.send_lag, &scheduled.pool_wait, &scheduled.client_lag];
-        Some(parts.map(LatencyHistogram::from))
+        Some(parts.map(|part| LatencyHistogram::from(part.clone())))
     }
 
     /// Adds the same phase of another worker.

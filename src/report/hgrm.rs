@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use hdrhistogram::Histogram;
+
 use crate::record::LatencyHistogram;
 use crate::report::format::float;
 
@@ -19,7 +21,7 @@ pub fn hgrm(histogram: &LatencyHistogram) -> String {
         "{:>12} {:>14} {:>10} {:>14}\n\n",
         "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
     );
-    let buckets = histogram.buckets();
+    let buckets = histogram.to_hdr();
     let (min_ns, max_ns) = (histogram.min_ns().unwrap_or(0), histogram.max_ns().unwrap_or(0));
     let mut total = 0;
     for step in buckets.iter_quantiles(TICKS_PER_HALF_DISTANCE) {
@@ -37,11 +39,10 @@ pub fn hgrm(histogram: &LatencyHistogram) -> String {
         };
         row.expect("writing to memory does not fail");
     }
-    text + &footer(histogram)
+    text + &footer(histogram, &buckets)
 }
 
-fn footer(histogram: &LatencyHistogram) -> String {
-    let buckets = histogram.buckets();
+fn footer(histogram: &LatencyHistogram, buckets: &Histogram<u64>) -> String {
     let mean_ms = histogram.mean_ns().unwrap_or(0.0) / NANOS_PER_MILLI;
     let deviation_ms = buckets.stdev() / NANOS_PER_MILLI;
     let max_ms = float(histogram.max_ns().unwrap_or(0)) / NANOS_PER_MILLI;

@@ -220,7 +220,7 @@ pub(super) fn distribution(page: &mut Page, latencies: &Latencies) {
     };
     for (name, quantile) in DISTRIBUTION {
         let value_ns = all.quantile_ns(quantile).unwrap_or(max_ns);
-        let up_to = all.buckets().count_between(0, value_ns);
+        let up_to = all.count_up_to(value_ns);
         row(name, &response.quantile(quantile), up_to);
     }
     let max = cell(Some((float(max_ns), response.censored())));

@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn the_largest_histogram_that_maxq_writes_is_read_whole() {
         let mut histogram = latency::LatencyHistogram::new();
-        let buckets = histogram.buckets().clone();
+        let buckets = histogram.to_hdr();
         let all: Vec<u64> = buckets.iter_all().map(|step| step.value_iterated_to()).collect();
         all.iter().for_each(|&value| histogram.record(value.min(HIGHEST_NS)));
         let rows = values(&base64::encode(&histogram.to_v2_deflate())).unwrap();

@@ -214,8 +214,7 @@ fn summarise(
 /// Requests that took longer than a gate allows, or never got an answer.
 fn over_limit(record: &PhaseRecord, latencies: &Latencies, limit_ns: u64) -> u64 {
     let answered = &latencies.response.answered;
-    let within =
-        if answered.count() == 0 { 0 } else { answered.buckets().count_between(0, limit_ns) };
+    let within = answered.count_up_to(limit_ns);
     record.counts.scheduled - within.min(record.counts.scheduled)
 }
 

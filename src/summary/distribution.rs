@@ -125,13 +125,9 @@ impl Distribution {
         let count = all.count();
         let rank = ((quantile * count as f64).ceil() as u64).clamp(1, count);
         // Had the censored values been awaited, they might all have been the largest. Where even that would not change
-        // the quantile, it is certain. Half a rank keeps rounding out of the look-up.
-        let censored = count > answered.count() && {
-            let rank_answered = (rank as f64 - 0.5) / answered.count() as f64;
-            rank > answered.count()
-                || answered.buckets().value_at_quantile(rank_answered)
-                    != all.buckets().value_at_quantile(quantile)
-        };
+        // the quantile, it is certain.
+        let censored = count > answered.count()
+            && (rank > answered.count() || answered.at_rank(rank) != all.at_rank(rank));
         let clamped = rank > count - all.clamped();
         let effective = self.effective_count(quantile);
         let interval = effective.and_then(|effective| {

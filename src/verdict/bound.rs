@@ -8,7 +8,6 @@
 
 use super::Evidence;
 use crate::analysis::slo::{Metric, Scope};
-use crate::record::LatencyHistogram;
 use crate::summary::{Distribution, Latencies};
 
 /// A figure that cannot have moved by more than this share means what it seems to.
@@ -148,8 +147,8 @@ struct Curves {
 impl Curves {
     fn of(response: &Distribution, lag: &Distribution) -> Self {
         let mut longer = vec![(0, lag.all.count())];
-        longer.extend(steps(&lag.all).map(|(value_ns, up_to)| (value_ns, lag.all.count() - up_to)));
-        Self { response: steps(&response.all).collect(), longer }
+        longer.extend(lag.all.steps().map(|(value_ns, up_to)| (value_ns, lag.all.count() - up_to)));
+        Self { response: response.all.steps().collect(), longer }
     }
 
     /// The least that a quantile can be without the lags.
@@ -170,16 +169,6 @@ impl Curves {
         });
         bounds.max().unwrap_or(0)
     }
-}
-
-/// The values of a histogram, each with how many there are up to it.
-fn steps(histogram: &LatencyHistogram) -> impl Iterator<Item = (u64, u64)> + '_ {
-    let most_ns = histogram.max_ns().unwrap_or(0);
-    let mut up_to = 0;
-    histogram.buckets().iter_recorded().map(move |step| {
-        up_to += step.count_since_last_iteration();
-        (step.value_iterated_to().min(most_ns), up_to)
-    })
 }
 
 #[cfg(test)]

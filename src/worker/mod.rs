@@ -229,7 +229,7 @@ impl Worker {
                 .as_ref()
                 .map(|security| Channels::new(security, job.connections)),
             framer: Framer::new(job.image.is_head(), needle.as_deref()),
-            record: Record::new(job.timeline.phases().len(), scheduled),
+            record: Record::prepared(job.timeline.phases().len(), scheduled),
             interval: Interval::new(0),
             finished_intervals: VecDeque::new(),
             actions: Vec::new(),

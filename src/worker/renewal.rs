@@ -40,7 +40,7 @@ impl Worker {
         debug_assert_eq!(job.connections, self.job.connections, "connections stay");
         debug_assert_eq!(job.pipeline, self.job.pipeline, "and so does what they carry");
         debug_assert_eq!(job.open.is_some(), self.job.open.is_some(), "and the kind of loop");
-        self.record = Record::new(job.timeline.phases().len(), job.open.is_some());
+        self.record = Record::prepared(job.timeline.phases().len(), job.open.is_some());
         self.record.connections.asked = u64::from(job.connections);
         self.watch_bad_answers(true);
         self.interval = Interval::new(0);
