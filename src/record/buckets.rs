@@ -3,8 +3,8 @@
 //! Values below `2^(BITS + 1)` have a bucket each; above, each doubling has `2^BITS` of them. With 10 bits these are
 //! exactly the buckets of an HdrHistogram of three digits from 1 ns on, which is what they are written as: recording a
 //! latency there costs more than framing the response, and every response is recorded twice, for the run and for its
-//! second. Such a histogram has 264 KiB, of which a run touches few pages: only what lies between the smallest and the
-//! largest value is ever looked at, copied or added.
+//! second. Such a histogram has 264 KiB, of which a run touches few pages: a worker has them all, the others only what
+//! lies between their smallest and their largest value, and no more than that is ever looked at.
 
 use std::ops::Range;
 
@@ -19,8 +19,9 @@ pub type IntervalBuckets = Buckets<7>;
 /// Latencies in nanoseconds, counted. Minimum, maximum and sum are exact.
 #[derive(Debug)]
 pub struct Buckets<const BITS: u32> {
-    /// None of them before the first value, then all.
+    /// Of all buckets, those from `base` on that have memory.
     counts: Vec<u64>,
+    base: usize,
     min_ns: u64,
     max_ns: u64,
     sum_ns: u128,
@@ -33,7 +34,7 @@ impl<const BITS: u32> Buckets<BITS> {
     /// Empty ones, without memory until the first value.
     #[must_use]
     pub fn new() -> Self {
-        Self { counts: Vec::new(), min_ns: u64::MAX, max_ns: 0, sum_ns: 0, clamped: 0 }
+        Self { counts: Vec::new(), base: 0, min_ns: u64::MAX, max_ns: 0, sum_ns: 0, clamped: 0 }
     }
 
     /// Empty ones that need no more memory. What no value touches stays unmapped.
@@ -54,34 +55,56 @@ impl<const BITS: u32> Buckets<BITS> {
         self.min_ns = self.min_ns.min(latency_ns);
         self.max_ns = self.max_ns.max(latency_ns);
         self.sum_ns += u128::from(latency_ns) * u128::from(times);
-        match self.counts.get_mut(Self::bucket_of(latency_ns)) {
+        match self.counts.get_mut(Self::bucket_of(latency_ns).wrapping_sub(self.base)) {
             Some(count) => *count += times,
-            None => self.record_first_or_huge(latency_ns, times),
+            None => self.record_beyond(Self::bucket_of(latency_ns), times),
         }
     }
 
+    /// Counts values of a bucket that has no memory, or does not exist.
     #[cold]
-    fn record_first_or_huge(&mut self, latency_ns: u64, times: u64) {
-        match self.prepare().get_mut(Self::bucket_of(latency_ns)) {
-            Some(count) => *count += times,
-            None => self.clamped += times,
+    fn record_beyond(&mut self, bucket: usize, times: u64) {
+        /// Neighbors are likely to be wanted next.
+        const AT_ONCE: usize = 256;
+        if bucket >= Self::COUNT {
+            self.clamped += times;
+            return;
         }
+        let first = bucket / AT_ONCE * AT_ONCE;
+        self.cover(first..(first + AT_ONCE).min(Self::COUNT));
+        self.counts[bucket - self.base] += times;
     }
 
-    fn prepare(&mut self) -> &mut [u64] {
+    /// Has memory for these buckets, and for those in between.
+    fn cover(&mut self, wanted: Range<usize>) {
+        let had = self.base..self.base + self.counts.len();
         if self.counts.is_empty() {
-            self.counts = vec![0; Self::COUNT];
+            self.counts = vec![0; wanted.len()];
+            self.base = wanted.start;
+        } else if wanted.start < had.start || wanted.end > had.end {
+            let all = wanted.start.min(had.start)..wanted.end.max(had.end);
+            let mut counts = vec![0; all.len()];
+            counts[had.start - all.start..had.end - all.start].copy_from_slice(&self.counts);
+            self.counts = counts;
+            self.base = all.start;
         }
-        &mut self.counts
     }
 
-    /// The buckets that may hold something.
+    /// The buckets that may hold something; all of them have memory.
     fn touched(&self) -> Range<usize> {
-        if self.is_empty() {
+        if self.is_empty() || self.counts.is_empty() {
             return 0..0;
         }
-        let end = (Self::bucket_of(self.max_ns) + 1).min(self.counts.len());
+        let end = (Self::bucket_of(self.max_ns) + 1).min(self.base + self.counts.len());
         Self::bucket_of(self.min_ns).min(end)..end
+    }
+
+    /// How many values are in each of these buckets, all of which have memory.
+    fn counts_of(&self, buckets: Range<usize>) -> &[u64] {
+        if buckets.is_empty() {
+            return &[];
+        }
+        &self.counts[buckets.start - self.base..buckets.end - self.base]
     }
 
     /// Adds every value of `other`.
@@ -94,8 +117,9 @@ impl<const BITS: u32> Buckets<BITS> {
         if touched.is_empty() {
             return;
         }
-        let mine = &mut self.prepare()[touched.clone()];
-        for (mine, &theirs) in mine.iter_mut().zip(&other.counts[touched]) {
+        self.cover(touched.clone());
+        let mine = &mut self.counts[touched.start - self.base..];
+        for (mine, &theirs) in mine.iter_mut().zip(other.counts_of(touched)) {
             // Writing zeros would make memory resident that no value ever touched.
             if theirs > 0 {
                 *mine += theirs;
@@ -112,7 +136,7 @@ impl<const BITS: u32> Buckets<BITS> {
     /// Values recorded.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.counts[self.touched()].iter().sum::<u64>() + self.clamped
+        self.counts_of(self.touched()).iter().sum::<u64>() + self.clamped
     }
 
     /// Values beyond the last bucket.
@@ -143,7 +167,7 @@ impl<const BITS: u32> Buckets<BITS> {
     /// in none.
     pub fn occupied(&self) -> impl Iterator<Item = (u64, u64)> {
         let first = self.touched().start;
-        let counts = self.counts[self.touched()].iter();
+        let counts = self.counts_of(self.touched()).iter();
         let occupied = counts.enumerate().filter(|&(_, &count)| count > 0);
         occupied.map(move |(bucket, &count)| (Self::highest_of(first + bucket), count))
     }
@@ -157,7 +181,7 @@ impl<const BITS: u32> Buckets<BITS> {
         }
         let touched = self.touched();
         let end = touched.end.min(limit.saturating_add(1)).max(touched.start);
-        self.counts[touched.start..end].iter().sum()
+        self.counts_of(touched.start..end).iter().sum()
     }
 
     /// The largest value of the bucket that the value of this rank is in, from 1 on. Beyond the buckets, that of the last.
