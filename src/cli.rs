@@ -208,7 +208,7 @@ pub struct RunArgs {
     /// Exact number of measured requests; with -d, whichever ends first.
     #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub requests: Option<u64>,
-    /// Requests in flight on each connection.
+    /// Most requests in flight on each connection; more follow when half of them are answered.
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, default_value = "1", help_heading = "Load")]
     pub pipeline: u64,
     /// Time before the measured window, whose requests are listed, not counted; auto cuts it from -d afterwards [default: 1s; 0 with -n, with --burst alone, and before a first stage that starts at 0].

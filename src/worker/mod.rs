@@ -16,10 +16,12 @@
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
 //! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
 //! their bytes and HTTP, `presence` whether the target is there, `waiting` how long what is unanswered has waited so far,
-//! `late` and `limits` what comes too late, `job` the share of the plan, `renewal` what stays from one run to the next.
+//! `late` and `limits` what comes too late, `holding` when a pipeline is refilled, `job` the share of the plan, `renewal` what
+//! stays from one run to the next, `shown` what others may ask a worker while it runs.
 
 mod channel;
 mod connections;
+mod holding;
 mod job;
 mod late;
 mod limits;
@@ -27,6 +29,7 @@ mod open;
 mod presence;
 mod renewal;
 mod requests;
+mod shown;
 mod stages;
 mod waiting;
 
@@ -40,6 +43,7 @@ use crate::request::RequestImage;
 use crate::schedule::{PhaseIndex, TimelineCursor, Window};
 use crate::time::Nanos;
 use channel::Channels;
+use holding::Holding;
 use job::Batch;
 pub use job::{Job, OpenJob};
 pub use late::{LATE_FROM_NS, Late};
@@ -145,6 +149,7 @@ pub struct Worker {
     good_status: Box<[bool; 1000]>,
     conns: Vec<Conn>,
     flights: Flights,
+    holding: Holding,
     /// TLS; `None` for plain text.
     channels: Option<Channels>,
     framer: Framer,
@@ -224,6 +229,7 @@ impl Worker {
         let mut worker = Self {
             conns: (0..job.connections).map(|_| Conn::new()).collect(),
             flights: Flights::new(job.connections, job.pipeline, scheduled || job.logs_requests),
+            holding: Holding::of(&job),
             channels: job
                 .security
                 .as_ref()
@@ -402,68 +408,6 @@ impl Worker {
         }
     }
 
-    /// Where the measured window begins.
-    #[must_use]
-    pub fn measured_from(&self) -> Nanos {
-        self.window.origin
-    }
-
-    /// Nothing is awaited any more: the record is complete.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.stage == Stage::Finished
-    }
-
-    /// Requests that have ended since the last call, when they are logged and there are many, or at the end.
-    #[inline]
-    pub fn take_log(&mut self) -> Option<Vec<RequestRow>> {
-        // Few enough that writing them down holds nobody up for long, the target least of all.
-        const BATCH: usize = 64;
-        let enough = self.log.len() >= BATCH || (self.is_finished() && !self.log.is_empty());
-        enough.then(|| std::mem::take(&mut self.log))
-    }
-
-    /// An interval that has ended, oldest first.
-    #[inline]
-    pub fn take_interval(&mut self) -> Option<Interval> {
-        self.finished_intervals.pop_front()
-    }
-
-    /// Connections that are open now.
-    #[must_use]
-    pub fn open_connections(&self) -> u32 {
-        self.open
-    }
-
-    /// Connections opened so far, reopened ones as often as they were.
-    #[must_use]
-    pub fn connections_opened(&self) -> u64 {
-        self.opened
-    }
-
-    /// No connection was ever opened, all were tried, and no other try can do better.
-    #[must_use]
-    pub fn is_hopeless(&self) -> bool {
-        let rows = self.record.errors.rows();
-        self.opened == 0
-            && self.unsettled == 0
-            && !rows.is_empty()
-            && rows.iter().all(|row| row.failure.is_permanent())
-    }
-
-    /// Nothing more is taken: the run is over, but for what is in flight.
-    #[must_use]
-    pub fn is_draining(&self) -> bool {
-        matches!(self.stage, Stage::Draining { .. } | Stage::Finished)
-    }
-
-    /// Requests in flight now.
-    #[inline]
-    #[must_use]
-    pub fn requests_in_flight(&self) -> u64 {
-        self.in_flight
-    }
-
     /// The bytes of the request.
     #[inline]
     #[must_use]
@@ -486,6 +430,8 @@ impl Worker {
     }
 }
 
+#[cfg(test)]
+mod holding_tests;
 #[cfg(test)]
 mod limit_tests;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Connections that are open and idle stay so. One whose answer was awaited in vain when the last run ended is closed:
 //! that answer could come at any time. So is one that has said something since.
 
+use super::holding::Holding;
 use super::open::Open;
 use super::presence::Presence;
 use super::{Action, Job, Span, Stage, Worker};
@@ -51,6 +52,7 @@ impl Worker {
         self.counted_until = now;
         self.quota = job.requests.unwrap_or(u64::MAX);
         self.open_loop = Open::of(&job);
+        self.holding = Holding::of(&job);
         self.presence = Presence::new();
         self.looked_late_ns = 0;
         self.shortest_service_ns = u64::MAX;

@@ -23,6 +23,7 @@ impl Worker {
         if self.stage == Stage::Running {
             self.notice(now);
         }
+        self.stop_holding_back(now);
         self.end_stages(now);
         if self.open_loop.is_some() {
             self.dispatch(now);
@@ -141,7 +142,8 @@ impl Worker {
         } else {
             self.window.end_of_interval(self.interval.index)
         };
-        self.wake_at = stage.min(interval).min(self.sweep_at).min(self.look_at());
+        let soonest = stage.min(interval).min(self.sweep_at);
+        self.wake_at = soonest.min(self.holding.look_at).min(self.look_at());
     }
 
     /// Looks through the connections no later than at `deadline`.

@@ -1,0 +1,109 @@
+//! When a pipeline is refilled.
+//!
+//! Half a pipeline at a time costs both sides a third less than one request at a time, and the pipeline never runs dry. But
+//! there are servers that send no more before the client has said something: those that wait for an acknowledgement, which
+//! the client's kernel puts off for 40 ms unless a request carries it, and those that wait for a full batch. So requests are
+//! held back only while answers keep coming, and a connection on which that was in vain is refilled at once for a while,
+//! each time for twice as long.
+
+use super::{Job, Worker};
+use crate::time::Nanos;
+
+/// For how long requests are held back after the last answer, in nanoseconds.
+const PATIENCE_NS: u64 = 5_000_000;
+/// Answers for which a connection is refilled at once after it was held back in vain.
+const EAGER_FOR: u64 = 64;
+
+/// What is held back on the connections of one worker.
+#[derive(Clone, Debug)]
+pub(super) struct Holding {
+    /// Requests that there must be room for before any are sent; 0 where nothing is held back.
+    least: u32,
+    holds: Vec<Hold>,
+    /// When the first of them may have waited in vain.
+    pub(super) look_at: Nanos,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    /// The last answer since which requests are held back; `NEVER` while none are.
+    since: Nanos,
+    /// Until so many answers nothing is held back.
+    eager_until: u64,
+    eager_for: u64,
+}
+
+impl Holding {
+    pub(super) fn of(job: &Job) -> Self {
+        // What takes several sends to fill is filled at once: the end of the last one is no answer to wait for.
+        let whole = job.image.most() >= job.pipeline && job.security.is_none();
+        let held = job.pipeline > 1 && job.open.is_none() && whole;
+        let hold = Hold { since: Nanos::NEVER, eager_until: 0, eager_for: EAGER_FOR };
+        Self {
+            least: if held { job.pipeline.div_ceil(2) } else { 0 },
+            holds: vec![hold; if held { job.connections as usize } else { 0 }],
+            look_at: Nanos::NEVER,
+        }
+    }
+
+    /// Whether a connection with so much room, on which so many answers have come, is to wait for more of them.
+    #[inline]
+    pub(super) fn holds_back(&mut self, now: Nanos, index: u32, room: u32, answered: u64) -> bool {
+        if self.least == 0 {
+            return false;
+        }
+        let hold = &mut self.holds[index as usize];
+        if room >= self.least || room == 0 {
+            // Answers have come in time: the next failure is the first one again.
+            hold.eager_for = if hold.since == Nanos::NEVER { hold.eager_for } else { EAGER_FOR };
+            hold.since = Nanos::NEVER;
+            return false;
+        }
+        if answered <= hold.eager_until {
+            return false;
+        }
+        hold.since = now;
+        self.look_at = self.look_at.min(now.plus(PATIENCE_NS));
+        true
+    }
+
+    /// The next connection from `index` on that was held back in vain, which is refilled at once from now on.
+    fn give_way(&mut self, now: Nanos, index: u32) -> Option<u32> {
+        for (index, hold) in (index..).zip(&mut self.holds[index as usize..]) {
+            if hold.since == Nanos::NEVER {
+                continue;
+            }
+            let until = hold.since.plus(PATIENCE_NS);
+            if until <= now {
+                hold.since = Nanos::NEVER;
+                hold.eager_until = u64::MAX;
+                return Some(index);
+            }
+            self.look_at = self.look_at.min(until);
+        }
+        None
+    }
+
+    /// Ends the preference of a connection after some answers.
+    fn prefer(&mut self, index: u32, answered: u64) {
+        let hold = &mut self.holds[index as usize];
+        hold.eager_until = answered.saturating_add(hold.eager_for);
+        hold.eager_for = hold.eager_for.saturating_mul(2);
+    }
+}
+
+impl Worker {
+    /// Sends what was held back for answers that do not come.
+    pub(super) fn stop_holding_back(&mut self, now: Nanos) {
+        if now < self.holding.look_at {
+            return;
+        }
+        self.holding.look_at = Nanos::NEVER;
+        let mut next = 0;
+        while let Some(index) = self.holding.give_way(now, next) {
+            self.refill(now, index);
+            self.holding.prefer(index, self.conns[index as usize].answered);
+            next = index + 1;
+        }
+    }
+}
