@@ -10,6 +10,9 @@ use crate::time::Nanos;
 /// With more requests in flight than this, answers come so often that waking up is no part of the latency, while
 /// sleeping gathers them into batches that cost less.
 pub(super) const SPIN_UP_TO_IN_FLIGHT: u64 = 8;
+/// From so many bytes of a body on that are to be discarded, pieces of it come so often that each would find this core
+/// asleep again: whoever sends them then pays for waking it up, and can do half of what it could.
+pub(super) const SPIN_FROM_DISCARDED_BYTES: u64 = 256 * 1024;
 /// Waking up takes less than this on most machines: a paced worker gets up so long before it has to send.
 const GET_UP_EARLY_NS: u64 = 100_000;
 /// `auto` spins no longer than this in one wait: slower answers are not changed much by a wake-up.
@@ -56,8 +59,14 @@ impl Idler {
         Self { strategy, paced, cores_left, slept_ns: 0, last_check: None, yield_until: Nanos(0) }
     }
 
-    /// How to wait from `now` to `deadline`.
-    pub(super) fn wait(&mut self, now: Nanos, deadline: Nanos, in_flight: u64) -> Wait {
+    /// How to wait from `now` to `deadline` with so many requests in flight; `discarding` while large bodies come.
+    pub(super) fn wait(
+        &mut self,
+        now: Nanos,
+        deadline: Nanos,
+        in_flight: u64,
+        discarding: bool,
+    ) -> Wait {
         const SLEEP: Wait = Wait { spin_ns: 0, early_ns: 0 };
         match self.strategy {
             Idle::Sleep => SLEEP,
@@ -66,7 +75,7 @@ impl Idler {
                 if !self.cores_left || self.is_contested(now) {
                     return SLEEP;
                 }
-                let answers_soon = (1..=SPIN_UP_TO_IN_FLIGHT).contains(&in_flight);
+                let answers_soon = discarding || (1..=SPIN_UP_TO_IN_FLIGHT).contains(&in_flight);
                 let due_soon = self.paced && deadline.since(now) <= GET_UP_EARLY_NS;
                 Wait {
                     spin_ns: if answers_soon || due_soon { LONGEST_SPIN_NS } else { 0 },
