@@ -31,7 +31,7 @@ const SUBMISSIONS: u32 = 1024;
 const GROUP: u16 = 0;
 const BUFFERS: u16 = 1024;
 const BUFFER_BYTES: u32 = 32 * 1024;
-const USAGE: &str = "usage: floor ADDRESS PATH CONNECTIONS DEPTH SECONDS";
+const USAGE: &str = "usage: floor ADDRESS PATH CONNECTIONS DEPTH SECONDS [HEADER]...";
 
 fn main() -> ExitCode {
     // Cargo adds a flag of its own, and runs all benchmarks when none is named.
@@ -59,11 +59,13 @@ struct Asked {
     connections: usize,
     depth: usize,
     length: Duration,
+    /// Lines of the request, behind its Host.
+    headers: Vec<String>,
 }
 
 impl Asked {
     fn read(given: &[String]) -> Result<Self, Box<dyn Error>> {
-        let [address, path, connections, depth, seconds] = given else {
+        let [address, path, connections, depth, seconds, headers @ ..] = given else {
             return Err(USAGE.into());
         };
         let (connections, depth) = (connections.parse()?, depth.parse()?);
@@ -71,7 +73,8 @@ impl Asked {
             return Err(USAGE.into());
         }
         let length = Duration::try_from_secs_f64(seconds.parse()?)?;
-        Ok(Self { address: address.parse()?, path: path.clone(), connections, depth, length })
+        let (address, path, headers) = (address.parse()?, path.clone(), headers.to_vec());
+        Ok(Self { address, path, connections, depth, length, headers })
     }
 }
 
@@ -89,7 +92,9 @@ struct Floor {
 
 impl Floor {
     fn open(asked: Asked) -> Result<Self, Box<dyn Error>> {
-        let request = format!("GET {} HTTP/1.1\r\nHost: {}\r\n\r\n", asked.path, asked.address);
+        let first = [format!("GET {} HTTP/1.1", asked.path), format!("Host: {}", asked.address)];
+        let lines = first.iter().chain(&asked.headers);
+        let request = lines.map(|line| format!("{line}\r\n")).collect::<String>() + "\r\n";
         let response_bytes = response_bytes(asked.address, &request)?;
         let connect = |_| {
             let stream = TcpStream::connect(asked.address)?;

@@ -12,6 +12,8 @@ GET = (*PEERS, "floor")
 DEEP = ("maxq", "wrk", "h2load", "gcannon", "floor")
 CLOSE = ("maxq", "wrk", "hey", "ab", "gcannon")
 SECURE = ("maxq", "wrk", "hey", "ab", "h2load")
+# requests are alike: what most tools send of their own is sent by all (hey keeps its User-Agent and adds Accept-Encoding)
+LINES = ("User-Agent: bench-peers", "Accept: */*")
 SHORT = ("depth1-c1", "depth1-c64-serve", "body64k-nginx")
 
 
@@ -63,8 +65,9 @@ def input_file(bench, work, kind):
     if kind == "body":
         path.write_bytes(b"x" * work.size)
     elif kind == "raw":
-        path.write_bytes(b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
-                         % (work.path.encode(), work.size) + b"x" * work.size)
+        lines = [f"{'POST' if work.upload else 'GET'} {work.path} HTTP/1.1", "Host: 127.0.0.1", *LINES,
+                 *([f"Content-Length: {work.size}"] if work.upload else [])]
+        path.write_bytes("".join(line + "\r\n" for line in [*lines, ""]).encode() + b"x" * work.size * work.upload)
     elif work.upload:
         path.write_text(f'wrk.method = "POST"\nwrk.body = string.rep("x", {work.size})\n')
     else:  # wrk counts the requests in what request() returns, and counts each response
@@ -79,31 +82,33 @@ def command_line(bench, tool, work, url):
     seconds = max(bench.seconds, work.min_seconds)
     whole, ms, conns = math.ceil(seconds), f"{round(seconds * 1000)}ms", str(work.connections)
     body = input_file(bench, work, "body") if work.upload else None
+    headers = [part for line in LINES for part in ("-H", line)]
     if tool == "maxq":
         more = (["-b", "@" + body] if body else []) + (["--no-keepalive"] if work.close else [])
         more += ["--cacert", str(targets.certificate(bench.dir))] if url.startswith("https:") else []
+        more += headers
         return [bench.binaries["maxq"], "--json", "--no-progress", "--warmup", "200ms", "-t", "1", "--cpus",
                 str(bench.client_core), "-c", conns, "-d", ms, "-p", str(work.depth), *more, url]
     if tool == "wrk":
-        more = ["-H", "Connection: close"] if work.close else []
+        more = [*headers, *(["-H", "Connection: close"] if work.close else [])]
         if body or work.depth > 1:
             more += ["-s", input_file(bench, work, "lua")]
         return ["wrk", "-t", "1", "-c", conns, "-d", f"{whole}s", "--latency", "--timeout", "10s", *more, url]
     if tool == "hey":
         more = (["-m", "POST", "-D", body] if body else []) + (["-disable-keepalive"] if work.close else [])
-        return ["hey", "-z", ms, "-c", conns, "-cpus", "1", *more, url]
+        return ["hey", "-A", "*/*", "-z", ms, "-c", conns, "-cpus", "1", *more, url]
     if tool == "ab":  # -t comes first, it sets a small -n; -e tells the median in microseconds
         more = (["-p", body, "-T", "text/plain"] if body else []) + ([] if work.close else ["-k"])
         (bench.dir / "ab.csv").unlink(missing_ok=True)
         return ["ab", "-t", str(whole), "-n", str(1_000_000 * whole), "-c", conns, "-q",
-                "-e", str(bench.dir / "ab.csv"), *more, url]
+                "-H", LINES[0], "-e", str(bench.dir / "ab.csv"), *more, url]
     if tool == "h2load":
         return ["h2load", "--h1", "-D", ms, "-c", conns, "-t", "1", "-m", str(work.depth),
-                *(["-d", body] if body else []), url]
-    more = (["--raw", input_file(bench, work, "raw")] if body else []) + (["-r", "1"] if work.close else [])
+                *headers, *(["-d", body] if body else []), url]
+    more = ["--raw", input_file(bench, work, "raw"), *(["-r", "1"] if work.close else [])]
     if tool == "floor":
         address, _, path = url.removeprefix("http://").partition("/")
-        return [bench.binaries["floor"], address, "/" + path, conns, str(work.depth), str(seconds)]
+        return [bench.binaries["floor"], address, "/" + path, conns, str(work.depth), str(seconds), *LINES]
     return [bench.binaries["gcannon"], url, "-c", conns, "-t", "1", "-d", f"{whole}s", "-p", str(work.depth),
             "--json", *more]
 

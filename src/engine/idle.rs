@@ -10,9 +10,9 @@ use crate::time::Nanos;
 /// With more requests in flight than this, answers come so often that waking up is no part of the latency, while
 /// sleeping gathers them into batches that cost less.
 pub(super) const SPIN_UP_TO_IN_FLIGHT: u64 = 8;
-/// From so many bytes of a body on that are to be discarded, pieces of it come so often that each would find this core
-/// asleep again: whoever sends them then pays for waking it up, and can do half of what it could.
-pub(super) const SPIN_FROM_DISCARDED_BYTES: u64 = 256 * 1024;
+/// A body with so many bytes to be discarded comes in pieces so often that each would find this core asleep again: whoever
+/// sends them then pays for waking it up, and can do half of what it could.
+pub(super) const LARGE_BODY_BYTES: u64 = 256 * 1024;
 /// Waking up takes less than this on most machines: a paced worker gets up so long before it has to send.
 const GET_UP_EARLY_NS: u64 = 100_000;
 /// `auto` spins no longer than this in one wait: slower answers are not changed much by a wake-up.
@@ -59,13 +59,13 @@ impl Idler {
         Self { strategy, paced, cores_left, slept_ns: 0, last_check: None, yield_until: Nanos(0) }
     }
 
-    /// How to wait from `now` to `deadline` with so many requests in flight; `discarding` while large bodies come.
+    /// How to wait from `now` to `deadline` with so many requests in flight, when a large body was last asked for.
     pub(super) fn wait(
         &mut self,
         now: Nanos,
         deadline: Nanos,
         in_flight: u64,
-        discarding: bool,
+        large_body_at: Nanos,
     ) -> Wait {
         const SLEEP: Wait = Wait { spin_ns: 0, early_ns: 0 };
         match self.strategy {
@@ -75,7 +75,8 @@ impl Idler {
                 if !self.cores_left || self.is_contested(now) {
                     return SLEEP;
                 }
-                let answers_soon = discarding || (1..=SPIN_UP_TO_IN_FLIGHT).contains(&in_flight);
+                let answers_soon = (1..=SPIN_UP_TO_IN_FLIGHT).contains(&in_flight)
+                    || (in_flight > 0 && now.since(large_body_at) < LONGEST_SPIN_NS);
                 let due_soon = self.paced && deadline.since(now) <= GET_UP_EARLY_NS;
                 Wait {
                     spin_ns: if answers_soon || due_soon { LONGEST_SPIN_NS } else { 0 },
@@ -123,5 +124,34 @@ impl Idler {
         let check = Check { at: now, cpu_ns: sys::thread_cpu_ns(), slept_ns: self.slept_ns };
         self.last_check = Some(check);
         check
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Idler, LONGEST_SPIN_NS};
+    use crate::plan::Idle;
+    use crate::time::{Nanos, monotonic};
+
+    /// For how long a worker spins with so many requests in flight, when a large body was asked for so long ago.
+    fn spins_ns(in_flight: u64, large_body_before_ns: u64) -> u64 {
+        let now = monotonic();
+        let large_body_at = Nanos(now.0.saturating_sub(large_body_before_ns));
+        let mut idler = Idler::new(Idle::Auto, true, false);
+        idler.wait(now, now.plus(20_000_000), in_flight, large_body_at).spin_ns
+    }
+
+    #[test]
+    fn few_requests_in_flight_are_awaited_awake_and_many_asleep() {
+        let long_ago_ns = u64::MAX;
+        assert_eq!([1, 8].map(|few| spins_ns(few, long_ago_ns)), [LONGEST_SPIN_NS; 2]);
+        assert_eq!([0, 9, 1000].map(|none_or_many| spins_ns(none_or_many, long_ago_ns)), [0; 3]);
+    }
+
+    #[test]
+    fn pieces_of_large_bodies_are_awaited_awake_however_many_there_are() {
+        assert_eq!(spins_ns(64, 40_000), LONGEST_SPIN_NS);
+        assert_eq!(spins_ns(64, LONGEST_SPIN_NS), 0, "they come too slowly");
+        assert_eq!(spins_ns(0, 40_000), 0, "nothing is awaited any more");
     }
 }

@@ -94,8 +94,6 @@ pub(super) struct Slot {
     pub(super) generation: u32,
     /// Operations whose completion is awaited: closing must cancel them first.
     pub(super) busy: bool,
-    /// Much of a body is being discarded.
-    pub(super) discards_much: bool,
     /// Bytes of the send that is to be confirmed, and how many are left of it.
     pub(super) send: (u32, u32),
     /// What is being transmitted; the kernel reads it until that has completed.

@@ -19,7 +19,7 @@ use io_uring::types::{CancelBuilder, Fd};
 use io_uring::{CompletionQueue, SubmissionQueue, Submitter, cqueue, opcode};
 
 use super::bufring::{self, BufferRing};
-use super::idle::{Idler, SPIN_FROM_DISCARDED_BYTES};
+use super::idle::{Idler, LARGE_BODY_BYTES};
 use super::meter::Meter;
 use super::pace::Pace;
 use super::ring::{Operation, Slot, build, explain, token, untoken};
@@ -98,7 +98,7 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
         late: Late::default(),
         pace: Pace::start(monotonic()),
         last_look: monotonic(),
-        discarding: 0,
+        large_body_at: Nanos(0),
         queued_since: None,
         lost_seen: 0,
     };
@@ -137,8 +137,8 @@ pub(super) struct Engine<'r> {
     pub(super) pace: Pace,
     /// When the completion queue was last looked at.
     pub(super) last_look: Nanos,
-    /// On how many connections much of a body is being discarded.
-    pub(super) discarding: u32,
+    /// When much of a body was last asked for, to be discarded.
+    pub(super) large_body_at: Nanos,
     /// When the first of the sends was stamped that the kernel has not taken yet.
     queued_since: Option<Nanos>,
     pub(super) lost_seen: u32,
@@ -336,10 +336,10 @@ impl Engine<'_> {
             .flags(libc::MSG_TRUNC)
             .build()
             .user_data(token(Operation::Discard, id));
-        let slot = &mut self.slots[id.index as usize];
-        slot.busy = true;
-        slot.discards_much = u64::from(length) >= SPIN_FROM_DISCARDED_BYTES;
-        self.discarding += u32::from(slot.discards_much);
+        self.slots[id.index as usize].busy = true;
+        if u64::from(length) >= LARGE_BODY_BYTES {
+            self.large_body_at = self.last_look;
+        }
         self.push(&entry, worker);
     }
 
@@ -353,7 +353,6 @@ impl Engine<'_> {
         let Some(socket) = slot.socket.take() else {
             return;
         };
-        self.discarding -= u32::from(std::mem::take(&mut slot.discards_much));
         let descriptor = Fd(socket.into_raw_fd());
         if !slot.transmission.is_empty() {
             self.retired.push((id, std::mem::take(&mut slot.transmission)));
@@ -395,7 +394,6 @@ impl Engine<'_> {
                 Operation::Send => self.sent(id, result, worker, now),
                 Operation::Discard => {
                     self.settle(id);
-                    self.end_discard(id);
                     discarded(id, result, worker, now);
                 }
                 Operation::Connect if result == 0 => self.connected(id, worker, now),
@@ -456,13 +454,6 @@ impl Engine<'_> {
         let slot = &mut self.slots[id.index as usize];
         if slot.generation == id.generation && slot.send.1 == 0 {
             slot.busy = false;
-        }
-    }
-
-    fn end_discard(&mut self, id: ConnId) {
-        let slot = &mut self.slots[id.index as usize];
-        if slot.generation == id.generation {
-            self.discarding -= u32::from(std::mem::take(&mut slot.discards_much));
         }
     }
 

@@ -34,7 +34,7 @@ impl Engine<'_> {
         let longest_ns = if started { LONGEST_SLEEP_NS } else { START_SLEEP_NS };
         let deadline = worker.next_deadline().min(begun.plus(longest_ns));
         let in_flight = worker.requests_in_flight();
-        let wait = self.idler.wait(begun, deadline, in_flight, self.discarding > 0);
+        let wait = self.idler.wait(begun, deadline, in_flight, self.large_body_at);
         let mut now = begun;
         if wait.spin_ns > 0 {
             now = self.spin(begun, deadline.min(begun.plus(wait.spin_ns)));
