@@ -45,6 +45,11 @@ def summarize(runs, tools):
     return rows
 
 
+def rounded(value):
+    """A figure with as many digits as anybody may quote."""
+    return value if value is None or isinstance(value, int) else float(f"{value:.5g}")
+
+
 def cell(value, digits=0):
     """A number for a table."""
     return "-" if value is None else f"{value:,.{digits}f}"
