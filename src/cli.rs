@@ -173,7 +173,7 @@ fn parse_warmup(text: &str) -> Result<WarmupArg, String> {
 /// How a worker waits; see `--idle`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum IdleArg {
-    /// Spin while few requests are in flight and the core is free, sleep otherwise.
+    /// Spin while few requests are in flight or large bodies are discarded and the core is free, sleep otherwise.
     Auto,
     /// Always spin: lowest latency, burns the worker's core.
     Spin,
@@ -208,7 +208,7 @@ pub struct RunArgs {
     /// Exact number of measured requests; with -d, whichever ends first.
     #[arg(short = 'n', long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, help_heading = "Load")]
     pub requests: Option<u64>,
-    /// Most requests in flight on each connection; more follow when half of them are answered.
+    /// Most requests in flight on each connection.
     #[arg(short, long, value_name = "N", allow_hyphen_values = true, value_parser = parse_count, default_value = "1", help_heading = "Load")]
     pub pipeline: u64,
     /// Time before the measured window, whose requests are listed, not counted; auto cuts it from -d afterwards [default: 1s; 0 with -n, with --burst alone, and before a first stage that starts at 0].

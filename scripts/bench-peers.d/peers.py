@@ -12,7 +12,7 @@ GET = (*PEERS, "floor")
 DEEP = ("maxq", "wrk", "h2load", "gcannon", "floor")
 CLOSE = ("maxq", "wrk", "hey", "ab", "gcannon")
 SECURE = ("maxq", "wrk", "hey", "ab", "h2load")
-# requests are alike: what most tools send of their own is sent by all (hey keeps its User-Agent and adds Accept-Encoding)
+# what most tools send of their own is sent by all, except that ab speaks HTTP/1.0 and hey keeps headers of its own
 LINES = ("User-Agent: bench-peers", "Accept: */*")
 SHORT = ("depth1-c1", "depth1-c64-serve", "body64k-nginx")
 
@@ -59,14 +59,20 @@ WORKLOADS = [
     Workload("tls-idle2k-nginx", "nginx-tls", "/second", 2_000, ("maxq", "wrk"), min_seconds=6.0),
 ]
 
-def input_file(bench, work, kind):
+def headers_of(work):
+    """The lines that every tool is told to send, as far as it can be told."""
+    upload = ["Content-Type: application/octet-stream"] if work.upload else []
+    return [*LINES, *upload, *(["Connection: close"] if work.close else [])]
+
+
+def input_file(bench, work, kind, url=""):
     """Write what a tool reads from a file for this workload, and return its path."""
     path = bench.dir / f"{work.name}.{kind}"
     if kind == "body":
         path.write_bytes(b"x" * work.size)
     elif kind == "raw":
-        lines = [f"{'POST' if work.upload else 'GET'} {work.path} HTTP/1.1", "Host: 127.0.0.1", *LINES,
-                 *([f"Content-Length: {work.size}"] if work.upload else [])]
+        lines = [f"{'POST' if work.upload else 'GET'} {work.path} HTTP/1.1", "Host: " + url.split("/")[2],
+                 *headers_of(work), *([f"Content-Length: {work.size}"] if work.upload else [])]
         path.write_bytes("".join(line + "\r\n" for line in [*lines, ""]).encode() + b"x" * work.size * work.upload)
     elif work.upload:
         path.write_text(f'wrk.method = "POST"\nwrk.body = string.rep("x", {work.size})\n')
@@ -82,7 +88,7 @@ def command_line(bench, tool, work, url):
     seconds = max(bench.seconds, work.min_seconds)
     whole, ms, conns = math.ceil(seconds), f"{round(seconds * 1000)}ms", str(work.connections)
     body = input_file(bench, work, "body") if work.upload else None
-    headers = [part for line in LINES for part in ("-H", line)]
+    headers = [part for line in headers_of(work) for part in ("-H", line)]
     if tool == "maxq":
         more = (["-b", "@" + body] if body else []) + (["--no-keepalive"] if work.close else [])
         more += ["--cacert", str(targets.certificate(bench.dir))] if url.startswith("https:") else []
@@ -90,22 +96,22 @@ def command_line(bench, tool, work, url):
         return [bench.binaries["maxq"], "--json", "--no-progress", "--warmup", "200ms", "-t", "1", "--cpus",
                 str(bench.client_core), "-c", conns, "-d", ms, "-p", str(work.depth), *more, url]
     if tool == "wrk":
-        more = [*headers, *(["-H", "Connection: close"] if work.close else [])]
+        more = [*headers]
         if body or work.depth > 1:
             more += ["-s", input_file(bench, work, "lua")]
         return ["wrk", "-t", "1", "-c", conns, "-d", f"{whole}s", "--latency", "--timeout", "10s", *more, url]
     if tool == "hey":
-        more = (["-m", "POST", "-D", body] if body else []) + (["-disable-keepalive"] if work.close else [])
-        return ["hey", "-A", "*/*", "-z", ms, "-c", conns, "-cpus", "1", *more, url]
+        more = (["-m", "POST", "-D", body, "-T", "application/octet-stream"] if body else []) + (["-disable-keepalive"] if work.close else [])
+        return ["hey", "-A", "*/*", "-disable-compression", "-z", ms, "-c", conns, "-cpus", "1", *more, url]
     if tool == "ab":  # -t comes first, it sets a small -n; -e tells the median in microseconds
-        more = (["-p", body, "-T", "text/plain"] if body else []) + ([] if work.close else ["-k"])
+        more = (["-p", body, "-T", "application/octet-stream"] if body else []) + ([] if work.close else ["-k"])
         (bench.dir / "ab.csv").unlink(missing_ok=True)
         return ["ab", "-t", str(whole), "-n", str(1_000_000 * whole), "-c", conns, "-q",
                 "-H", LINES[0], "-e", str(bench.dir / "ab.csv"), *more, url]
     if tool == "h2load":
         return ["h2load", "--h1", "-D", ms, "-c", conns, "-t", "1", "-m", str(work.depth),
                 *headers, *(["-d", body] if body else []), url]
-    more = ["--raw", input_file(bench, work, "raw"), *(["-r", "1"] if work.close else [])]
+    more = ["--raw", input_file(bench, work, "raw", url), *(["-r", "1"] if work.close else [])]
     if tool == "floor":
         address, _, path = url.removeprefix("http://").partition("/")
         return [bench.binaries["floor"], address, "/" + path, conns, str(work.depth), str(seconds), *LINES]

@@ -46,7 +46,7 @@ def summarize(runs, tools):
 
 
 def rounded(value):
-    """A figure with as many digits as anybody may quote."""
+    """A figure of five significant digits."""
     return value if value is None or isinstance(value, int) else float(f"{value:.5g}")
 
 

@@ -10,8 +10,8 @@ use crate::time::Nanos;
 /// With more requests in flight than this, answers come so often that waking up is no part of the latency, while
 /// sleeping gathers them into batches that cost less.
 pub(super) const SPIN_UP_TO_IN_FLIGHT: u64 = 8;
-/// A body with so many bytes to be discarded comes in pieces so often that each would find this core asleep again: whoever
-/// sends them then pays for waking it up, and can do half of what it could.
+/// A body with so many bytes to be discarded comes in pieces so often that each would find this core asleep again. A sender
+/// on this host would wake it up for each of them, and could do half of what it can.
 pub(super) const LARGE_BODY_BYTES: u64 = 256 * 1024;
 /// Waking up takes less than this on most machines: a paced worker gets up so long before it has to send.
 const GET_UP_EARLY_NS: u64 = 100_000;

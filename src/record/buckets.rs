@@ -3,8 +3,8 @@
 //! Values below `2^(BITS + 1)` have a bucket each; above, each doubling has `2^BITS` of them. With 10 bits these are
 //! exactly the buckets of an HdrHistogram of three digits from 1 ns on, which is what they are written as: recording a
 //! latency there costs more than framing the response, and every response is recorded twice, for the run and for its
-//! second. Such a histogram has 264 KiB, of which a run touches few pages: a worker has them all, the others only what
-//! lies between their smallest and their largest value, and no more than that is ever looked at.
+//! second. Such a histogram has 264 KiB, of which a run touches few pages. Those of a worker are mapped ahead; the others
+//! have memory for what lies between their smallest and their largest value, and no more than that is ever looked at.
 
 use std::ops::Range;
 
@@ -172,11 +172,11 @@ impl<const BITS: u32> Buckets<BITS> {
         occupied.map(move |(bucket, &count)| (Self::highest_of(first + bucket), count))
     }
 
-    /// Values in the buckets up to that of `limit_ns`. Those beyond the last bucket count as if they were in it.
+    /// Values in the buckets up to that of `limit_ns`; all of them when it has none.
     #[must_use]
     pub fn count_up_to(&self, limit_ns: u64) -> u64 {
         let limit = Self::bucket_of(limit_ns);
-        if limit >= Self::COUNT - 1 {
+        if limit >= Self::COUNT {
             return self.count();
         }
         let touched = self.touched();
@@ -184,7 +184,7 @@ impl<const BITS: u32> Buckets<BITS> {
         self.counts_of(touched.start..end).iter().sum()
     }
 
-    /// The largest value of the bucket that the value of this rank is in, from 1 on. Beyond the buckets, that of the last.
+    /// The largest value of the bucket that the value of this rank is in, from 1 on; `u64::MAX` when it is in none.
     #[must_use]
     pub fn at_rank(&self, rank: u64) -> u64 {
         let mut seen = 0;
@@ -193,11 +193,11 @@ impl<const BITS: u32> Buckets<BITS> {
             seen += count;
             seen >= rank
         });
-        found.map_or(Self::highest_of(Self::COUNT - 1), |(highest_ns, _)| highest_ns)
+        found.map_or(u64::MAX, |(highest_ns, _)| highest_ns)
     }
 
-    /// The largest value of the bucket that `quantile` (0.0 to 1.0) falls in, never outside the exact extremes; `None`
-    /// when empty.
+    /// The largest value of the bucket that `quantile` (0.0 to 1.0) falls in, never outside the exact extremes, and the
+    /// largest of all where there is no bucket; `None` when empty.
     #[must_use]
     #[expect(
         clippy::cast_possible_truncation,

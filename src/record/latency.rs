@@ -10,7 +10,7 @@ use super::buckets::{IntervalBuckets, RunBuckets};
 
 /// Smallest value that has a bucket of its own, in nanoseconds.
 pub const LOWEST_NS: u64 = 1;
-/// Largest value that is certain to have a bucket: one hour. Larger ones are counted in `clamped`, or a little above it.
+/// Largest value that is promised a bucket: one hour. Values from 2^42 ns (73 minutes) on have none, and are only counted.
 pub const HIGHEST_NS: u64 = 3_600_000_000_000;
 /// Significant decimal digits.
 pub const DIGITS: u8 = 3;
@@ -74,13 +74,13 @@ impl LatencyHistogram {
         self.0.quantile_ns(quantile)
     }
 
-    /// The largest value of the bucket that the value of this rank is in, from 1 on.
+    /// The largest value of the bucket that the value of this rank is in, from 1 on; `u64::MAX` when it is in none.
     #[must_use]
     pub fn at_rank(&self, rank: u64) -> u64 {
         self.0.at_rank(rank)
     }
 
-    /// Values in the buckets up to that of `limit_ns`.
+    /// Values in the buckets up to that of `limit_ns`; all of them when it has none.
     #[must_use]
     pub fn count_up_to(&self, limit_ns: u64) -> u64 {
         self.0.count_up_to(limit_ns)
@@ -90,7 +90,7 @@ impl LatencyHistogram {
     /// there are up to it; those that have no bucket come last.
     pub fn steps(&self) -> impl Iterator<Item = (u64, u64)> {
         let most_ns = self.max_ns().unwrap_or(0);
-        let clamped = (self.clamped() > 0).then_some((HIGHEST_NS, self.clamped()));
+        let clamped = (self.clamped() > 0).then_some((most_ns, self.clamped()));
         let mut up_to = 0;
         self.0.occupied().chain(clamped).map(move |(highest_ns, count)| {
             up_to += count;

@@ -110,7 +110,7 @@ impl Record {
         }
     }
 
-    /// The same, for a worker, which has no time for taking memory while requests are under way.
+    /// The same, for a worker: what each response is counted in has its memory already.
     #[must_use]
     pub fn prepared(phases: usize, scheduled: bool) -> Self {
         let mut record = Self::new(phases, scheduled);

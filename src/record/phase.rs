@@ -144,9 +144,11 @@ impl PhaseRecord {
         Self { scheduled: Some(Box::default()), ..Self::new() }
     }
 
-    /// Takes the memory now that the first responses would take.
+    /// Takes the memory now that responses would take as they come.
     pub fn prepare(&mut self) {
         self.service_at_once = RunBuckets::prepared();
+        self.service_in_parts = RunBuckets::prepared();
+        self.first_byte_in_parts = RunBuckets::prepared();
         if let Some(scheduled) = &mut self.scheduled {
             scheduled.response = RunBuckets::prepared();
             scheduled.send_lag = RunBuckets::prepared();

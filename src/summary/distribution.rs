@@ -136,7 +136,7 @@ impl Distribution {
         });
         let enough = effective.unwrap_or(count) >= fewest_samples(quantile);
         Some(Quantile {
-            // The bucket of the clamped ones ends a little above the hour that they are known to exceed.
+            // Of single ones that have no bucket nothing is known but that they exceed the hour.
             value_ns: if clamped { value_ns.min(HIGHEST_NS) } else { value_ns },
             lower_bound: censored || clamped || !enough,
             censored: censored || clamped,

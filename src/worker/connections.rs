@@ -226,6 +226,7 @@ impl Worker {
     pub(super) fn close(&mut self, now: Nanos, index: u32) {
         let id = self.id(index);
         self.withdraw(now, index);
+        self.holding.forget(index);
         let conn = &mut self.conns[index as usize];
         let was_open = conn.state == State::Open;
         self.open -= u32::from(was_open);

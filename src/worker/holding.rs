@@ -3,21 +3,23 @@
 //! Half a pipeline at a time costs both sides a third less than one request at a time, and the pipeline never runs dry. But
 //! there are servers that send no more before the client has said something: those that wait for an acknowledgement, which
 //! the client's kernel puts off for 40 ms unless a request carries it, and those that wait for a full batch. So requests are
-//! held back only while answers keep coming, and a connection on which that was in vain is refilled at once for a while,
-//! each time for twice as long.
+//! held back only while answers keep coming, and a connection on which that was in vain is refilled at once for 64 answers,
+//! each time for twice as many.
 
 use super::{Job, Worker};
 use crate::time::Nanos;
 
 /// For how long requests are held back after the last answer, in nanoseconds.
 const PATIENCE_NS: u64 = 5_000_000;
+/// All connections are looked through no more often than this, in nanoseconds.
+const LOOK_EVERY_NS: u64 = 250_000;
 /// Answers for which a connection is refilled at once after it was held back in vain.
 const EAGER_FOR: u64 = 64;
 
 /// What is held back on the connections of one worker.
 #[derive(Clone, Debug)]
 pub(super) struct Holding {
-    /// Requests that there must be room for before any are sent; 0 where nothing is held back.
+    /// Send only when there is room for this many requests; 0 where nothing is held back.
     least: u32,
     holds: Vec<Hold>,
     /// When the first of them may have waited in vain.
@@ -28,9 +30,16 @@ pub(super) struct Holding {
 struct Hold {
     /// The last answer since which requests are held back; `NEVER` while none are.
     since: Nanos,
-    /// Until so many answers nothing is held back.
+    /// How many answers had come then.
+    answered: u64,
+    /// Refill at once until this many answers have come.
     eager_until: u64,
     eager_for: u64,
+}
+
+impl Hold {
+    const NEW: Self =
+        Self { since: Nanos::NEVER, answered: 0, eager_until: 0, eager_for: EAGER_FOR };
 }
 
 impl Holding {
@@ -38,10 +47,9 @@ impl Holding {
         // What takes several sends to fill is filled at once: the end of the last one is no answer to wait for.
         let whole = job.image.most() >= job.pipeline && job.security.is_none();
         let held = job.pipeline > 1 && job.open.is_none() && whole;
-        let hold = Hold { since: Nanos::NEVER, eager_until: 0, eager_for: EAGER_FOR };
         Self {
             least: if held { job.pipeline.div_ceil(2) } else { 0 },
-            holds: vec![hold; if held { job.connections as usize } else { 0 }],
+            holds: vec![Hold::NEW; if held { job.connections as usize } else { 0 }],
             look_at: Nanos::NEVER,
         }
     }
@@ -62,9 +70,19 @@ impl Holding {
         if answered <= hold.eager_until {
             return false;
         }
-        hold.since = now;
-        self.look_at = self.look_at.min(now.plus(PATIENCE_NS));
+        if hold.since == Nanos::NEVER || hold.answered != answered {
+            // More of an answer in progress is none yet.
+            (hold.since, hold.answered) = (now, answered);
+            self.look_at = self.look_at.min(now.plus(PATIENCE_NS));
+        }
         true
+    }
+
+    /// Another connection takes the place of this one.
+    pub(super) fn forget(&mut self, index: u32) {
+        if let Some(hold) = self.holds.get_mut(index as usize) {
+            *hold = Hold::NEW;
+        }
     }
 
     /// The next connection from `index` on that was held back in vain, which is refilled at once from now on.
@@ -105,5 +123,6 @@ impl Worker {
             self.holding.prefer(index, self.conns[index as usize].answered);
             next = index + 1;
         }
+        self.holding.look_at = self.holding.look_at.max(now.plus(LOOK_EVERY_NS));
     }
 }

@@ -95,7 +95,28 @@ fn a_connection_that_was_held_back_in_vain_is_refilled_at_once_and_each_time_for
 }
 
 #[test]
-fn the_last_requests_of_a_count_are_not_held_back_for_ever() {
+fn a_part_of_an_answer_is_no_reason_to_wait_longer() {
+    let mut piped = Piped::new();
+    assert_eq!(piped.answer(1), 0);
+    let conn = piped.conn;
+    for byte in &ANSWER[..5] {
+        assert_eq!(piped.after(MILLISECOND - 1), 0);
+        piped.worker.on_event(piped.now, Event::Received(conn, &[*byte]));
+    }
+    assert_eq!(piped.after(5), 1);
+}
+
+#[test]
+fn nothing_is_held_back_where_nothing_more_may_be_sent() {
+    let job =
+        Job { requests_per_connection: 20, requests: Some(400), duration_ns: None, ..piped(16) };
+    let slow = Server { delay_ns: 6 * MILLISECOND, ..server() };
+    let outcome = run(Job { connections: 1, ..job }, &slow);
+    assert_eq!(outcome.record.measured().counts.ok, 400);
+}
+
+#[test]
+fn the_last_requests_of_a_count_are_sent_in_the_end() {
     for requests in [1, 7, 8, 9, 16, 17, 20, 23, 24, 25, 1000] {
         let job = Job { requests: Some(requests), duration_ns: None, ..piped(16) };
         let outcome = run(job, &server());

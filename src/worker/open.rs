@@ -129,8 +129,10 @@ impl Open {
     pub(super) fn backlog_ages(&self, now: Nanos, mut tell: impl FnMut(u64, u64)) {
         let mut counted = self.next.taken();
         for &(end, due) in &self.due_by {
-            tell(now.since(end), due.saturating_sub(counted));
-            counted = counted.max(due);
+            if due > counted {
+                tell(now.since(end), due - counted);
+                counted = due;
+            }
         }
     }
 

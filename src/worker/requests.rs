@@ -47,15 +47,15 @@ impl Worker {
         if conn.state != State::Open || conn.sending {
             return;
         }
+        let phase = self.clock.phase_at(now.since(self.window.start));
         let room = self.job.pipeline - conn.in_flight();
-        if self.holding.holds_back(now, index, room, conn.answered) {
+        let allowed = if phase == PhaseIndex::WARMUP { u64::MAX } else { self.quota };
+        let allowed = allowed.min(self.job.requests_per_connection - conn.taken);
+        if allowed > 0 && self.holding.holds_back(now, index, room, conn.answered) {
             self.wake_at = self.wake_at.min(self.holding.look_at);
             return;
         }
-        let phase = self.clock.phase_at(now.since(self.window.start));
         let room = room.min(self.batch.most);
-        let allowed = if phase == PhaseIndex::WARMUP { u64::MAX } else { self.quota };
-        let allowed = allowed.min(self.job.requests_per_connection - conn.taken);
         let count = u32::try_from(allowed).map_or(room, |allowed| allowed.min(room));
         if count == 0 {
             return;
