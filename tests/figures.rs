@@ -121,7 +121,10 @@ fn whoever_quotes_a_figure_says_where_and_when_it_was_measured() {
             document,
             &format!("{cpu}, {cores} cores, Linux {kernel}, on {day} (maxq {version})"),
         );
-        assert_says(document, &format!("{} rounds of {} s", options["rounds"], options["seconds"]));
+        assert_says(
+            document,
+            &format!("{} rounds of {} s", options["rounds"], text(&options["seconds"])),
+        );
     }
 }
 
