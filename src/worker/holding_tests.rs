@@ -17,8 +17,12 @@ struct Piped {
 
 impl Piped {
     fn new() -> Self {
+        Self::of(piped(16))
+    }
+
+    fn of(job: Job) -> Self {
         let now = Nanos(SECOND);
-        let mut worker = Worker::new(Job { connections: 1, ..piped(16) }, now);
+        let mut worker = Worker::new(Job { connections: 1, ..job }, now);
         let Some(Action::Connect(conn)) = worker.next_action() else { panic!("no connect") };
         worker.on_event(now, Event::Connected(conn));
         worker.start_at(now);
@@ -108,11 +112,31 @@ fn a_part_of_an_answer_is_no_reason_to_wait_longer() {
 
 #[test]
 fn nothing_is_held_back_where_nothing_more_may_be_sent() {
-    let job =
-        Job { requests_per_connection: 20, requests: Some(400), duration_ns: None, ..piped(16) };
-    let slow = Server { delay_ns: 6 * MILLISECOND, ..server() };
-    let outcome = run(Job { connections: 1, ..job }, &slow);
-    assert_eq!(outcome.record.measured().counts.ok, 400);
+    for job in [
+        Job { requests_per_connection: 16, ..piped(16) },
+        Job { requests: Some(16), duration_ns: None, ..piped(16) },
+    ] {
+        let mut piped = Piped::of(job);
+        assert_eq!(piped.answer(1), 0);
+        assert_eq!(piped.worker.holding.look_at, Nanos::NEVER);
+    }
+}
+
+#[test]
+fn what_a_connection_was_held_back_for_says_nothing_of_the_next_one_in_its_place() {
+    let mut piped = Piped::new();
+    assert_eq!((piped.answer(1), piped.after(5 * MILLISECOND)), (0, 1));
+    assert_eq!(piped.answer(1), 1, "it is refilled at once now");
+    piped.worker.on_event(piped.now, Event::Eof(piped.conn));
+    piped.worker.tick(piped.now);
+    let next = std::iter::from_fn(|| piped.worker.next_action()).find_map(|action| match action {
+        Action::Connect(next) => Some(next),
+        _ => None,
+    });
+    piped.conn = next.expect("it is opened again");
+    piped.worker.on_event(piped.now, Event::Connected(piped.conn));
+    assert_eq!(piped.asks_for(), 16);
+    assert_eq!(piped.answer(1), 0);
 }
 
 #[test]
