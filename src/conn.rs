@@ -257,6 +257,26 @@ impl Flights {
         Some(oldest)
     }
 
+    /// How many of the oldest flights have the stamps of the very oldest.
+    #[inline]
+    #[must_use]
+    pub fn alike(&self, conn: &Conn, index: u32) -> usize {
+        let Some(oldest) = self.oldest(conn, index) else { return 0 };
+        let start = index as usize * self.depth as usize;
+        let ring = &self.places[start..start + self.depth as usize];
+        let (before, after) = ring.split_at(conn.oldest as usize);
+        let in_flight = after.iter().chain(before).take(conn.in_flight as usize);
+        in_flight.take_while(|flight| **flight == oldest).count()
+    }
+
+    /// Removes the oldest `count` flights; there are as many.
+    #[inline]
+    pub fn end(&self, conn: &mut Conn, count: u32) {
+        debug_assert!(count <= conn.in_flight, "what ends was in flight");
+        conn.oldest = self.wrapped(conn.oldest + count);
+        conn.in_flight -= count;
+    }
+
     /// The oldest flight.
     #[inline]
     #[must_use]

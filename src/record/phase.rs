@@ -158,16 +158,21 @@ impl PhaseRecord {
     }
 
     /// Counts a whole response.
-    #[inline]
     pub fn complete(&mut self, completion: &Completion) {
-        self.counts.end(completion.outcome);
-        self.status[usize::from(completion.status)] += 1;
-        self.drained += u64::from(completion.drained);
+        self.complete_many(completion, 1);
+    }
+
+    /// Counts whole responses that are alike.
+    #[inline]
+    pub fn complete_many(&mut self, completion: &Completion, times: u64) {
+        self.counts.end(completion.outcome, times);
+        self.status[usize::from(completion.status)] += times;
+        self.drained += if completion.drained { times } else { 0 };
         match completion.first_byte_ns {
-            None => self.service_at_once.record(completion.service_ns),
+            None => self.service_at_once.record_many(completion.service_ns, times),
             Some(first_byte_ns) => {
-                self.service_in_parts.record(completion.service_ns);
-                self.first_byte_in_parts.record(first_byte_ns);
+                self.service_in_parts.record_many(completion.service_ns, times);
+                self.first_byte_in_parts.record_many(first_byte_ns, times);
             }
         }
     }
@@ -190,17 +195,17 @@ impl PhaseRecord {
         }
     }
 
-    /// Counts a whole response that came while the phase lasted.
+    /// Counts whole responses that came while the phase lasted.
     #[inline]
-    pub fn complete_in_window(&mut self, outcome: Outcome) {
-        self.completed_in_window += 1;
-        self.ok_in_window += u64::from(outcome == Outcome::Ok);
+    pub fn complete_in_window(&mut self, outcome: Outcome, times: u64) {
+        self.completed_in_window += times;
+        self.ok_in_window += if outcome == Outcome::Ok { times } else { 0 };
     }
 
     /// Counts a request that ended without a whole response, `age_ns` after it was sent and `waited_ns` after it was
     /// intended, which in a closed loop is the same.
     pub fn fail(&mut self, outcome: Outcome, age_ns: u64, waited_ns: u64) {
-        self.counts.end(outcome);
+        self.counts.end(outcome, 1);
         if outcome != Outcome::Timeout {
             self.failed.record(waited_ns);
             return;

@@ -59,17 +59,17 @@ impl Counts {
         self.protocol_error + self.truncated + self.reset + self.timeout
     }
 
-    /// Counts one ended request.
+    /// Counts requests that ended alike.
     #[inline]
-    pub fn end(&mut self, outcome: Outcome) {
+    pub fn end(&mut self, outcome: Outcome, times: u64) {
         match outcome {
-            Outcome::Ok => self.ok += 1,
-            Outcome::Unexpected => self.unexpected += 1,
-            Outcome::HttpError => self.http_error += 1,
-            Outcome::ProtocolError => self.protocol_error += 1,
-            Outcome::Truncated => self.truncated += 1,
-            Outcome::Reset => self.reset += 1,
-            Outcome::Timeout => self.timeout += 1,
+            Outcome::Ok => self.ok += times,
+            Outcome::Unexpected => self.unexpected += times,
+            Outcome::HttpError => self.http_error += times,
+            Outcome::ProtocolError => self.protocol_error += times,
+            Outcome::Truncated => self.truncated += times,
+            Outcome::Reset => self.reset += times,
+            Outcome::Timeout => self.timeout += times,
         }
     }
 

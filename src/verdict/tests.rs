@@ -82,7 +82,7 @@ fn case(open: bool, lag: impl Fn(u64) -> Lag) -> Case {
         });
         phase.respond(service_ns + lag.send_ns);
         phase.lag(lag);
-        phase.complete_in_window(Outcome::Ok);
+        phase.complete_in_window(Outcome::Ok, 1);
     }
     record.connections.asked = 64;
     record.connections.opened = 64;

@@ -118,6 +118,9 @@ pub(super) struct Batch {
     pub(super) request_bytes: u64,
     /// The next send must wait for the end of the one before.
     pub(super) confirm: bool,
+    /// Requests that were sent together and are answered alike may be counted together: in a schedule each has a time of
+    /// its own, and in a log a line.
+    pub(super) repeats: bool,
 }
 
 impl Batch {
@@ -132,6 +135,7 @@ impl Batch {
             request_bytes: job.image.length() as u64,
             // What was encrypted lies in memory that is used again once it has been sent.
             confirm: in_flight_bytes > Self::UNCONFIRMED_BYTES || job.security.is_some(),
+            repeats: job.pipeline > 1 && job.open.is_none() && !job.logs_requests,
         }
     }
 }

@@ -16,8 +16,8 @@
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
 //! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
 //! their bytes and HTTP, `presence` whether the target is there, `waiting` how long what is unanswered has waited so far,
-//! `late` and `limits` what comes too late, `holding` when a pipeline is refilled, `job` the share of the plan, `renewal` what
-//! stays from one run to the next, `shown` what others may ask a worker while it runs.
+//! `late` and `limits` what comes too late, `holding` when a pipeline is refilled, `job` the share of the plan, `repeats` answers
+//! that are the one before again, `renewal` what stays from one run to the next, `shown` what others may ask a worker while it runs.
 
 mod channel;
 mod connections;
@@ -28,6 +28,7 @@ mod limits;
 mod open;
 mod presence;
 mod renewal;
+mod repeats;
 mod requests;
 mod shown;
 mod stages;
@@ -440,6 +441,8 @@ mod open_tests;
 mod presence_tests;
 #[cfg(test)]
 mod renewal_tests;
+#[cfg(test)]
+mod repeats_tests;
 #[cfg(test)]
 mod secure_tests;
 #[cfg(test)]

@@ -17,19 +17,21 @@ const RESPONSE_TIMEOUT: Failure = Failure::new(FailurePhase::Timeout, Kind::Resp
 
 /// A request that has ended, one way or the other.
 #[derive(Clone, Copy, Debug)]
-struct Ended {
-    index: u32,
-    flight: Flight,
-    detail: Detail,
+pub(super) struct Ended {
+    pub(super) index: u32,
+    pub(super) flight: Flight,
+    pub(super) detail: Detail,
+    /// So many that cannot be told apart.
+    pub(super) times: u32,
 }
 
 /// What it was answered with.
 #[derive(Clone, Copy, Debug)]
-struct Answer {
-    status: u16,
-    outcome: Outcome,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) outcome: Outcome,
     /// When the first byte came, if not with the last.
-    first_byte: Option<Nanos>,
+    pub(super) first_byte: Option<Nanos>,
 }
 
 impl Worker {
@@ -117,6 +119,8 @@ impl Worker {
                 return;
             }
             let in_head = self.job.logs_requests && conn.reader.is_in_head();
+            let begins = conn.first_byte.is_none();
+            let interim = self.framer.interim_responses();
             let advanced = conn.reader.advance(rest, &mut self.framer);
             if in_head {
                 self.note_server_stamps(index, rest, &advanced);
@@ -124,9 +128,14 @@ impl Worker {
             let conn = &mut self.conns[index as usize];
             match advanced {
                 Ok(Progressed::Whole { consumed, response }) => {
-                    rest = &rest[consumed..];
+                    let (answer, behind) = rest.split_at(consumed);
+                    rest = behind;
                     if !self.complete(now, index, &response, rest) {
                         return;
+                    }
+                    let entire = begins && interim == self.framer.interim_responses();
+                    if entire && rest.len() >= consumed {
+                        rest = self.complete_repeats(now, index, (answer, &response), rest);
                     }
                 }
                 Ok(Progressed::NeedMore) => {
@@ -240,7 +249,7 @@ impl Worker {
         if outcome != Outcome::Ok {
             self.keep_answer(now, index, response);
         }
-        let ended = Ended { index, flight, detail };
+        let ended = Ended { index, flight, detail, times: 1 };
         self.count_completion(now, ended, Answer { status: response.status, outcome, first_byte });
         if !goes_on {
             self.close_answered(now, index, rest);
@@ -269,10 +278,11 @@ impl Worker {
     }
 
     #[inline]
-    fn count_completion(&mut self, now: Nanos, ended: Ended, answer: Answer) {
-        let Ended { index, flight, detail } = ended;
+    pub(super) fn count_completion(&mut self, now: Nanos, ended: Ended, answer: Answer) {
+        let Ended { index, flight, detail, times } = ended;
+        let times = u64::from(times);
         let Answer { status, outcome, first_byte } = answer;
-        self.in_flight -= 1;
+        self.in_flight -= times;
         self.last_end = now;
         let drained = now >= self.window.stop;
         let seen = self.seen_at(now, &flight);
@@ -282,7 +292,7 @@ impl Worker {
         let mut latency_ns = service_ns;
         let phase = self.phase_of(&flight, &detail);
         let record = self.record.phase_mut(phase);
-        record.complete(&completion);
+        record.complete_many(&completion, times);
         if self.open_loop.is_some() {
             latency_ns = now.since(flight.intended);
             record.respond(latency_ns);
@@ -291,7 +301,7 @@ impl Worker {
         }
         if !drained {
             let phase = self.phase_at(now);
-            self.record.phase_mut(phase).complete_in_window(outcome);
+            self.record.phase_mut(phase).complete_in_window(outcome, times);
         }
         if self.job.logs_requests {
             let row = Self::row(now, ended, Fate::Ended(outcome));
@@ -305,10 +315,10 @@ impl Worker {
             });
         }
         let good = outcome == Outcome::Ok;
-        self.interval.completed += 1;
-        self.interval.ok += u64::from(good);
-        self.interval.errors += u64::from(!good);
-        self.interval.latency.record(latency_ns);
+        self.interval.completed += times;
+        self.interval.ok += if good { times } else { 0 };
+        self.interval.errors += if good { 0 } else { times };
+        self.interval.latency.record_many(latency_ns, times);
     }
 
     /// The phase that a request belongs to.
@@ -318,7 +328,7 @@ impl Worker {
     }
 
     fn row(now: Nanos, ended: Ended, fate: Fate) -> RequestRow {
-        let Ended { index, flight, detail } = ended;
+        let Ended { index, flight, detail, .. } = ended;
         RequestRow {
             number: detail.number,
             phase: detail.phase,
@@ -359,7 +369,7 @@ impl Worker {
     }
 
     #[inline]
-    fn judge(&self, response: &Response) -> Outcome {
+    pub(super) fn judge(&self, response: &Response) -> Outcome {
         let status = self.good_status[usize::from(response.status)];
         if status
             && response.contains
@@ -435,7 +445,8 @@ impl Worker {
             self.interval.give_up(if self.open_loop.is_some() { waited_ns } else { age_ns });
         }
         if self.job.logs_requests {
-            let row = Self::row(now, Ended { index, flight, detail }, Fate::Ended(outcome));
+            let row =
+                Self::row(now, Ended { index, flight, detail, times: 1 }, Fate::Ended(outcome));
             let server = std::mem::take(&mut self.server_stamps[index as usize]);
             self.log.push(RequestRow { late_ns: unseen_ns, server, ..row });
         }
@@ -459,7 +470,11 @@ impl Worker {
                 self.interval.give_up(now.since(flight.intended));
                 self.last_end = now;
                 if self.job.logs_requests {
-                    let row = Self::row(now, Ended { index, flight, detail }, Fate::InFlightAtEnd);
+                    let row = Self::row(
+                        now,
+                        Ended { index, flight, detail, times: 1 },
+                        Fate::InFlightAtEnd,
+                    );
                     self.log.push(row);
                 }
             }

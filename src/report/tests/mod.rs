@@ -217,7 +217,7 @@ pub(crate) fn complete(
         first_byte_ns,
         drained: false,
     });
-    phase.complete_in_window(if status < 400 { Outcome::Ok } else { Outcome::HttpError });
+    phase.complete_in_window(if status < 400 { Outcome::Ok } else { Outcome::HttpError }, 1);
 }
 
 pub(crate) fn fail(phase: &mut PhaseRecord, outcome: Outcome, age_ns: u64) {

@@ -30,7 +30,7 @@ fn record(good: u64, latency_ns: u64) -> PhaseRecord {
             client_ns: latency_ns / 10,
         };
         record.lag(lag);
-        record.complete_in_window(Outcome::Ok);
+        record.complete_in_window(Outcome::Ok, 1);
     }
     record
 }
