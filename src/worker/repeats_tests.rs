@@ -7,6 +7,7 @@ use super::{Action, Event, Job, Worker};
 use crate::conn::ConnId;
 use crate::http1::Response;
 use crate::plan::Expect;
+use crate::record::Record;
 use crate::time::Nanos;
 
 const DEPTH: u32 = 8;
@@ -76,8 +77,11 @@ impl Running {
         while let Some(interval) = self.worker.take_interval() {
             found += &format!("{interval:?}\n");
         }
-        // A copy has memory for what was counted only.
-        found += &format!("{:?}", self.worker.take_record(now).0.clone());
+        let (record, _) = self.worker.take_record(now);
+        // A sum has memory for what was counted only.
+        let mut sum = Record::new(record.phases.len(), false);
+        sum.add(&record);
+        found += &format!("{sum:?}");
         (found, self.asked)
     }
 }
