@@ -81,7 +81,8 @@ fn read_all() -> Vec<Source> {
     let for_tests: Vec<Vec<String>> = read
         .iter()
         .flat_map(|(.., seen)| &seen.modules)
-        .filter_map(|(path, test)| test.then(|| path.clone()))
+        .filter(|(_, test)| *test)
+        .map(|(path, _)| path.clone())
         .collect();
     read.into_iter()
         .map(|(name, text, plain, seen)| {

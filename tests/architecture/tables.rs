@@ -1,9 +1,12 @@
 //! The architecture as tables: who stands where, who may name whom, and what is not yet as it should be.
 
+/// A top-level module of `src` with all files below it, and which others it may name.
+type Place = (&'static str, &'static [&'static str]);
+
 /// The floors of the house from top to bottom, the places on each, again from top to bottom, and what each place may
-/// name. A place is a top-level module of `src` with all files below it. Whom it names stands below it in this table, so
+/// name. Whom it names stands below it in this table, so
 /// that there is no circle; what does not is one of [`KNOWN_EXCEPTIONS`].
-pub(crate) const FLOORS: &[(&str, &[(&str, &[&str])])] = &[
+pub(crate) const FLOORS: &[(&str, &[Place])] = &[
     ("main", &[("main", &["calibrate", "cli", "command", "exit", "output"]), ("lib", &["output"])]),
     (
         "commands",
@@ -201,7 +204,7 @@ pub(crate) const KNOWN_EXCEPTIONS: &[(&str, &str, &str)] = &[
 
 /// What the tests inside a place may name beside what the place itself may: what they build a case from, and what they
 /// look at it through.
-pub(crate) const TESTS_MAY_NAME: &[(&str, &[&str])] = &[
+pub(crate) const TESTS_MAY_NAME: &[Place] = &[
     ("capacity", &["record", "report"]),
     ("engine", &["schedule"]),
     ("failure", &["cli"]),
