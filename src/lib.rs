@@ -44,6 +44,7 @@
 //! | [`pressure`] | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
 //! | [`calibrate`], [`calibration`] | what this client can do on this machine, measured once and kept |
 //! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
+//! | [`slo`] | metrics, gates on them, and which gates hold |
 //! | [`verdict`] | what the target did, whether the measurement is valid, and what limited it |
 //! | [`summary`], [`report`] | a finished run, and what it looks like |
 //! | [`capacity`] | the goals of a search for the highest load: from gates and finished runs to trials, and what was found |
@@ -127,6 +128,7 @@ pub mod results;
 pub mod run;
 pub mod schedule;
 pub mod serve;
+pub mod slo;
 pub mod summary;
 pub mod sys;
 pub mod target;

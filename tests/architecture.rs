@@ -32,9 +32,10 @@ const DATA_PATH: &[(&str, &[&str])] = &[
 /// What reads the results: above the data path, and knowing neither engines nor how a run is carried out.
 const RESULTS: &[(&str, &[&str])] = &[
     ("analysis", &["units"]),
+    ("slo", &["analysis", "units"]),
     ("results", &["base64", "exit", "files"]),
     ("comparison", &["analysis", "exit", "results", "units"]),
-    ("summary", &["analysis", "exit", "http1", "pressure", "record", "time", "verdict"]),
+    ("summary", &["analysis", "exit", "http1", "pressure", "record", "slo", "time", "verdict"]),
     (
         "verdict",
         &[
@@ -44,12 +45,16 @@ const RESULTS: &[(&str, &[&str])] = &[
             "plan",
             "pressure",
             "record",
+            "slo",
             "summary",
             "time",
             "units",
         ],
     ),
-    ("capacity", &["analysis", "exit", "plan", "pressure", "record", "summary", "time", "verdict"]),
+    (
+        "capacity",
+        &["analysis", "exit", "plan", "pressure", "record", "slo", "summary", "time", "verdict"],
+    ),
     (
         "report",
         &[
@@ -65,6 +70,7 @@ const RESULTS: &[(&str, &[&str])] = &[
             "pressure",
             "record",
             "request",
+            "slo",
             "summary",
             "target",
             "time",

@@ -5,8 +5,8 @@
 
 use crate::analysis::ceiling::Measure;
 use crate::analysis::series::Slice;
-use crate::analysis::slo::{Clause, Metric, Scope, Unit};
 use crate::pressure::Held;
+use crate::slo::{Clause, Metric, Scope, Unit};
 use crate::summary::Summary;
 use crate::time::seconds;
 

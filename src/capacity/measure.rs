@@ -1,7 +1,7 @@
 //! How much of a goal's limit a run used up, as a share that can be followed from load to load.
 
 use crate::analysis::ceiling::Measure;
-use crate::analysis::slo::{Clause, Metric, Scope, Unit};
+use crate::slo::{Clause, Metric, Scope, Unit};
 use crate::summary::{Distribution, Summary};
 
 /// Out of how many the share of a goal is held against its limit; `None` for a goal that has no share, or no room.

@@ -8,9 +8,9 @@ mod held;
 mod measure;
 
 use crate::analysis::ceiling::{Measure, Proposal, Trial, Verdict};
-use crate::analysis::slo::{self, Clause, Comparison, Metric, Scope, Unit};
 use crate::plan::Plan;
 use crate::pressure::Held;
+use crate::slo::{self, Clause, Comparison, Metric, Scope, Unit};
 use crate::summary::{End, Summary, fewest_samples};
 use crate::verdict::{Code, Level};
 pub use found::{Broken, Found, Row};

@@ -1,9 +1,9 @@
 //! Gates that make sense for the run that is planned: phases that it has, pieces of time that lie within it.
 
 use super::{Load, pacing};
-use crate::analysis::slo::{self, Clause, Metric, Scope, Unit};
 use crate::cli::RunArgs;
 use crate::schedule::{Stage, Timeline};
+use crate::slo::{self, Clause, Metric, Scope, Unit};
 use crate::time::seconds;
 
 /// The course of a run, as far as gates depend on it.

@@ -23,10 +23,10 @@ mod sources;
 
 use std::sync::Arc;
 
-use crate::analysis::slo::Clause;
 use crate::calibration::Calibration;
 use crate::request::RequestImage;
 use crate::schedule::{Schedule, Timeline};
+use crate::slo::Clause;
 use crate::target::Target;
 use crate::time::Nanos;
 use crate::tls::Security;

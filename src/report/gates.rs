@@ -1,9 +1,9 @@
 //! Gates in the text report, and the condition that ended a run.
 
-use crate::analysis::slo::{Clause, Unit};
 use crate::plan::Plan;
 use crate::report::format::{duration, rate};
 use crate::report::page::{Page, Paint};
+use crate::slo::{Clause, Unit};
 use crate::summary::{Doubt, End, Gate, Summary};
 use crate::units::significant;
 

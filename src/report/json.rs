@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::analysis::slo::Unit;
 use crate::base64;
 use crate::failure::errno_name;
 use crate::http1::head::Body;
@@ -16,6 +15,7 @@ use crate::pressure::Pressure;
 use crate::record::{BadAnswer, Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
 use crate::report::{format, tls};
+use crate::slo::Unit;
 use crate::summary::{
     Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Seen, Spread, Stream,
     Summary, spin_share, work_share,

@@ -1,11 +1,11 @@
 //! Which gates hold: clauses against the whole measured window, its phases, and its pieces of time.
 //!
 //! Pure: everything has been measured when this begins. Pieces of time were judged as they passed, by
-//! [`crate::analysis::slo::windows`].
+//! [`crate::slo::windows`].
 
-use crate::analysis::slo::windows::Windows;
-use crate::analysis::slo::{Clause, Metric, Scope, Unit};
 use crate::record::PhaseRecord;
+use crate::slo::windows::Windows;
+use crate::slo::{Clause, Metric, Scope, Unit};
 use crate::summary::{Distribution, Doubt, Gate, Latencies, PhaseSummary, Rates, share};
 use crate::time::seconds;
 

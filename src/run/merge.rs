@@ -8,13 +8,13 @@ use super::gates::{Findings, Part};
 use super::observer::Observer;
 use crate::analysis::recovery::{Recovery, recovery};
 use crate::analysis::series::Slice;
-use crate::analysis::slo::windows::Windows;
 use crate::analysis::warmup::{Steady, mser5};
 use crate::host;
 use crate::plan::{Plan, Secrets, pacing};
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, PhaseRecord, Record};
 use crate::schedule::{PhaseIndex, PhaseSpan, Stage};
+use crate::slo::windows::Windows;
 use crate::summary::{
     Client, Disturbance, End, Engine, Gate, InFlight, Latencies, Measured, PhaseSummary, Presence,
     Summary, Window,

@@ -10,10 +10,10 @@ use std::time::SystemTime;
 
 use crate::analysis::recovery::Recovery;
 use crate::analysis::series::Series;
-use crate::analysis::slo::Clause;
 use crate::exit::Signal;
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
+use crate::slo::Clause;
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 use crate::verdict::Verdict;
 pub use distribution::{Distribution, Lags, Latencies, Quantile, fewest_samples};

@@ -7,7 +7,7 @@
 //! most, which is taken off in the same way.
 
 use super::Evidence;
-use crate::analysis::slo::{Metric, Scope};
+use crate::slo::{Metric, Scope};
 use crate::summary::{Distribution, Latencies};
 
 /// A figure that cannot have moved by more than this share means what it seems to.

@@ -11,12 +11,12 @@ mod state;
 mod target;
 
 use crate::analysis::series::Slice;
-use crate::analysis::slo::{Metric, Scope};
 use crate::analysis::trend::growth;
 use crate::calibration::Calibration;
 use crate::plan::{Plan, pacing};
 use crate::pressure::Pressure;
 use crate::record::{PhaseRecord, Record};
+use crate::slo::{Metric, Scope};
 use crate::summary::{
     Client, Distribution, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,
 };

@@ -9,11 +9,11 @@ use super::*;
 use crate::analysis::ceiling::{
     Answer, Change, Doubt, Ending, Measure, Proposal, Purpose, Settings, Trial, Verdict,
 };
-use crate::analysis::slo;
 use crate::capacity::{Broken, Found, Goals, Row};
 use crate::plan::Plan;
 use crate::report::tests::{PLAIN, normal, open_plan, plan};
 use crate::report::{Style, document, json_schema};
+use crate::slo;
 use crate::summary::{Gate, Summary};
 use crate::verdict::Code;
 

@@ -2,9 +2,9 @@
 
 use super::compare::tags;
 use super::*;
-use crate::analysis::slo::parse;
 use crate::exit;
 use crate::report::{Carried, Review, refused_junit, refused_markdown, run_review, runs_review};
+use crate::slo::parse;
 use crate::summary::Gate;
 
 /// A gate of which `value_ns` was found.

@@ -104,7 +104,7 @@ fn a_run_that_failed_has_all_that_matters_on_the_last_screen() {
         errors too";
     let e1 = Reason { rule: "E1", level: Level::Warn, text: text_of_e1.to_owned() };
     summary.verdict.reasons = vec![e1];
-    let clauses = crate::analysis::slo::parse("p99<50ms, errors<1%").unwrap();
+    let clauses = crate::slo::parse("p99<50ms, errors<1%").unwrap();
     let gate = |clause| Gate { clause, value: Some(0.2), doubt: None, holds: false, at_s: None };
     summary.gates = clauses.into_iter().map(gate).collect();
     let said = br#"{"detail":"no database connection is free"}"#.to_vec();

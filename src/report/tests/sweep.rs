@@ -485,7 +485,7 @@ fn too_few_samples_make_bounds_and_no_invalid_run_unless_a_gate_asks_for_a_laten
     let short = SweepRun::of(50.0, 1, &summary);
     assert!(short.valid && !short.is_flawed() && short.code == Code::InsufficientSamples);
     for (clause, valid) in [("errors<1%", true), ("p99<50ms", false)] {
-        let clauses = crate::analysis::slo::parse(clause).unwrap();
+        let clauses = crate::slo::parse(clause).unwrap();
         let gate = |clause| Gate { clause, value: None, doubt: None, holds: true, at_s: None };
         summary.gates = clauses.into_iter().map(gate).collect();
         assert_eq!(SweepRun::of(50.0, 1, &summary).valid, valid, "{clause}");

@@ -2,9 +2,9 @@
 
 use super::{Findings, Part};
 use crate::analysis::series::Slice;
-use crate::analysis::slo::parse;
-use crate::analysis::slo::windows::Windows;
 use crate::record::{Completion, Lag, Outcome, PhaseRecord};
+use crate::slo::parse;
+use crate::slo::windows::Windows;
 use crate::summary::{Doubt, Gate, Latencies, PhaseSummary};
 
 const MS: u64 = 1_000_000;
