@@ -32,9 +32,9 @@ const DATA_PATH: &[(&str, &[&str])] = &[
 /// What reads the results: above the data path, and knowing neither engines nor how a run is carried out.
 const RESULTS: &[(&str, &[&str])] = &[
     ("analysis", &["units"]),
-    ("slo", &["analysis", "units"]),
+    ("slo", &["analysis", "time", "units"]),
     ("results", &["base64", "exit", "files"]),
-    ("comparison", &["analysis", "exit", "results", "units"]),
+    ("comparison", &["analysis", "exit", "results", "slo", "units"]),
     ("summary", &["analysis", "exit", "http1", "pressure", "record", "slo", "time", "verdict"]),
     (
         "verdict",

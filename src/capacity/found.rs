@@ -4,7 +4,8 @@ use super::Goals;
 use crate::analysis::ceiling::{Answer, Ending, Purpose, Settings, Trial, Verdict};
 use crate::analysis::series::Slice;
 use crate::exit::Signal;
-use crate::summary::{Gate, Quantile, Rates, Summary};
+use crate::slo::Gate;
+use crate::summary::{Quantile, Rates, Summary};
 use crate::verdict::Code;
 
 /// A trial, as far as reports show it.

@@ -10,7 +10,7 @@ mod measure;
 use crate::analysis::ceiling::{Measure, Proposal, Trial, Verdict};
 use crate::plan::Plan;
 use crate::pressure::Held;
-use crate::slo::{self, Clause, Comparison, Metric, Scope, Unit};
+use crate::slo::{self, Clause, Relation, Scope};
 use crate::summary::{End, Summary, fewest_samples};
 use crate::verdict::{Code, Level};
 pub use found::{Broken, Found, Row};
@@ -106,19 +106,15 @@ impl Goals {
             // Where there is no room between kept and hopeless, the whole trial must tell.
             let share = (limit * HOPELESS).clamp(HOPELESS_SHARES.0, HOPELESS_SHARES.1);
             let share = (share >= 2.0 * limit).then_some(share)?;
-            let (metric, limit, unit) = match clause.metric {
-                Metric::Quantile(_) => (Metric::Quantile(1.0 - share), clause.limit, clause.unit),
-                Metric::Errors => (Metric::Errors, share, Unit::Share),
-                _ => return None,
-            };
+            let (metric, limit) = clause.metric.with_tolerated_share(share, clause.limit)?;
             let whole = clause.scope == Scope::Window && clause.is_upper_bound();
             whole.then(|| Clause {
                 text: format!("{} by far", clause.text),
                 metric,
                 scope: Scope::Window,
-                comparison: Comparison::Above,
+                relation: Relation::Above,
                 limit,
-                unit,
+                unit: clause.unit,
                 confident: false,
             })
         });
@@ -138,13 +134,8 @@ impl Goals {
     /// Fewest requests that say anything of the highest quantile among the goals.
     #[must_use]
     pub fn fewest_requests(&self) -> u64 {
-        let needed = self.clauses.iter().map(|clause| match clause.metric {
-            Metric::Quantile(quantile)
-            | Metric::FirstByte(quantile)
-            | Metric::Service(quantile)
-            | Metric::ClientLag(quantile) => fewest_samples(quantile),
-            _ => 1,
-        });
+        let quantiles = self.clauses.iter().filter_map(|clause| clause.metric.quantile());
+        let needed = quantiles.map(fewest_samples);
         needed.max().unwrap_or(1)
     }
 

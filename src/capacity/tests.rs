@@ -4,7 +4,8 @@ use super::*;
 use crate::analysis::ceiling::{Answer, Ending, Purpose, Settings};
 use crate::record::{LatencyHistogram, Outcome, Record};
 use crate::report::tests::{SECOND, abandon, complete, fail, open_plan, plan, summary};
-use crate::summary::{Distribution, Doubt, Gate, Lags};
+use crate::slo::{Doubt, Gate, Metric};
+use crate::summary::{Distribution, Lags};
 use crate::verdict::Reason;
 
 pub(super) const MS: u64 = 1_000_000;
@@ -140,19 +141,22 @@ fn a_trial_is_hopeless_when_a_goal_is_missed_by_far() {
         conditions
             .into_iter()
             .map(|clause| {
-                assert_eq!((clause.comparison, clause.scope), (Comparison::Above, Scope::Window));
+                assert_eq!((clause.relation, clause.scope), (Relation::Above, Scope::Window));
                 (clause.text, clause.metric, clause.limit)
             })
             .collect::<Vec<_>>()
     };
     let by_far = |text: &str| format!("{text} by far");
+    let is_quantile = |metric: Metric, quantile: f64| {
+        metric.quantile().is_some_and(|found| (found - quantile).abs() < 1e-9)
+    };
     // A fifth is slow where a hundredth may be; never less than a tenth, never more than two fifths.
     let rows = hopeless("p99<50ms");
     assert_eq!(rows.len(), 1);
     assert_eq!((&rows[0].0, rows[0].2), (&by_far("p99<50ms"), 5e7));
-    assert!(matches!(rows[0].1, Metric::Quantile(q) if (q - 0.8).abs() < 1e-9));
-    assert!(matches!(hopeless("p99.9<1s")[0].1, Metric::Quantile(q) if (q - 0.9).abs() < 1e-9));
-    assert!(matches!(hopeless("p90<1s")[0].1, Metric::Quantile(q) if (q - 0.6).abs() < 1e-9));
+    assert!(is_quantile(rows[0].1, 0.8));
+    assert!(is_quantile(hopeless("p99.9<1s")[0].1, 0.9));
+    assert!(is_quantile(hopeless("p90<1s")[0].1, 0.6));
     assert_eq!(hopeless("errors<1%"), [(by_far("errors<1%"), Metric::Errors, 0.2)]);
     assert_eq!(hopeless("errors<0.1%"), [(by_far("errors<0.1%"), Metric::Errors, 0.1)]);
     // Kept at half of the requests, and hopeless at less: the whole trial must tell.

@@ -1,20 +1,19 @@
 //! The metrics judged together, and the answer over all of them. Must not know how a report looks.
 
 use super::kept::Kept;
-use super::metric::{Metric, Settings};
+use super::settings::Settings;
 use super::values::{self, Found};
 use super::{Answer, Design, Row, Verdict};
 use crate::analysis::comparison::{Question, decide, holm, median};
+use crate::slo::{Metric, Unit};
 
-/// Two steps of a histogram, as a share of the value: less is not told apart.
-const TWO_STEPS: f64 = 2.0 / 1024.0;
 /// CPU time of the client never matters below this share of one core: at a low rate most of it is what a process takes
 /// anyway, dealt out over few requests.
 const CPU_SHARE_FLOOR: f64 = 0.01;
 
 /// All metrics, with the gated ones judged together by the test of `design`.
 pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Settings) -> Vec<Row> {
-    let mut rows: Vec<Row> = Metric::ALL
+    let mut rows: Vec<Row> = Metric::COMPARED
         .iter()
         .map(|&metric| {
             let Found { base, new, shift, runs, .. } = values::shift(metric, kept, design, open);
@@ -94,8 +93,10 @@ fn for_the_worse(metric: Metric, share: f64) -> f64 {
 /// the histograms.
 fn forgiven(row: &Row, floor_us: f64, cpu_floor_us: f64) -> f64 {
     match row.base {
-        Some(base) if row.metric.has_floor() => (floor_us / base).ln_1p().max(TWO_STEPS.ln_1p()),
-        Some(base) if row.metric == Metric::Cpu => (cpu_floor_us / base).ln_1p(),
+        Some(base) if row.metric.unit(true) == Unit::Time => {
+            let floor_us = if row.metric.is_of_client() { cpu_floor_us } else { floor_us };
+            (floor_us / base).ln_1p().max(row.metric.resolution().ln_1p())
+        }
         _ => 0.0,
     }
 }

@@ -6,8 +6,8 @@
 
 mod judge;
 mod kept;
-mod metric;
 mod plans;
+mod settings;
 mod values;
 
 use crate::analysis::comparison::Shift;
@@ -16,11 +16,12 @@ pub use crate::analysis::comparison::{Answer, Design};
 use crate::analysis::comparison::{paired as paired_ranks, two_sample};
 use crate::exit::{Refusal, Signal};
 use crate::results::{self, Run};
+use crate::slo::Metric;
 use judge::{conclude, rows};
 pub use kept::LeftOut;
 use kept::{Kept, enough, keep};
-pub use metric::{Metric, Settings, Unit};
 pub use plans::Kind;
+pub use settings::Settings;
 
 /// The quantiles whose shift is shown, with their names.
 const QUANTILES: [(&str, f64); 10] = [
@@ -74,9 +75,9 @@ pub struct Row {
     /// What it is.
     pub metric: Metric,
     /// Its stable name.
-    pub name: &'static str,
+    pub name: String,
     /// Its name for people.
-    pub label: &'static str,
+    pub label: String,
     /// The median over the base runs; of shares of requests the share over all of them.
     pub base: Option<f64>,
     /// The same of the new runs.

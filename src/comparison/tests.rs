@@ -225,10 +225,11 @@ fn in_an_open_loop_the_share_of_the_rate_is_compared() {
 #[test]
 fn flags_are_read_or_refused_by_name() {
     let mut settings = Settings::default();
+    let p99 = Metric::compared("p99").unwrap();
     settings.set_gates("p99, rate,cpu").unwrap();
-    assert_eq!(settings.gates, [Metric::P99, Metric::Rate, Metric::Cpu]);
+    assert_eq!(settings.gates, [p99, Metric::Achieved, Metric::Cpu]);
     settings.add_effects("p99=5%,errors=0.2%").unwrap();
-    assert!((settings.effect(Metric::P99) - 0.05).abs() < 1e-12);
+    assert!((settings.effect(p99) - 0.05).abs() < 1e-12);
     assert!((settings.effect(Metric::Errors) - 0.002).abs() < 1e-12);
     for bad in ["", "p98", "p50,p50"] {
         assert!(settings.set_gates(bad).unwrap_err().starts_with("--gate "), "{bad}");

@@ -3,7 +3,7 @@
 use super::{Load, pacing};
 use crate::cli::RunArgs;
 use crate::schedule::{Stage, Timeline};
-use crate::slo::{self, Clause, Metric, Scope, Unit};
+use crate::slo::{self, Clause, Scope, Unit};
 use crate::time::seconds;
 
 /// The course of a run, as far as gates depend on it.
@@ -39,7 +39,7 @@ pub(super) fn check(gates: &[Clause], course: &Course<'_>) -> Result<(), String>
 
 fn check_gate(clause: &Clause, course: &Course<'_>) -> Result<(), String> {
     let Course { load, .. } = course;
-    if matches!(clause.metric, Metric::ClientLag(_)) && load.pacing.is_none() {
+    if clause.metric.needs_schedule() && load.pacing.is_none() {
         return Err("a closed loop has no schedule to lag behind; give --rate, --stages or --burst too, or leave it out".to_owned());
     }
     match &clause.scope {

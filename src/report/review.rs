@@ -7,7 +7,8 @@ use crate::report::format::{duration, float, part, rate};
 use crate::report::gates;
 use crate::report::markup;
 use crate::report::runs::Carried;
-use crate::summary::{End, Gate, Summary};
+use crate::slo::Gate;
+use crate::summary::{End, Summary};
 use crate::verdict::Verdict;
 
 /// What became of a check.

@@ -1,6 +1,5 @@
 //! Carries out a plan: one pinned thread a core, a common start, a watchful eye, a join, a merge.
 
-mod gates;
 mod interrupts;
 mod merge;
 mod observer;

@@ -16,7 +16,7 @@ use crate::calibration::Calibration;
 use crate::plan::{Plan, pacing};
 use crate::pressure::Pressure;
 use crate::record::{PhaseRecord, Record};
-use crate::slo::{Metric, Scope};
+use crate::slo::Scope;
 use crate::summary::{
     Client, Distribution, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,
 };
@@ -306,13 +306,9 @@ fn unstable(evidence: &Evidence<'_>) -> Option<f64> {
 fn too_few(evidence: &Evidence<'_>) -> Option<String> {
     let of_gates = evidence.plan.slo.iter().filter(|clause| clause.scope == Scope::Window);
     let mut of_gates = of_gates.filter_map(|clause| {
-        let latencies = evidence.latencies;
-        let (values, quantile) = match clause.metric {
-            Metric::Quantile(quantile) => (&latencies.response, quantile),
-            Metric::Service(quantile) => (&latencies.service, quantile),
-            Metric::FirstByte(quantile) => (&latencies.first_byte, quantile),
-            _ => return None,
-        };
+        // How late the client was is judged by rules of its own.
+        let timing = clause.metric.timing().filter(|_| !clause.metric.is_of_client())?;
+        let (values, quantile) = (evidence.latencies.timing(timing)?, clause.metric.quantile()?);
         lacks(values, quantile, &clause.text)
     });
     lacks(&evidence.latencies.response, 0.99, "a p99").or_else(|| of_gates.next())

@@ -13,8 +13,8 @@ use crate::capacity::{Broken, Found, Goals, Row};
 use crate::plan::Plan;
 use crate::report::tests::{PLAIN, normal, open_plan, plan};
 use crate::report::{Style, document, json_schema};
-use crate::slo;
-use crate::summary::{Gate, Summary};
+use crate::slo::{self, Gate};
+use crate::summary::Summary;
 use crate::verdict::Code;
 
 const SLO: &str = "p99<50ms, errors<1%";

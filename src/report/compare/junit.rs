@@ -65,10 +65,10 @@ fn case(row: &Row, open: bool, untold: Untold) -> String {
         Some(Answer::Inconclusive { .. }) => {
             format!("<skipped message=\"inconclusive: {numbers}\"/>")
         }
-        _ => format!("<system-out>{}: {numbers}</system-out>", answer(row).unwrap_or("-")),
+        _ => format!("<system-out>{}: {numbers}</system-out>", answer(row, open).unwrap_or("-")),
     };
     format!(
         "    <testcase classname=\"maxq.compare\" name=\"{}\">\n      {inside}\n    </testcase>\n",
-        xml(row.name)
+        xml(&row.name)
     )
 }

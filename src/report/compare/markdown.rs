@@ -37,6 +37,6 @@ fn line(row: &Row, open: bool) -> String {
         value(row, open, row.new),
         plain(&interval(row)),
         plain(&p_value(row)),
-        answer(row).unwrap_or("-")
+        answer(row, open).unwrap_or("-")
     )
 }

@@ -55,7 +55,7 @@ fn metric(row: &Row, open: bool) -> String {
         value(row, open, row.new),
         interval(row),
         p_value(row),
-        answer(row).unwrap_or("(not gated)")
+        answer(row, open).unwrap_or("(not gated)")
     );
     line.trim_end().to_owned()
 }

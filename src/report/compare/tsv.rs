@@ -21,7 +21,7 @@ fn line(row: &Row, open: bool) -> String {
         _ => String::new(),
     };
     let cells = [
-        row.name.to_owned(),
+        row.name.clone(),
         row.metric.unit(open).name().to_owned(),
         number(row.base),
         number(row.new),

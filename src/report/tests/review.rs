@@ -4,8 +4,7 @@ use super::compare::tags;
 use super::*;
 use crate::exit;
 use crate::report::{Carried, Review, refused_junit, refused_markdown, run_review, runs_review};
-use crate::slo::parse;
-use crate::summary::Gate;
+use crate::slo::{Gate, parse};
 
 /// A gate of which `value_ns` was found.
 fn gate(text: &str, value_ns: f64) -> Gate {

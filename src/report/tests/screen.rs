@@ -4,7 +4,7 @@ use super::text::{assert_lines, report};
 use super::*;
 use crate::record::Lag;
 use crate::report::{quiet_text, text};
-use crate::summary::Gate;
+use crate::slo::Gate;
 
 /// A healthy run of an open loop: everything in time, everything answered.
 fn open_summary() -> Summary {
