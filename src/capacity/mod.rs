@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::pressure::Held;
 use crate::slo::{self, Clause, Relation, Scope};
 use crate::summary::{End, Summary, fewest_samples};
-use crate::verdict::{Code, Level};
+use crate::verdict::{Code, Level, Rule};
 pub use found::{Broken, Found, Row};
 use held::Excuse;
 
@@ -224,7 +224,7 @@ fn is_client_limited(plan: &Plan, summary: &Summary, certain: bool) -> bool {
     // without it are missed.
     let invalid = summary.verdict.reasons.iter().filter(|reason| reason.level == Level::Invalid);
     let only_late =
-        invalid.clone().count() > 0 && invalid.clone().all(|reason| reason.rule == "C1");
+        invalid.clone().count() > 0 && invalid.clone().all(|reason| reason.rule == Rule::ClientLag);
     !(plan.load.pacing.is_some() && certain && only_late)
 }
 

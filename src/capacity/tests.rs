@@ -48,9 +48,8 @@ pub(super) fn run(counts: [u64; 4], held: &[(&str, bool)]) -> Summary {
     summary
 }
 
-fn client_limited(summary: Summary, rules: &[&'static str]) -> Summary {
-    let reason =
-        |&rule: &&'static str| Reason { rule, level: Level::Invalid, text: "a reason".to_owned() };
+fn client_limited(summary: Summary, rules: &[Rule]) -> Summary {
+    let reason = |&rule: &Rule| Reason { rule, level: Level::Invalid, text: "a reason".to_owned() };
     let mut summary = summary;
     summary.verdict.code = Code::ClientLimited;
     summary.verdict.reasons = rules.iter().map(reason).collect();
@@ -254,13 +253,16 @@ fn a_client_that_was_the_limit_says_nothing_of_the_target() {
     let failed = run([900, 100, 0, 0], &[("p99<50ms", false)]);
     let passed = run([1000, 0, 0, 0], &[("p99<50ms", true)]);
     let verdict = |summary: Summary| judge(&goals, &summary).verdict;
-    for rules in [&["C1"][..], &["C3"], &[]] {
+    for rules in [&[Rule::ClientLag][..], &[Rule::Saturated], &[]] {
         assert_eq!(verdict(client_limited(failed.clone(), rules)), Verdict::ClientLimited);
     }
-    assert_eq!(verdict(client_limited(passed.clone(), &["C3"])), Verdict::ClientLimited);
-    assert_eq!(verdict(client_limited(passed.clone(), &["C1", "C3"])), Verdict::ClientLimited);
+    assert_eq!(verdict(client_limited(passed.clone(), &[Rule::Saturated])), Verdict::ClientLimited);
     assert_eq!(
-        verdict(client_limited(passed, &["C1"])),
+        verdict(client_limited(passed.clone(), &[Rule::ClientLag, Rule::Saturated])),
+        Verdict::ClientLimited
+    );
+    assert_eq!(
+        verdict(client_limited(passed, &[Rule::ClientLag])),
         Verdict::Pass,
         "late, and kept all the same"
     );
@@ -268,7 +270,8 @@ fn a_client_that_was_the_limit_says_nothing_of_the_target() {
 
 /// A run of a schedule, of which each request had to wait for the client for so long.
 fn lagging(client_ns: u64) -> Summary {
-    let mut summary = client_limited(run([100, 900, 0, 0], &[("p99<50ms", false)]), &["C1"]);
+    let mut summary =
+        client_limited(run([100, 900, 0, 0], &[("p99<50ms", false)]), &[Rule::ClientLag]);
     summary.end = End::Aborted { condition: 0, value: 1e8 };
     let mut lag = LatencyHistogram::new();
     (0..1000).for_each(|_| lag.record(client_ns));
@@ -284,13 +287,13 @@ fn a_client_that_came_late_is_to_blame_for_what_it_made_late_and_for_nothing_els
     assert_eq!((trial.verdict, trial.cut_short), (Verdict::Fail, true));
     assert_eq!(judge(&goals("p99<50ms"), &lagging(60 * MS)).verdict, Verdict::ClientLimited);
     let mut starved = lagging(MS);
-    starved.verdict.reasons[0].rule = "C3";
+    starved.verdict.reasons[0].rule = Rule::Saturated;
     assert_eq!(judge(&goals("p99<50ms"), &starved).verdict, Verdict::ClientLimited);
     let closed = Goals::new(&clauses("p99<50ms"), false);
     let trial = closed.judge(&plan(), &lagging(MS), proposal(64.0, 10.0), &[]);
     assert_eq!(trial.verdict, Verdict::ClientLimited);
     // Bad answers are not for want of time.
-    let bad = client_limited(run([900, 0, 100, 0], &[("errors<1%", false)]), &["C1"]);
+    let bad = client_limited(run([900, 0, 100, 0], &[("errors<1%", false)]), &[Rule::ClientLag]);
     assert_eq!(judge(&goals("errors<1%"), &bad).verdict, Verdict::Fail);
 }
 
@@ -413,17 +416,20 @@ fn the_last_verification_is_the_one_that_counts() {
 #[test]
 fn gates_that_held_while_the_target_went_away_decide_nothing() {
     let goals = goals("p99<50ms");
-    let verdict = |rule: &'static str, holds: bool| {
+    let verdict = |rule: Rule, holds: bool| {
         let mut summary = run([10_000, 0, 0, 0], &[("p99<50ms", holds)]);
         let text = "a reason".to_owned();
         summary.verdict.reasons = vec![Reason { rule, level: Level::Invalid, text }];
         judge(&goals, &summary).verdict
     };
     assert_eq!(
-        (verdict("T1", true), verdict("T2", true)),
+        (verdict(Rule::NoConnection, true), verdict(Rule::ConnectionsLost, true)),
         (Verdict::Inconclusive, Verdict::Inconclusive)
     );
-    assert_eq!((verdict("T1", false), verdict("C5", true)), (Verdict::Fail, Verdict::Pass));
+    assert_eq!(
+        (verdict(Rule::NoConnection, false), verdict(Rule::TakenAway, true)),
+        (Verdict::Fail, Verdict::Pass)
+    );
 }
 
 #[test]

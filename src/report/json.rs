@@ -191,7 +191,7 @@ fn verdict(verdict: &Verdict) -> Value {
     let reasons: Vec<Value> = verdict
         .reasons
         .iter()
-        .map(|reason| json!({ "rule": reason.rule, "level": reason.level.name(), "text": reason.text }))
+        .map(|reason| json!({ "rule": reason.rule.name(), "level": reason.level.name(), "text": reason.text }))
         .collect();
     json!({
         "code": verdict.code.name(),

@@ -33,7 +33,7 @@ use crate::summary::{
 };
 use crate::target::Target;
 use crate::time::Nanos;
-use crate::verdict::{Code, Level, Reason, TargetState, Verdict};
+use crate::verdict::{Code, Level, Reason, Rule, TargetState, Verdict};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const PLAIN: Style = Style { color: false, columns: 80 };
@@ -151,7 +151,7 @@ pub(crate) fn summary(record: Record) -> Summary {
             valid: true,
             sentence: "The workers waited for the server for 30 % of the time.".to_owned(),
             reasons: vec![Reason {
-                rule: "C1",
+                rule: Rule::ClientLag,
                 level: Level::Info,
                 text: "The workers waited for the server for 30 % of the time.".to_owned(),
             }],

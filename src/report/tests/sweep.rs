@@ -389,15 +389,15 @@ fn the_drawing_is_the_same_every_time_marks_what_was_found_and_escapes_what_was_
 
 #[test]
 fn a_run_that_lost_its_target_is_in_no_finding_and_one_that_answered_nothing_in_time_is() {
-    let run = |rule: &'static str| {
+    let run = |rule: Rule| {
         let mut summary = normal();
         summary.verdict.valid = false;
         let text = String::new();
         summary.verdict.reasons = vec![Reason { rule, level: Level::Invalid, text }];
         SweepRun::of(1000.0, 1, &summary)
     };
-    assert!(run("T1").is_left_out() && run("T2").is_left_out());
-    assert!(!run("T3").is_left_out() && run("T3").is_flawed());
+    assert!(run(Rule::NoConnection).is_left_out() && run(Rule::ConnectionsLost).is_left_out());
+    assert!(!run(Rule::NoGoodAnswer).is_left_out() && run(Rule::NoGoodAnswer).is_flawed());
 }
 
 #[test]
@@ -493,6 +493,6 @@ fn too_few_samples_make_bounds_and_no_invalid_run_unless_a_gate_asks_for_a_laten
     }
     let text = String::new();
     summary.gates.clear();
-    summary.verdict.reasons = vec![Reason { rule: "C1", level: Level::Invalid, text }];
+    summary.verdict.reasons = vec![Reason { rule: Rule::ClientLag, level: Level::Invalid, text }];
     assert!(!SweepRun::of(50.0, 1, &summary).valid);
 }
