@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::calibration::{Calibration, cache};
 use crate::cli::{CalibrateArgs, RunArgs};
-use crate::exit::{self, Refusal, Signal};
+use crate::exit::{self, ExitCode, Refusal, Signal};
 use crate::host;
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
@@ -39,7 +39,7 @@ const SATURATED_SHARE: f64 = 0.95;
 ///
 /// # Errors
 /// What this machine refuses, or the flag that cannot be obeyed.
-pub fn calibrate(args: &CalibrateArgs) -> Result<u8, Refusal> {
+pub fn calibrate(args: &CalibrateArgs) -> Result<ExitCode, Refusal> {
     if args.duration == 0 {
         return Err(Refusal::usage("-d 0: nothing can be measured in no time".to_owned()));
     }

@@ -13,7 +13,7 @@ use crate::analysis::ceiling::{
 };
 use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead};
 use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
-use crate::exit::{self, Refusal};
+use crate::exit::{self, ExitCode, Refusal};
 use crate::output::Destination;
 use crate::plan::Plan;
 use crate::preflight::{self, Readiness};
@@ -32,11 +32,11 @@ const LONGEST_DRAIN_NS: u64 = 1_000_000_000;
 ///
 /// # Errors
 /// Why there is no report.
-pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
+pub fn ceiling(args: &CeilingArgs) -> Result<ExitCode, Refusal> {
     review::watched("ceiling", &args.target.args, || search(args))
 }
 
-fn search(args: &CeilingArgs) -> Result<u8, Refusal> {
+fn search(args: &CeilingArgs) -> Result<ExitCode, Refusal> {
     check(args)?;
     let settings = settings(args)?;
     let url = args.target.url.as_deref().unwrap_or_default();
@@ -192,7 +192,7 @@ impl Hunt<'_> {
         mut self,
         mut search: Search,
         (mut report, files): (Destination, ReviewFiles),
-    ) -> Result<u8, Refusal> {
+    ) -> Result<ExitCode, Refusal> {
         let mut broken = None;
         let mut refused = None;
         let answer = loop {
@@ -344,7 +344,11 @@ impl Hunt<'_> {
         }
     }
 
-    fn write(&self, (found, code): (&Found, u8), report: &mut Destination) -> Result<(), Refusal> {
+    fn write(
+        &self,
+        (found, code): (&Found, ExitCode),
+        report: &mut Destination,
+    ) -> Result<(), Refusal> {
         let text = if self.plan.output.json {
             report::ceiling_json(&self.plan, found, &self.documents)
         } else if self.plan.output.tsv || self.plan.output.csv {
@@ -365,7 +369,7 @@ impl Hunt<'_> {
     }
 
     /// The exit code, and what those are told who read only standard error.
-    fn ending(&self, found: &Found) -> (u8, Option<String>) {
+    fn ending(&self, found: &Found) -> (ExitCode, Option<String>) {
         let inconclusive = |why: String| {
             let code = if self.plan.strict && found.answer.ending == Ending::ClientLimited {
                 exit::INVALID

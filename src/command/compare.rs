@@ -9,7 +9,7 @@ use super::live::style;
 use super::review::ReviewFiles;
 use crate::cli::{CompareArgs, CompareFlags, FormatArg, InconclusiveArg};
 use crate::comparison::{self, Comparison, Kind, Settings, Side, Verdict};
-use crate::exit::{self, Refusal};
+use crate::exit::{self, ExitCode, Refusal};
 use crate::output::Destination;
 use crate::plan::Output;
 use crate::report::{self, Untold};
@@ -19,7 +19,7 @@ use crate::results;
 ///
 /// # Errors
 /// Why there is no verdict.
-pub fn compare(args: &CompareArgs) -> Result<u8, Refusal> {
+pub fn compare(args: &CompareArgs) -> Result<ExitCode, Refusal> {
     let format = format(args)?;
     let places = Places::open(args)?;
     let compared = settings(args).and_then(|settings| {
@@ -44,7 +44,7 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Refusal> {
     refusal.map_or(Ok(code), Err)
 }
 
-fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> u8 {
+fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> ExitCode {
     if let Some(signal) = comparison.interrupted {
         return signal.exit_code();
     }

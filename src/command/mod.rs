@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use crate::cli::{RunArgs, RunTarget, ServeArgs, SpikeArgs};
-use crate::exit::{self, Refusal};
+use crate::exit::{self, ExitCode, Refusal};
 use crate::failure::{Phase, errno_name};
 use crate::output::Destination;
 use crate::plan::{Output, Plan, cores};
@@ -33,7 +33,7 @@ pub use sweep::sweep;
 ///
 /// # Errors
 /// Exit code 8.
-pub fn answer(plain: &str, colored: &str) -> Result<u8, Refusal> {
+pub fn answer(plain: &str, colored: &str) -> Result<ExitCode, Refusal> {
     let mut place = Destination::open("-o", Path::new("-"))?;
     place.write(if style(true).color { colored } else { plain })?;
     Ok(exit::FINISHED)
@@ -43,7 +43,7 @@ pub fn answer(plain: &str, colored: &str) -> Result<u8, Refusal> {
 ///
 /// # Errors
 /// Why there is no report.
-pub fn run(target: &RunTarget) -> Result<u8, Refusal> {
+pub fn run(target: &RunTarget) -> Result<ExitCode, Refusal> {
     let url = target.url.as_deref().unwrap_or_default();
     benchmark(url, &target.args)
 }
@@ -52,7 +52,7 @@ pub fn run(target: &RunTarget) -> Result<u8, Refusal> {
 ///
 /// # Errors
 /// Why there is no report.
-pub fn demo(args: &RunArgs) -> Result<u8, Refusal> {
+pub fn demo(args: &RunArgs) -> Result<ExitCode, Refusal> {
     let network = &args.network;
     for (flag, given) in [
         ("--unix-socket", network.unix_socket.is_some()),
@@ -85,7 +85,7 @@ pub fn demo(args: &RunArgs) -> Result<u8, Refusal> {
 ///
 /// # Errors
 /// Why there is no report.
-pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
+pub fn spike(spike: &SpikeArgs) -> Result<ExitCode, Refusal> {
     const AFTER_NS: u64 = 10_000_000_000;
     let args = &spike.target.args;
     for (flag, given) in [
@@ -140,7 +140,7 @@ pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
 ///
 /// # Errors
 /// Why it cannot listen.
-pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
+pub fn serve(args: &ServeArgs) -> Result<ExitCode, Refusal> {
     let allowed = cores::allowed();
     let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice()).unwrap_or_default();
     if args.threads == 0 {
@@ -163,12 +163,12 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
     Ok(exit::FINISHED)
 }
 
-fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
+fn benchmark(url: &str, args: &RunArgs) -> Result<ExitCode, Refusal> {
     review::watched("run", args, || carry_out(Plan::build(url, args)?, args))
 }
 
 /// Runs a plan, and writes down what came of it.
-fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
+fn carry_out(plan: Plan, args: &RunArgs) -> Result<ExitCode, Refusal> {
     repeat::check(args)?;
     if args.preflight.dry_run {
         tell(&plan, args, &Readiness::default());
@@ -218,7 +218,7 @@ fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
 }
 
 /// Shows the plan, and sends nothing.
-fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
+fn dry_run(plan: &Plan) -> Result<ExitCode, Refusal> {
     let output = &plan.output;
     if output.tsv || output.csv || output.markdown || output.junit {
         return Err(Refusal::usage(
@@ -342,7 +342,7 @@ fn review_of(plan: &Plan, summary: &Summary) -> Review {
     report::run_review(plan, summary, (exit_code(plan, summary), complaint.as_deref()))
 }
 
-fn exit_code(plan: &Plan, summary: &Summary) -> u8 {
+fn exit_code(plan: &Plan, summary: &Summary) -> ExitCode {
     match summary.end {
         End::Interrupted(signal) => signal.exit_code(),
         End::GaveUp => exit::TARGET,

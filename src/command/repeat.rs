@@ -7,7 +7,7 @@ use super::live::{LiveLine, style};
 use super::places::Places;
 use super::{complaint, exit_code, review, table, tell, unreachable_target};
 use crate::cli::RunArgs;
-use crate::exit::{self, Refusal, Signal};
+use crate::exit::{self, ExitCode, Refusal, Signal};
 use crate::plan::Plan;
 use crate::preflight;
 use crate::report::{self, Carried};
@@ -92,7 +92,7 @@ pub(super) fn wait(length: Duration, interrupts: &Interrupts) -> Option<Signal> 
 }
 
 /// Carries `plan` out `times` times, and reports all of them together.
-pub(super) fn carry_out(plan: Plan, args: &RunArgs, times: u64) -> Result<u8, Refusal> {
+pub(super) fn carry_out(plan: Plan, args: &RunArgs, times: u64) -> Result<ExitCode, Refusal> {
     let mut plan = plan;
     let places = Places::open(&plan)?;
     let interrupts = Interrupts::catch()?;
@@ -146,10 +146,10 @@ fn finish(
     runs: &[Carried],
     times: u64,
     (signal, places): (Option<Signal>, Places),
-) -> Result<u8, Refusal> {
+) -> Result<ExitCode, Refusal> {
     let Places { report: mut place, review: files, .. } = places;
     let ending = |(plan, summary): &Carried| (exit_code(plan, summary), complaint(plan, summary));
-    let endings: Vec<(u8, Option<String>)> = runs.iter().map(ending).collect();
+    let endings: Vec<(ExitCode, Option<String>)> = runs.iter().map(ending).collect();
     let codes = endings.iter().map(|(code, _)| *code);
     let code = exit::first_of(codes.chain(signal.map(Signal::exit_code)));
     let reviewed = || report::runs_review(runs, times, &endings, code);

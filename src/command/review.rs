@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cli::{FormatArg, RunArgs};
-use crate::exit::Refusal;
+use crate::exit::{ExitCode, Refusal};
 use crate::output::Destination;
 use crate::plan::Output;
 use crate::report::{self, Review};
@@ -74,8 +74,8 @@ pub(super) fn formatted(output: &Output, review: impl FnOnce() -> Review) -> Opt
 pub(super) fn watched(
     command: &str,
     args: &RunArgs,
-    work: impl FnOnce() -> Result<u8, Refusal>,
-) -> Result<u8, Refusal> {
+    work: impl FnOnce() -> Result<ExitCode, Refusal>,
+) -> Result<ExitCode, Refusal> {
     work().inspect_err(|refusal| note(command, args, refusal))
 }
 

@@ -13,7 +13,7 @@ use super::repeat::wait;
 use super::review::{self, ReviewFiles};
 use super::{complaint, tell, unreachable_target};
 use crate::cli::{FormatArg, RunArgs, SweepArgs};
-use crate::exit::{self, Refusal};
+use crate::exit::{self, ExitCode, Refusal};
 use crate::output::Destination;
 use crate::plan::Plan;
 use crate::preflight::{self, Readiness};
@@ -30,11 +30,11 @@ const USUAL_PAUSE_NS: u64 = 500_000_000;
 ///
 /// # Errors
 /// Why there is no report.
-pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
+pub fn sweep(args: &SweepArgs) -> Result<ExitCode, Refusal> {
     review::watched("sweep", &args.target.args, || carry_out(args))
 }
 
-fn carry_out(args: &SweepArgs) -> Result<u8, Refusal> {
+fn carry_out(args: &SweepArgs) -> Result<ExitCode, Refusal> {
     let values = Values::of(args)?;
     let base = course::base(args)?;
     let numbers = values.numbers();
@@ -91,7 +91,7 @@ fn most_in_flight(plan: &Plan, values: &Values) -> Option<u64> {
 }
 
 /// Shows the plan of the largest value and all values, and sends nothing.
-fn dry_run(plan: &Plan, args: &SweepArgs, course: &Course) -> Result<u8, Refusal> {
+fn dry_run(plan: &Plan, args: &SweepArgs, course: &Course) -> Result<ExitCode, Refusal> {
     if !matches!(format_of(args), FormatArg::Text) {
         return Err(Refusal::usage(
             "--dry-run shows the plan of a sweep as text only; leave --json and --format out"
@@ -335,7 +335,7 @@ impl Sweep<'_> {
     }
 
     /// Writes what there is, and returns the exit code.
-    fn finish(self, stopped: Stopped) -> Result<u8, Refusal> {
+    fn finish(self, stopped: Stopped) -> Result<ExitCode, Refusal> {
         let Self { places, plan, course, runs, sentinels, documents, .. } = self;
         let (end, refusal) = match stopped {
             Stopped::By(end) => (end, None),
@@ -370,7 +370,7 @@ impl Sweep<'_> {
 
 fn write(
     mut places: Places,
-    (plan, code): (&Plan, u8),
+    (plan, code): (&Plan, ExitCode),
     summary: &SweepSummary,
     (runs, sentinels): (Vec<Document>, Vec<Document>),
 ) -> Result<(), Refusal> {
@@ -409,7 +409,7 @@ fn write(
     places.review.write_review(reviewed)
 }
 
-fn exit_code(plan: &Plan, summary: &SweepSummary) -> u8 {
+fn exit_code(plan: &Plan, summary: &SweepSummary) -> ExitCode {
     match summary.end {
         End::Interrupted(signal) => signal.exit_code(),
         End::GaveUp | End::Overloaded | End::Aborted { .. } => exit::TARGET,

@@ -76,7 +76,7 @@ fn each_kind_of_difference_is_named_with_the_one_flag_that_allows_it() {
         ),
     ] {
         let refusal = with(&[], side(|_| ()), new.clone()).unwrap_err();
-        assert_eq!(refusal.code, 2);
+        assert_eq!(refusal.code, crate::exit::USAGE);
         assert!(refusal.message.contains(says), "{}", refusal.message);
         assert!(
             refusal.message.ends_with(&format!("anyway with {}", kind.flag())),

@@ -141,7 +141,7 @@ fn different_plans_are_refused_with_what_differs_unless_forced() {
         document["plan"]["url"] = json!("http://\u{1b}[2Jevil/");
     });
     let refusal = compare(base.clone(), new.clone(), false, &Settings::default()).unwrap_err();
-    assert_eq!(refusal.code, 2);
+    assert_eq!(refusal.code, crate::exit::USAGE);
     for part in
         ["connections 8 and 16", "target http://h and", "odd.json", "--other-target --other-load"]
     {
@@ -171,14 +171,18 @@ fn runs_that_are_not_valid_are_left_out_and_too_few_of_the_others_are_refused() 
     assert!(comparison.left_out[1].why.contains("partial"), "{:?}", comparison.left_out);
     new.runs[2] = void();
     let refusal = compare(base.clone(), new.clone(), false, &Settings::default()).unwrap_err();
-    assert_eq!(refusal.code, 6);
+    assert_eq!(refusal.code, crate::exit::INVALID);
     for part in ["of 6 new runs 3 remain", "not_steady", "--invalid"] {
         assert!(refusal.message.contains(part), "{}", refusal.message);
     }
     assert_eq!(compare(base.clone(), new.clone(), false, &forced()).unwrap().new_runs, 6);
     // Of a pair both count, or neither.
     let pairs = compare(base, new, true, &Settings::default()).unwrap_err();
-    assert!(pairs.code == 6 && pairs.message.contains("3 remain"), "{}", pairs.message);
+    assert!(
+        pairs.code == crate::exit::INVALID && pairs.message.contains("3 remain"),
+        "{}",
+        pairs.message
+    );
 }
 
 #[test]

@@ -405,7 +405,7 @@ fn a_sweep_is_reviewed_run_by_run_and_fails_no_build_for_its_gates() {
     let mut sweep = rates();
     sweep.runs.iter_mut().for_each(|run| run.gates_hold = Some(run.x < 900.0));
     sweep.runs[1].gates_hold = None;
-    let review = sweep_review(&sweep, 0, false);
+    let review = sweep_review(&sweep, crate::exit::FINISHED, false);
     let xml = review.junit();
     compare::tags(&xml);
     let runs = sweep.runs.len();
@@ -420,7 +420,7 @@ fn a_sweep_is_reviewed_run_by_run_and_fails_no_build_for_its_gates() {
     assert_eq!(rows, 2 + runs + 1 + 2 + runs, "{page}");
     sweep.runs[2].valid = false;
     sweep.runs[2].code = Code::NotSteady;
-    let strict = sweep_review(&sweep, 6, true).junit();
+    let strict = sweep_review(&sweep, crate::exit::INVALID, true).junit();
     assert!(
         strict.contains("errors=\"1\"") && strict.contains("not valid: not_steady"),
         "{strict}"
