@@ -7,7 +7,7 @@ mod found;
 mod held;
 mod measure;
 
-use crate::analysis::ceiling::{Measure, Proposal, Trial, Verdict};
+use crate::analysis::ceiling::{Measure, Proposal, Trial, TrialVerdict};
 use crate::plan::Plan;
 use crate::pressure::Held;
 use crate::slo::{self, Clause, Relation, Scope};
@@ -165,29 +165,29 @@ impl Goals {
         let kept = measures.iter().all(|measure| measure.kept) && !cut_short;
         let scheduled = summary.counts().scheduled;
         let verdict = if matches!(summary.end, End::Interrupted(_)) {
-            Verdict::Inconclusive
+            TrialVerdict::Inconclusive
         } else if kept {
             self.judge_kept(plan, summary)
         } else if self.is_excused(summary, &measures, held) {
-            Verdict::HeldUp
+            TrialVerdict::HeldUp
         } else if is_client_limited(plan, summary, self.misses_alone(summary, &measures)) {
-            Verdict::ClientLimited
+            TrialVerdict::ClientLimited
         } else {
-            Verdict::Fail
+            TrialVerdict::Fail
         };
         Trial { proposal, verdict, requests: crate::summary::float(scheduled), measures, cut_short }
     }
 
     /// What a trial says that kept all goals.
-    fn judge_kept(&self, plan: &Plan, summary: &Summary) -> Verdict {
+    fn judge_kept(&self, plan: &Plan, summary: &Summary) -> TrialVerdict {
         let too_few = summary.counts().scheduled < self.fewest_requests();
         if is_client_limited(plan, summary, true) {
-            Verdict::ClientLimited
+            TrialVerdict::ClientLimited
         } else if too_few || summary.verdict.has_lost_connections() {
             // Goals that were kept by a target that went away were not put to the test.
-            Verdict::Inconclusive
+            TrialVerdict::Inconclusive
         } else {
-            Verdict::Pass
+            TrialVerdict::Pass
         }
     }
 

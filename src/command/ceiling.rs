@@ -9,7 +9,8 @@ use super::repeat::wait;
 use super::review::{self, ReviewFiles};
 use super::{table, tell, unreachable_target};
 use crate::analysis::ceiling::{
-    Answer, Ending, LONGEST_TRIAL_S, Proposal, Purpose, Search, Settings, Step, Verdict, trial_seed,
+    Ending, LONGEST_TRIAL_S, Proposal, Purpose, Search, SearchResult, SearchSettings, Step,
+    TrialVerdict, trial_seed,
 };
 use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead};
 use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
@@ -43,7 +44,7 @@ fn search(args: &CeilingArgs) -> Result<ExitCode, Refusal> {
     let run_args = trial_args(args, settings.from, settings.rules.trial_s)?;
     let plan = Plan::build(url, &run_args)?;
     let goals = Goals::new(&plan.slo, !args.closed);
-    let settings = Settings {
+    let settings = SearchSettings {
         limits: goals.limits(),
         seed: plan.seed,
         fewest_requests: goals.wanted_requests(),
@@ -80,7 +81,11 @@ fn search(args: &CeilingArgs) -> Result<ExitCode, Refusal> {
 
 /// Says of the plan why there are so many threads. A search for connections begins with fewer of them than cores, so that
 /// only its largest trial shows it.
-fn explain_threads(args: &CeilingArgs, plan: Plan, settings: &Settings) -> Result<Plan, Refusal> {
+fn explain_threads(
+    args: &CeilingArgs,
+    plan: Plan,
+    settings: &SearchSettings,
+) -> Result<Plan, Refusal> {
     let Some(most) = settings.most.filter(|_| args.closed) else { return Ok(plan) };
     let largest = plan.with_load(&trial_args(args, most, settings.rules.trial_s)?)?;
     let Plan { threads_asked, threads_reason, .. } = largest;
@@ -88,7 +93,7 @@ fn explain_threads(args: &CeilingArgs, plan: Plan, settings: &Settings) -> Resul
 }
 
 /// Refuses goals that no search can be made for.
-fn check_goals(args: &CeilingArgs, plan: &Plan, settings: &Settings) -> Result<(), Refusal> {
+fn check_goals(args: &CeilingArgs, plan: &Plan, settings: &SearchSettings) -> Result<(), Refusal> {
     for clause in &plan.slo {
         if clause.confident {
             return Err(Refusal::usage(format!(
@@ -134,7 +139,11 @@ fn check_goals(args: &CeilingArgs, plan: &Plan, settings: &Settings) -> Result<(
 
 /// What would be refused in the middle of a search is refused before it; where nobody said how far to go, it is as far as
 /// this machine allows.
-fn affordable(args: &CeilingArgs, plan: &Plan, settings: Settings) -> Result<Settings, Refusal> {
+fn affordable(
+    args: &CeilingArgs,
+    plan: &Plan,
+    settings: SearchSettings,
+) -> Result<SearchSettings, Refusal> {
     let mut settings = settings;
     loop {
         let most = settings.most.unwrap_or(settings.from);
@@ -263,8 +272,9 @@ impl Hunt<'_> {
     /// may need time to recover.
     fn pause(&self, search: &Search) -> Duration {
         const LONGER: Duration = Duration::from_secs(1);
-        let limited =
-            |row: &&Row| matches!(row.trial.verdict, Verdict::ClientLimited | Verdict::HeldUp);
+        let limited = |row: &&Row| {
+            matches!(row.trial.verdict, TrialVerdict::ClientLimited | TrialVerdict::HeldUp)
+        };
         let in_vain = self.rows.iter().rev().take_while(limited).count();
         let longer = LONGER * u32::try_from(in_vain).unwrap_or(1);
         (pause(self.args) + longer).max(Duration::from_secs_f64(search.rest_s()))
@@ -331,7 +341,12 @@ impl Hunt<'_> {
         }
     }
 
-    fn found(&self, settings: Settings, answer: Answer, broken: Option<Broken>) -> Found {
+    fn found(
+        &self,
+        settings: SearchSettings,
+        answer: SearchResult,
+        broken: Option<Broken>,
+    ) -> Found {
         Found {
             closed: self.args.closed,
             goals: self.goals.clone(),

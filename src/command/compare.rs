@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::live::style;
 use super::review::ReviewFiles;
 use crate::cli::{CompareArgs, CompareFlags, FormatArg, InconclusiveArg};
-use crate::comparison::{self, Comparison, Kind, Settings, Side, Verdict};
+use crate::comparison::{self, Comparison, Conclusion, Criteria, Kind, Side};
 use crate::exit::{self, ExitCode, Refusal};
 use crate::output::Destination;
 use crate::plan::Output;
@@ -49,26 +49,26 @@ fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> ExitCode
         return signal.exit_code();
     }
     match comparison.verdict {
-        Verdict::Pass => exit::FINISHED,
-        Verdict::Regression => exit::REGRESSION,
+        Conclusion::Pass => exit::FINISHED,
+        Conclusion::Regression => exit::REGRESSION,
         // A server that does not answer is no matter of noise.
-        Verdict::Inconclusive
+        Conclusion::Inconclusive
             if inconclusive == InconclusiveArg::Pass && comparison.undecided_because.is_none() =>
         {
             exit::FINISHED
         }
-        Verdict::Inconclusive => exit::INCONCLUSIVE,
+        Conclusion::Inconclusive => exit::INCONCLUSIVE,
     }
 }
 
 /// What the flags say about what matters.
-fn settings(args: &CompareArgs) -> Result<Settings, Refusal> {
+fn settings(args: &CompareArgs) -> Result<Criteria, Refusal> {
     let flags = &args.flags;
-    let mut settings = Settings {
+    let mut settings = Criteria {
         allow_single: flags.allow_single,
         allowed: allowed(flags),
         invalid: flags.invalid || flags.force,
-        ..Settings::default()
+        ..Criteria::default()
     };
     settings.set_gates(&flags.gate).map_err(Refusal::usage)?;
     settings.set_floor(&flags.floor).map_err(Refusal::usage)?;
@@ -104,7 +104,7 @@ fn format(args: &CompareArgs) -> Result<FormatArg, Refusal> {
 }
 
 /// Reads both sides.
-fn of_files(args: &CompareArgs, settings: &Settings) -> Result<Comparison, Refusal> {
+fn of_files(args: &CompareArgs, settings: &Criteria) -> Result<Comparison, Refusal> {
     let pairs = args.flags.pairs.map(|_| "--pairs");
     if let Some(flag) = pairs.or(args.of_measuring.first().map(String::as_str)) {
         return Err(Refusal::usage(format!(

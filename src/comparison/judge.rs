@@ -1,9 +1,9 @@
 //! The metrics judged together, and the answer over all of them. Must not know how a report looks.
 
+use super::criteria::Criteria;
 use super::kept::Kept;
-use super::settings::Settings;
 use super::values::{self, Found};
-use super::{Answer, Design, Row, Verdict};
+use super::{Conclusion, Decision, Design, Row};
 use crate::analysis::comparison::{Question, decide, holm, median};
 use crate::slo::{Metric, Unit};
 
@@ -12,7 +12,7 @@ use crate::slo::{Metric, Unit};
 const CPU_SHARE_FLOOR: f64 = 0.01;
 
 /// All metrics, with the gated ones judged together by the test of `design`.
-pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Settings) -> Vec<Row> {
+pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Criteria) -> Vec<Row> {
     let mut rows: Vec<Row> = Metric::COMPARED
         .iter()
         .map(|&metric| {
@@ -49,7 +49,7 @@ pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Setti
     let adjusted = adjusted.into_iter().chain(hopeless.iter().map(|_| 1.0));
     let judged: Vec<(usize, f64)> = asked.iter().chain(&hopeless).copied().zip(adjusted).collect();
     rows.iter_mut().filter(|row| row.gated).for_each(|row| {
-        row.answer = Some(Answer::Inconclusive { more: None });
+        row.answer = Some(Decision::Inconclusive { more: None });
     });
     let cpu_floor_us = cpu_floor_us(kept);
     for (index, adjusted_p) in judged {
@@ -71,7 +71,7 @@ pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Setti
         });
         row.answer = Some(answer);
         row.excluded = match (answer, shift.interval) {
-            (Answer::Pass { .. }, Some((_, high))) if high >= matters => Some(high),
+            (Decision::Pass { .. }, Some((_, high))) if high >= matters => Some(high),
             _ => None,
         };
     }
@@ -108,19 +108,19 @@ fn cpu_floor_us(kept: &Kept<'_>) -> f64 {
 }
 
 /// The answer over all gated metrics, and how many more runs would give one.
-pub(super) fn conclude(rows: &[Row]) -> (Verdict, Option<usize>) {
-    let answers: Vec<Answer> = rows.iter().filter_map(|row| row.answer).collect();
-    if answers.contains(&Answer::Regression) {
-        return (Verdict::Regression, None);
+pub(super) fn conclude(rows: &[Row]) -> (Conclusion, Option<usize>) {
+    let answers: Vec<Decision> = rows.iter().filter_map(|row| row.answer).collect();
+    if answers.contains(&Decision::Regression) {
+        return (Conclusion::Regression, None);
     }
     let open = answers.iter().filter_map(|answer| match answer {
-        Answer::Inconclusive { more } => Some(*more),
-        Answer::Pass { .. } | Answer::Regression => None,
+        Decision::Inconclusive { more } => Some(*more),
+        Decision::Pass { .. } | Decision::Regression => None,
     });
     let open: Vec<Option<usize>> = open.collect();
     if open.is_empty() {
-        return (Verdict::Pass, None);
+        return (Conclusion::Pass, None);
     }
     let most = open.iter().copied().try_fold(0, |most: usize, more| Some(most.max(more?)));
-    (Verdict::Inconclusive, most)
+    (Conclusion::Inconclusive, most)
 }

@@ -32,7 +32,7 @@ fn older(change: impl Fn(&mut Value)) -> Side {
 
 fn with(allowed: &[Kind], base: Side, new: Side) -> Result<Comparison, Refusal> {
     let allowed = allowed.iter().copied().collect();
-    compare(base, new, false, &Settings { allowed, ..Settings::default() })
+    compare(base, new, false, &Criteria { allowed, ..Criteria::default() })
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::analysis::ceiling::{Rules, Settings};
+use crate::analysis::ceiling::{Rules, SearchSettings};
 use crate::cli::{CeilingArgs, OnOverloadArg, WarmupArg};
 use crate::exit::Refusal;
 use crate::schedule::Rate;
@@ -88,7 +88,7 @@ pub(super) fn check(args: &CeilingArgs) -> Result<(), Refusal> {
 }
 
 /// How to search, but for the goals and the seed.
-pub(super) fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
+pub(super) fn settings(args: &CeilingArgs) -> Result<SearchSettings, Refusal> {
     let warmup_ns = match args.target.args.warmup {
         Some(WarmupArg::Fixed(warmup_ns)) => warmup_ns,
         Some(WarmupArg::Auto) | None => usual_warmup_ns(args),
@@ -107,7 +107,8 @@ pub(super) fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
         if args.rigorous { RIGOROUS_TRIAL_S } else { args.trial.map_or(usual_s, seconds) };
     let usual_precision = if args.rigorous { RIGOROUS_PRECISION } else { USUAL_PRECISION };
     let precision = args.precision.unwrap_or(usual_precision);
-    let usual = Settings { budget_s, quick, precision, ..Settings::usual(trial_s, beside_s) };
+    let usual =
+        SearchSettings { budget_s, quick, precision, ..SearchSettings::usual(trial_s, beside_s) };
     let (from, most) = if args.closed {
         let from = args.from.as_deref().map(|text| connections("--from", text)).transpose()?;
         let most = args.max.as_deref().map(|text| connections("--max", text)).transpose()?;
@@ -124,11 +125,11 @@ pub(super) fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
             "--max {most} is below --from, {from}; give a higher one"
         )));
     }
-    let settings = Settings { from, most, whole: args.closed, ..usual };
+    let settings = SearchSettings { from, most, whole: args.closed, ..usual };
     // The durations of RFC 9971.
     Ok(match args.rigorous {
-        false if quick => Settings { verify_s: 2.0 * trial_s, ..settings },
-        true => Settings {
+        false if quick => SearchSettings { verify_s: 2.0 * trial_s, ..settings },
+        true => SearchSettings {
             rules: Rules { sum_s: 2.0 * RIGOROUS_TRIAL_S, ..settings.rules },
             verify_s: RIGOROUS_TRIAL_S,
             ..settings
@@ -137,7 +138,7 @@ pub(super) fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
     })
 }
 
-/// Whether there is little time; see [`Settings::quick`].
+/// Whether there is little time; see [`SearchSettings::quick`].
 fn is_quick(args: &CeilingArgs) -> bool {
     let budget_s = args.budget.map_or(USUAL_BUDGET_S, seconds);
     !args.rigorous && budget_s < QUICK_BELOW_S

@@ -14,7 +14,7 @@ use crate::cli::{CompareArgs, OnOverloadArg, RunArgs};
 use crate::command::live::LiveLine;
 use crate::command::repeat::{one_run_each, pause, wait, with_seed};
 use crate::command::{tell_of_answer, tell_of_threads, unreachable_target};
-use crate::comparison::{self, Comparison, Design, Settings, Side};
+use crate::comparison::{self, Comparison, Criteria, Design, Side};
 use crate::exit::{Refusal, Signal};
 use crate::plan::Plan;
 use crate::preflight;
@@ -73,7 +73,7 @@ enum Outcome {
 /// Why there is nothing to compare.
 pub(super) fn measure(
     args: &CompareArgs,
-    settings: &Settings,
+    settings: &Criteria,
 ) -> Result<(Comparison, Option<Refusal>), Refusal> {
     let pairs = checked_pairs(args, settings)?;
     let mut run_args = args.run.clone();
@@ -107,7 +107,7 @@ pub(super) fn measure(
         },
     };
     // What took so long is shown in any case, and nothing is decided by it.
-    let all = Settings { whatever_remains: true, ..settings.clone() };
+    let all = Criteria { whatever_remains: true, ..settings.clone() };
     let mut comparison = comparison::compare(base, new, true, &all)?;
     let whole = usize::try_from(pairs).unwrap_or(usize::MAX);
     comparison.undecided(whole, signal, because);
@@ -118,7 +118,7 @@ pub(super) fn measure(
 }
 
 /// How many pairs, if that makes sense.
-fn checked_pairs(args: &CompareArgs, settings: &Settings) -> Result<u64, Refusal> {
+fn checked_pairs(args: &CompareArgs, settings: &Criteria) -> Result<u64, Refusal> {
     one_run_each(&args.run, "compare")?;
     read_twice(&args.run)?;
     for (flag, given) in [
@@ -257,7 +257,7 @@ impl<'a> Course<'a> {
     }
 
     /// Says before anything is measured that there will be too few requests to pass by the shares of bad ones.
-    fn warn_of_few_requests(&self, pairs: u64, settings: &Settings) {
+    fn warn_of_few_requests(&self, pairs: u64, settings: &Criteria) {
         let plan = &self.targets[0].plan;
         let scheduled = plan.schedule.as_ref().and_then(|schedule| schedule.slots());
         let Some(each) = plan.load.requests.or(scheduled) else { return };

@@ -1,6 +1,6 @@
 //! The words and figures that all reports of a comparison share.
 
-use crate::comparison::{Answer, Comparison, Design, Row, Side, Verdict};
+use crate::comparison::{Comparison, Conclusion, Decision, Design, Row, Side};
 use crate::report::format::{count, counted, duration};
 use crate::slo::Unit;
 use crate::units::significant;
@@ -11,10 +11,10 @@ const MOST_NAMED: usize = 4;
 /// The answer of a row in a word; `None` when it is not gated.
 pub(super) fn answer(row: &Row, open: bool) -> Option<&'static str> {
     Some(match row.answer? {
-        Answer::Regression => "regression",
-        Answer::Pass { improved: false } => "pass",
-        Answer::Pass { improved: true } => row.metric.better(open),
-        Answer::Inconclusive { .. } => "inconclusive",
+        Decision::Regression => "regression",
+        Decision::Pass { improved: false } => "pass",
+        Decision::Pass { improved: true } => row.metric.better(open),
+        Decision::Inconclusive { .. } => "inconclusive",
     })
 }
 
@@ -22,9 +22,9 @@ pub(super) fn answer(row: &Row, open: bool) -> Option<&'static str> {
 pub(super) fn stable_answer(row: &Row) -> (Option<&'static str>, bool) {
     match row.answer {
         None => (None, false),
-        Some(Answer::Regression) => (Some("regression"), false),
-        Some(Answer::Pass { improved }) => (Some("pass"), improved),
-        Some(Answer::Inconclusive { .. }) => (Some("inconclusive"), false),
+        Some(Decision::Regression) => (Some("regression"), false),
+        Some(Decision::Pass { improved }) => (Some("pass"), improved),
+        Some(Decision::Inconclusive { .. }) => (Some("inconclusive"), false),
     }
 }
 
@@ -126,19 +126,19 @@ pub(super) fn sentence(comparison: &Comparison) -> String {
     if let Some(why) = &comparison.undecided_because {
         return why.clone();
     }
-    let with = |wanted: &dyn Fn(Answer) -> bool| -> Vec<&Row> {
+    let with = |wanted: &dyn Fn(Decision) -> bool| -> Vec<&Row> {
         comparison.rows.iter().filter(|row| row.answer.is_some_and(wanted)).collect()
     };
     let list = |rows: Vec<&Row>| {
         rows.into_iter().map(|row| moved(row, comparison.open)).collect::<Vec<_>>().join(", ")
     };
-    let improved = with(&|answer| answer == Answer::Pass { improved: true });
+    let improved = with(&|answer| answer == Decision::Pass { improved: true });
     let besides = if improved.is_empty() { String::new() } else { format!("; {}", list(improved)) };
     match comparison.verdict {
-        Verdict::Regression => {
-            format!("{}{besides}", list(with(&|answer| answer == Answer::Regression)))
+        Conclusion::Regression => {
+            format!("{}{besides}", list(with(&|answer| answer == Decision::Regression)))
         }
-        Verdict::Pass => {
+        Conclusion::Pass => {
             let known = bounds(comparison)
                 .map_or_else(String::new, |bounds| format!("; these runs rule out {bounds}"));
             let what = if known.is_empty() {
@@ -148,8 +148,8 @@ pub(super) fn sentence(comparison: &Comparison) -> String {
             };
             format!("{what}{known}{besides}")
         }
-        Verdict::Inconclusive => {
-            let open = with(&|answer| matches!(answer, Answer::Inconclusive { .. }));
+        Conclusion::Inconclusive => {
+            let open = with(&|answer| matches!(answer, Decision::Inconclusive { .. }));
             format!("{}{besides}; {}", reasons(&open, comparison.judged_as), advice(comparison))
         }
     }

@@ -8,7 +8,7 @@ use crate::units::parse_duration_ns;
 
 /// What the user wants to know.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct Criteria {
     /// The metrics that decide.
     pub gates: Vec<Metric>,
     /// Shifts that matter, where they are not the usual ones.
@@ -25,7 +25,7 @@ pub struct Settings {
     pub whatever_remains: bool,
 }
 
-impl Default for Settings {
+impl Default for Criteria {
     fn default() -> Self {
         Self {
             gates: Metric::COMPARED.into_iter().filter(|metric| metric.decides_usually()).collect(),
@@ -39,7 +39,7 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
+impl Criteria {
     /// The smallest relative shift for the worse that matters; of shares of requests the difference.
     #[must_use]
     pub fn effect(&self, metric: Metric) -> f64 {
