@@ -4,8 +4,8 @@
 type Place = (&'static str, &'static [&'static str]);
 
 /// The floors of the house from top to bottom, the places on each, again from top to bottom, and what each place may
-/// name. Whom it names stands below it in this table, so
-/// that there is no circle; what does not is one of [`KNOWN_EXCEPTIONS`].
+/// name: only what stands below it in this table, so that there is no circle; what does not is one of
+/// [`KNOWN_EXCEPTIONS`].
 pub(crate) const FLOORS: &[(&str, &[Place])] = &[
     ("main", &[("main", &["calibrate", "cli", "command", "exit", "output"]), ("lib", &["output"])]),
     (
