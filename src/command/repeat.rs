@@ -9,8 +9,8 @@ use super::{complaint, exit_code, review, table, tell, unreachable_target};
 use crate::cli::RunArgs;
 use crate::exit::{self, Refusal, Signal};
 use crate::plan::Plan;
-use crate::preflight;
 use crate::report::{self, Carried};
+use crate::run::preflight;
 use crate::run::{self, Interrupts, Session};
 use crate::summary::{End, Summary};
 

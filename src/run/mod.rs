@@ -4,6 +4,7 @@ mod gates;
 mod interrupts;
 mod merge;
 mod observer;
+pub mod preflight;
 mod simulated;
 mod witness;
 
