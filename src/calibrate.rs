@@ -17,7 +17,7 @@ use crate::host;
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
 use crate::report;
-use crate::run::{self, Interrupts};
+use crate::run::{Bench, Interrupts};
 use crate::serve::{self, Server};
 use crate::summary::{End, Summary, work_share};
 use crate::sys;
@@ -154,10 +154,12 @@ fn measure_client(
     let length = format!("{}ns", args.duration);
     let core = core.to_string();
     let measure = |more: &[&str]| {
-        let flags = [&["--cpus", &core, "-t", "1", "-c", "64", "-d", &length][..], more].concat();
+        let flags =
+            [&["--no-preflight", "--cpus", &core, "-t", "1", "-c", "64", "-d", &length][..], more]
+                .concat();
         let run_args = RunArgs::from_flags(&flags).map_err(Refusal::usage)?;
         let plan = Plan::build(&url, &run_args)?;
-        let summary = run::run(&plan, run::prepare(&plan)?, interrupts, |_| {})?;
+        let summary = Bench::prepare(plan.clone(), interrupts.clone())?.run(&plan, |_| {})?;
         Ok(match summary.end {
             End::Interrupted(signal) => Err(Stopped(signal)),
             _ => Ok(summary),

@@ -107,6 +107,7 @@ const CLOCKS: &[&str] = &[
     "engine/portable.rs",
     "engine/uring.rs",
     "engine/wait.rs",
+    "plan/asked.rs",
     "plan/build.rs",
     "run/",
     "serve/",

@@ -32,7 +32,7 @@ fn run_all(engine: &str, server: &Server, path: &str, loads: &[&str]) -> Vec<Sum
     let mut session = Session::open(&plan, run::prepare(&plan).unwrap()).unwrap();
     let mut summaries = Vec::new();
     for load in loads {
-        let plan = plan.with_load(&args(load)).unwrap();
+        let plan = plan.with_load(plan.load_of(&args(load)).unwrap()).unwrap();
         let summary = session.run(&plan, &interrupts, |_| {}).unwrap();
         assert_eq!(summary.engine.name(), engine);
         summary.record.conserved().unwrap();

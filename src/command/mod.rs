@@ -13,12 +13,11 @@ use std::path::Path;
 
 use crate::cli::{RunArgs, RunTarget, ServeArgs, SpikeArgs};
 use crate::exit::{self, Refusal};
-use crate::failure::{Phase, errno_name};
 use crate::output::Destination;
 use crate::plan::{Output, Plan, cores};
 use crate::report::{self, Review};
-use crate::run::preflight::{self, Readiness};
-use crate::run::{self, Interrupts, check_descriptors};
+use crate::run::preflight::warn_of_place;
+use crate::run::{Bench, Interrupts, check_descriptors};
 use crate::schedule::{Rate, Stage};
 use crate::serve::{self, Server};
 use crate::summary::{End, Summary};
@@ -133,7 +132,7 @@ pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
         stage("recovery", whole_ns - before_ns, spike.base),
     ];
     let url = spike.target.url.as_deref().unwrap_or_default();
-    review::watched("run", args, || carry_out(Plan::with_stages(url, args, Some(stages))?, args))
+    review::watched("run", args, || carry_out(Plan::with_stages(url, args, Some(stages))?))
 }
 
 /// `maxq serve`: until a signal comes.
@@ -164,46 +163,36 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
 }
 
 fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
-    review::watched("run", args, || carry_out(Plan::build(url, args)?, args))
+    review::watched("run", args, || carry_out(Plan::build(url, args)?))
 }
 
 /// Runs a plan, and writes down what came of it.
-fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
-    repeat::check(args)?;
-    if args.preflight.dry_run {
-        tell(&plan, args, &Readiness::default());
+fn carry_out(plan: Plan) -> Result<u8, Refusal> {
+    repeat::check(&plan)?;
+    if plan.preflight.dry_run {
         return dry_run(&plan);
     }
-    if let Some(times) = args.repeat {
-        return repeat::carry_out(plan, args, times);
+    if let Some(times) = plan.repeat {
+        return repeat::carry_out(plan, times);
     }
-    let mut plan = plan;
-    let mut places = Places::open(&plan)?;
-    let interrupts = Interrupts::catch()?;
-    let engine = run::prepare(&plan)?;
-    let readiness = preflight::await_target(&mut plan, args, &interrupts)?;
+    let Places { report, hgrm, review, mut streams } = Places::open(&plan)?;
+    let mut bench = Bench::prepare(plan, Interrupts::catch()?)?;
+    let plan = &bench.plan().clone();
     // Nothing can be refused any more.
-    places.streams.begin()?;
-    let plan = &plan;
-    tell(plan, args, &readiness);
+    streams.begin()?;
+    tell(plan, bench.warnings());
     let mut live = LiveLine::new(plan);
-    let Places { report, hgrm, review, mut streams } = places;
-    let summary = run::run(plan, engine, &interrupts, |progress| {
+    let measured = bench.run(plan, |progress| {
         live.show(progress);
         streams.take(progress);
     });
-    live.clear();
-    let mut summary = match summary {
-        Ok(summary) => Summary { preflight: readiness.seen, ..summary },
+    let mut summary = match measured {
+        Ok(summary) => summary,
         Err(refusal) => {
             streams.discard();
             return Err(refusal);
         }
     };
-    if summary.record.connections.opened == 0 && !matches!(summary.end, End::Interrupted(_)) {
-        streams.discard();
-        return Err(unreachable_target(plan, &summary));
-    }
     let (written, mut refusals) = streams.finish(summary.unlogged);
     summary.verdict.note_dropped(&written);
     summary.streams = written;
@@ -219,6 +208,7 @@ fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
 
 /// Shows the plan, and sends nothing.
 fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
+    tell(plan, &warn_of_place(plan));
     let output = &plan.output;
     if output.tsv || output.csv || output.markdown || output.junit {
         return Err(Refusal::usage(
@@ -237,33 +227,20 @@ fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
     Ok(exit::FINISHED)
 }
 
-/// What the user should know before the run: of the plan, and of what the preflight showed.
-fn tell(plan: &Plan, args: &RunArgs, readiness: &Readiness) {
+/// What the user should know before the run: of the plan, and of what was found when the run was prepared.
+fn tell(plan: &Plan, warnings: &[String]) {
     tell_of_threads(plan);
-    tell_of_answer(plan, args, readiness);
+    warn(plan, warnings);
 }
 
 /// That fewer threads run than `-t` asked for.
 fn tell_of_threads(plan: &Plan) {
-    if let (Some(_), Some(reason), false) =
-        (plan.threads_asked, &plan.threads_reason, plan.output.quiet)
-    {
-        eprintln!("maxq: warning: {reason}");
-    }
+    let reason = plan.threads_asked.and(plan.threads_reason.clone());
+    warn(plan, reason.as_slice());
 }
 
-/// What the preflight showed, as far as it is not what anybody would expect.
-fn tell_of_answer(plan: &Plan, args: &RunArgs, readiness: &Readiness) {
-    if plan.output.quiet {
-        return;
-    }
-    let place = preflight::warn_of_place(plan, &args.preflight);
-    let answer = readiness.seen.iter().flat_map(|seen| seen.warnings.iter().cloned());
-    let doubt = readiness
-        .doubt
-        .iter()
-        .map(|doubt| format!("no answer to one request before the run: {doubt}"));
-    for warning in place.into_iter().chain(answer).chain(doubt) {
+fn warn(plan: &Plan, warnings: &[String]) {
+    for warning in warnings.iter().filter(|_| !plan.output.quiet) {
         eprintln!("maxq: warning: {warning}");
     }
 }
@@ -352,40 +329,5 @@ fn exit_code(plan: &Plan, summary: &Summary) -> u8 {
         End::Finished if plan.strict && !summary.verdict.valid => exit::INVALID,
         End::Finished if summary.gates.iter().any(|gate| !gate.holds) => exit::GATE,
         End::Finished => exit::FINISHED,
-    }
-}
-
-/// One line for a target that never accepted a connection.
-fn unreachable_target(plan: &Plan, summary: &Summary) -> Refusal {
-    let rows = summary.record.errors.rows();
-    let Some(row) = rows.iter().max_by_key(|row| row.count) else {
-        return Refusal::target(format!(
-            "{}: no connection to {} could be opened, and none has failed; raise --give-up",
-            plan.target, plan.route
-        ));
-    };
-    let failure = row.failure;
-    let kind = failure.kind;
-    let sample = match &row.sample[..] {
-        [] => String::new(),
-        sample => format!(", '{}'", report::format::escape(sample)),
-    };
-    let errno = errno_name(failure.errno).map(|errno| format!(", {errno}")).unwrap_or_default();
-    let tried = report::format::counted(summary.record.connections.failed, "attempt");
-    let cause = format!("{}{errno}, {tried}{sample}", kind.name());
-    let (target, route, hint) = (&plan.target, &plan.route, failure.hint());
-    let message = if failure.is_permanent() {
-        let why = kind.description().trim_end_matches('.');
-        format!("{target}: no connection to {route}: {why} ({cause}); {hint}")
-    } else {
-        let patience_ns = plan.timeouts.give_up_ns.min(plan.load.duration_ns.unwrap_or(u64::MAX));
-        format!(
-            "{target}: no connection to {route} in {:.1} s ({cause}); {hint}; -d and --give-up set how long to try",
-            seconds(patience_ns)
-        )
-    };
-    match failure.phase {
-        Phase::Environment => Refusal::environment(message),
-        _ => Refusal::target(message),
     }
 }

@@ -112,7 +112,7 @@ impl Streams {
 
     pub(super) fn take(&mut self, progress: Progress<'_>) {
         match progress {
-            Progress::Opening(..) | Progress::Fallback(_) => {}
+            Progress::Opening(..) | Progress::Fallback(_) | Progress::Ended => {}
             Progress::Interval(row, latency) => {
                 if let Some(output) = &mut self.timeseries {
                     output.push(1, || report::timeseries_line(row).into_bytes());

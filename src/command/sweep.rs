@@ -9,17 +9,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::live::{LiveLine, style};
-use super::repeat::wait;
 use super::review::{self, ReviewFiles};
-use super::{complaint, tell, unreachable_target};
-use crate::cli::{FormatArg, RunArgs, SweepArgs};
-use crate::exit::{self, Refusal};
+use super::{complaint, tell};
+use crate::cli::{FormatArg, SweepArgs};
+use crate::exit::{self, Refusal, Signal};
 use crate::output::Destination;
-use crate::plan::Plan;
+use crate::plan::{Load, Plan};
 use crate::report::{self, Attempt, Document, LineFormat};
-use crate::run::preflight::{self, Readiness};
-use crate::run::{self, Interrupts, Progress, Session};
-use crate::summary::{Course, End, Engine, Seen, SoFar, Summary, SweepRun, SweepSummary, Variable};
+use crate::run::preflight::warn_of_place;
+use crate::run::{Bench, Connections, Interrupts, no_connection};
+use crate::summary::{Course, End, SoFar, Summary, SweepRun, SweepSummary, Variable};
 use crate::time::seconds;
 use course::{Step, Values};
 
@@ -40,41 +39,40 @@ fn carry_out(args: &SweepArgs) -> Result<u8, Refusal> {
     let numbers = values.numbers();
     let largest = values.args(&base, numbers.len() - 1);
     let url = args.target.url.as_deref().unwrap_or_default();
-    let mut plan = Plan::build(url, &largest)?;
+    let plan = Plan::build(url, &largest)?;
     // What is wrong with one of them is to be known before the first is run.
-    for index in 0..numbers.len() {
-        plan.with_load(&values.args(&base, index))?;
-    }
+    let load = |index: usize| {
+        let load = plan.load_of(&values.args(&base, index))?;
+        plan.with_load(load).map(|plan| plan.load)
+    };
+    let loads = (0..numbers.len()).map(load).collect::<Result<Vec<Load>, Refusal>>()?;
+    let asked_ns = args.target.args.duration;
     let mut course = Course {
         variable: values.variable(),
         values: numbers,
-        lengths_ns: course::lengths_ns(&args.target.args, &values, None),
-        repeats: args.target.args.repeat.unwrap_or(1),
+        lengths_ns: course::lengths_ns(&loads, asked_ns, None),
+        repeats: plan.repeat.unwrap_or(1),
         open: plan.load.pacing.is_some(),
         order: course::order(args.flags.order),
-        pause_ns: args.target.args.pause.unwrap_or(USUAL_PAUSE_NS),
+        pause_ns: plan.pause_ns.unwrap_or(USUAL_PAUSE_NS),
         most_in_flight: most_in_flight(&plan, &values),
         seed: plan.seed,
     };
-    if base.preflight.dry_run {
-        tell(&plan, &base, &Readiness::default());
+    if plan.preflight.dry_run {
         return dry_run(&plan, args, &course);
     }
     let places = Places::open(&plan, args)?;
-    let interrupts = Interrupts::catch()?;
-    let engine = run::prepare(&plan)?;
-    let readiness = preflight::await_target(&mut plan, &largest, &interrupts)?;
-    tell(&plan, &base, &readiness);
-    course.lengths_ns = course::lengths_ns(&args.target.args, &values, readiness.seen.as_ref());
+    let bench =
+        Bench::prepare(plan, Interrupts::catch()?)?.with_connections(match course.variable {
+            Variable::Rate => Connections::Kept,
+            Variable::Connections | Variable::Pipeline => Connections::Renewed,
+        });
+    tell(bench.plan(), bench.warnings());
+    course.lengths_ns = course::lengths_ns(&loads, asked_ns, bench.seen());
     let mut sweep = Sweep {
-        base: &base,
-        values: &values,
-        plan: &plan,
+        bench,
+        loads,
         course: &course,
-        engine,
-        session: None,
-        interrupts: &interrupts,
-        seen: readiness.seen,
         places,
         runs: Vec::new(),
         sentinels: Vec::new(),
@@ -98,6 +96,7 @@ fn dry_run(plan: &Plan, args: &SweepArgs, course: &Course) -> Result<u8, Refusal
                 .to_owned(),
         ));
     }
+    tell(plan, &warn_of_place(plan));
     let file = plan.output.file.as_deref().unwrap_or(Path::new("-"));
     let mut place = Destination::open("-o", file)?;
     let values: Vec<String> = course.values.iter().map(ToString::to_string).collect();
@@ -182,17 +181,11 @@ impl Places {
 
 /// A sweep under way.
 struct Sweep<'a> {
-    base: &'a RunArgs,
-    values: &'a Values,
-    /// That of the largest value; all others differ from it in their load only.
-    plan: &'a Plan,
+    /// Its plan is that of the largest value.
+    bench: Bench,
+    /// That of each value, but for its length.
+    loads: Vec<Load>,
     course: &'a Course,
-    engine: Engine,
-    /// Of a rate sweep, all runs of which go over the same connections.
-    session: Option<Session>,
-    interrupts: &'a Interrupts,
-    /// What one request before the first run showed.
-    seen: Option<Seen>,
     places: Places,
     runs: Vec<SweepRun>,
     sentinels: Vec<SweepRun>,
@@ -204,9 +197,7 @@ struct Sweep<'a> {
 enum Stopped {
     /// All are done, or the user wants to stop.
     By(End),
-    /// The target is of no use any more.
-    Dead(Refusal),
-    /// This machine refuses to go on, or results cannot be written.
+    /// The target is of no use any more, this machine refuses to go on, or results cannot be written.
     Refused(Refusal),
 }
 
@@ -214,32 +205,41 @@ impl Sweep<'_> {
     fn carry_out(&mut self, steps: &[Step]) -> Stopped {
         self.announce(steps);
         for (number, step) in steps.iter().enumerate() {
-            if number > 0
-                && let Some(signal) =
-                    wait(Duration::from_nanos(self.course.pause_ns), self.interrupts)
-            {
+            let pause = Duration::from_nanos(self.course.pause_ns);
+            let signal = (number > 0).then(|| self.bench.pause(pause)).flatten();
+            if let Some(signal) = signal {
                 return Stopped::By(End::Interrupted(signal));
             }
-            let (plan, summary) = match self.run(*step, number, &steps[number..]) {
-                Ok(ran) => ran,
+            match self.take(*step, number, &steps[number..]) {
+                Ok(None) => {}
+                Ok(Some(signal)) => return Stopped::By(End::Interrupted(signal)),
                 Err(refusal) => return Stopped::Refused(refusal),
-            };
-            if let End::Interrupted(_) = summary.end {
-                return Stopped::By(summary.end);
-            }
-            if summary.record.connections.opened == 0 {
-                return Stopped::Dead(unreachable_target(&plan, &summary));
-            }
-            if self.is_of_no_use(*step, &summary) {
-                let why = complaint(&plan, &summary).unwrap_or_default();
-                let (name, x) = (self.course.name(), self.course.values[step.index]);
-                return Stopped::Dead(Refusal::target(format!("{why}; this was at {name} {x}")));
-            }
-            if let Err(refusal) = self.keep(*step, &plan, &summary, (number + 1, steps.len())) {
-                return Stopped::Refused(refusal);
             }
         }
         Stopped::By(End::Finished)
+    }
+
+    /// Makes the first of the runs that are left, and keeps what it found unless a signal ended it.
+    fn take(
+        &mut self,
+        step: Step,
+        number: usize,
+        left: &[Step],
+    ) -> Result<Option<Signal>, Refusal> {
+        let (plan, summary) = self.run(step, number, left)?;
+        if let End::Interrupted(signal) = summary.end {
+            return Ok(Some(signal));
+        }
+        if let Some(refusal) = no_connection(&plan, &summary) {
+            return Err(refusal);
+        }
+        if self.is_of_no_use(step, &summary) {
+            let why = complaint(&plan, &summary).unwrap_or_default();
+            let (name, x) = (self.course.name(), self.course.values[step.index]);
+            return Err(Refusal::target(format!("{why}; this was at {name} {x}")));
+        }
+        self.keep(step, &plan, &summary, (number + 1, number + left.len()))?;
+        Ok(None)
     }
 
     /// Whether there is no point in going on. That a value is too much for the target is what a sweep is to show; that it
@@ -260,7 +260,7 @@ impl Sweep<'_> {
 
     /// How long some runs take, in seconds; `None` where a number of requests ends them.
     fn whole_s(&self, steps: &[Step]) -> Option<f64> {
-        course::whole_s(self.course, steps, self.plan.load.warmup_ns)
+        course::whole_s(self.course, steps, self.bench.plan().load.warmup_ns)
     }
 
     /// Makes the first of the runs that are left.
@@ -270,14 +270,14 @@ impl Sweep<'_> {
         number: usize,
         left: &[Step],
     ) -> Result<(Plan, Summary), Refusal> {
-        let mut args = self.values.args(self.base, step.index);
         let length_ns = self.course.lengths_ns.get(step.index).copied();
-        args.duration = length_ns;
+        let load = &self.loads[step.index];
+        let duration_ns = if load.requests.is_some() { load.duration_ns } else { length_ns };
+        let load = Load { duration_ns, ..load.clone() };
         // Each run draws arrivals of its own.
-        args.seed = Some(self.course.seed.wrapping_add(u64::try_from(number).unwrap_or(u64::MAX)));
-        let plan = self.plan.with_load(&args)?;
+        let seed = self.course.seed.wrapping_add(u64::try_from(number).unwrap_or(u64::MAX));
+        let plan = self.bench.plan().with_load(load)?.with_seed(seed)?;
         let mut live = LiveLine::new(&plan);
-        let is_first = number == 0;
         let attempt = Attempt {
             name: self.course.name(),
             x: self.course.values[step.index],
@@ -286,23 +286,9 @@ impl Sweep<'_> {
             rest_s: self.whole_s(&left[1..]),
             known: SoFar::of(&self.runs),
         };
-        let watch = |progress: Progress<'_>| {
-            // One word about the engine is enough.
-            if is_first || !matches!(progress, Progress::Fallback(_)) {
-                live.show_as(progress, |row, columns| report::sweep_live(&attempt, row, columns));
-            }
-        };
-        let ended = if self.course.variable == Variable::Rate {
-            let session = match self.session.take() {
-                Some(session) => session,
-                None => Session::open(&plan, self.engine.clone())?,
-            };
-            self.session.insert(session).run(&plan, self.interrupts, watch)
-        } else {
-            Session::open(&plan, self.engine.clone())?.run(&plan, self.interrupts, watch)
-        };
-        live.clear();
-        let summary = Summary { preflight: self.seen.take(), ..ended? };
+        let summary = self.bench.run(&plan, |progress| {
+            live.show_as(progress, |row, columns| report::sweep_live(&attempt, row, columns));
+        })?;
         Ok((plan, summary))
     }
 
@@ -336,14 +322,14 @@ impl Sweep<'_> {
 
     /// Writes what there is, and returns the exit code.
     fn finish(self, stopped: Stopped) -> Result<u8, Refusal> {
-        let Self { places, plan, course, runs, sentinels, documents, .. } = self;
+        let Self { bench, places, course, runs, sentinels, documents, .. } = self;
+        let plan = bench.plan();
         let (end, refusal) = match stopped {
             Stopped::By(end) => (end, None),
-            Stopped::Dead(refusal) if runs.is_empty() => {
+            Stopped::Refused(refusal) if runs.is_empty() => {
                 places.report.discard();
                 return Err(refusal);
             }
-            Stopped::Dead(refusal) => (End::GaveUp, Some(refusal)),
             Stopped::Refused(refusal) => (End::GaveUp, Some(refusal)),
         };
         let summary = SweepSummary::of(course.clone(), end, runs, sentinels);

@@ -89,6 +89,20 @@ impl Output {
         }
     }
 
+    /// The flag, if any, that shows one run and has no place where there are several.
+    #[must_use]
+    pub fn of_one_run(&self) -> Option<&'static str> {
+        let given = [
+            ("--hgrm", self.hgrm.is_some()),
+            ("--hlog", self.hlog.is_some()),
+            ("--timeseries", self.timeseries.is_some()),
+            ("--log-requests", self.log_requests.is_some()),
+            ("--latency", self.latency),
+            ("--verbose", self.verbose),
+        ];
+        given.into_iter().find(|&(_, given)| given).map(|(flag, _)| flag)
+    }
+
     /// Refuses two results in one place.
     ///
     /// # Errors
