@@ -32,7 +32,7 @@ const LONGEST_DRAIN_NS: u64 = 1_000_000_000;
 /// # Errors
 /// Why there is no report.
 pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
-    review::watched("ceiling", &args.target.args, || search(args))
+    review::watched("ceiling", &(&args.target.args).into(), || search(args))
 }
 
 fn search(args: &CeilingArgs) -> Result<u8, Refusal> {
@@ -54,7 +54,7 @@ fn search(args: &CeilingArgs) -> Result<u8, Refusal> {
         return super::dry_run(&plan);
     }
     let settings = if args.closed { affordable(args, &plan, settings)? } else { settings };
-    let report = Destination::open("-o", plan.output.file.as_deref().unwrap_or("-".as_ref()))?;
+    let report = review::open_report(&plan.output)?;
     let files = ReviewFiles::open(&plan.output)?;
     let bench = Bench::prepare(plan, Interrupts::catch()?)?.with_connections(if args.closed {
         Connections::Renewed
@@ -319,8 +319,7 @@ impl Hunt {
 
     /// One line a trial, for those who watch.
     fn show(&self, search: &Search) {
-        let output = &self.plan.output;
-        if output.quiet || output.no_progress {
+        if !self.plan.output.shows_progress() {
             return;
         }
         if let Some(row) = self.rows.last() {

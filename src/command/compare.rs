@@ -3,10 +3,10 @@
 mod urls;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::live::style;
-use super::review::ReviewFiles;
+use super::review::{ReviewFiles, open_report};
 use crate::cli::{CompareArgs, CompareFlags, FormatArg, InconclusiveArg};
 use crate::comparison::{self, Comparison, Kind, Settings, Side, Verdict};
 use crate::exit::{self, Refusal};
@@ -164,8 +164,7 @@ impl Places {
         };
         output.check_contradictions().map_err(Refusal::usage)?;
         let files = ReviewFiles::open(&output)?;
-        let file = output.file.as_deref().unwrap_or(Path::new("-"));
-        Ok(Self { report: Destination::open("-o", file)?, files })
+        Ok(Self { report: open_report(&output)?, files })
     }
 
     /// Says in the files that others read why there is nothing else in them.

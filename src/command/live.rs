@@ -40,7 +40,7 @@ pub(super) struct LiveLine {
 impl LiveLine {
     pub(super) fn new(plan: &Plan) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let wanted = !plan.output.quiet && !plan.output.no_progress;
+        let wanted = plan.output.shows_progress();
         let total_s = plan.load.duration_ns.map(seconds);
         Self {
             quiet: plan.output.quiet,

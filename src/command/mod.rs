@@ -132,7 +132,7 @@ pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
         stage("recovery", whole_ns - before_ns, spike.base),
     ];
     let url = spike.target.url.as_deref().unwrap_or_default();
-    review::watched("run", args, || carry_out(Plan::with_stages(url, args, Some(stages))?))
+    review::watched("run", &args.into(), || carry_out(Plan::with_stages(url, args, Some(stages))?))
 }
 
 /// `maxq serve`: until a signal comes.
@@ -163,7 +163,7 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
 }
 
 fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
-    review::watched("run", args, || carry_out(Plan::build(url, args)?))
+    review::watched("run", &args.into(), || carry_out(Plan::build(url, args)?))
 }
 
 /// Runs a plan, and writes down what came of it.
@@ -193,6 +193,7 @@ fn carry_out(plan: Plan) -> Result<u8, Refusal> {
             return Err(refusal);
         }
     };
+    bench.close();
     let (written, mut refusals) = streams.finish(summary.unlogged);
     summary.verdict.note_dropped(&written);
     summary.streams = written;
@@ -215,8 +216,7 @@ fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
             "--dry-run shows the plan as text, or with --json; leave --format out".to_owned(),
         ));
     }
-    let file = output.file.as_deref().unwrap_or(Path::new("-"));
-    let mut report = Destination::open("-o", file)?;
+    let mut report = review::open_report(output)?;
     let text = if plan.output.json {
         report::plan_json(plan)
     } else {

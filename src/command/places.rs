@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::review::ReviewFiles;
+use super::review::{ReviewFiles, open_report};
 use crate::exit::Refusal;
 use crate::output::{Destination, Fed, Feed};
 use crate::plan::{Plan, RequestFormat};
@@ -175,7 +175,7 @@ impl Places {
         let auto = plan.load.auto_warmup;
         let name = |name: &String| if auto { "measured".to_owned() } else { name.clone() };
         let phases = plan.timeline.phases().iter().map(|phase| name(&phase.name)).collect();
-        let report = Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?;
+        let report = open_report(output)?;
         let hgrm =
             output.hgrm.as_ref().map(|path| Destination::open("--hgrm", path)).transpose()?;
         let review = ReviewFiles::open(output)?;

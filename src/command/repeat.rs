@@ -82,7 +82,7 @@ pub(super) fn carry_out(plan: Plan, times: u64) -> Result<u8, Refusal> {
                 return Ok(refusal.code);
             }
         };
-        if !plan.output.quiet && !plan.output.no_progress {
+        if plan.output.shows_progress() {
             eprintln!("maxq: run {} of {times}: {}", index + 1, result(&summary));
         }
         let is_unreachable = summary.record.connections.opened == 0;

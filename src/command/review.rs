@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::cli::{FormatArg, RunArgs};
 use crate::exit::Refusal;
 use crate::output::Destination;
 use crate::plan::Output;
@@ -66,6 +65,14 @@ pub(super) fn formatted(output: &Output, review: impl FnOnce() -> Review) -> Opt
     }
 }
 
+/// Opens the place of the report.
+///
+/// # Errors
+/// Exit code 8.
+pub(super) fn open_report(output: &Output) -> Result<Destination, Refusal> {
+    Destination::open("-o", output.report())
+}
+
 /// Does `work` for `command`, and says in the files that others read why there is nothing else in them when it is refused: a
 /// build server must not take what it finds there from last time for today's.
 ///
@@ -73,21 +80,19 @@ pub(super) fn formatted(output: &Output, review: impl FnOnce() -> Review) -> Opt
 /// Those of `work`.
 pub(super) fn watched(
     command: &str,
-    args: &RunArgs,
+    output: &Output,
     work: impl FnOnce() -> Result<u8, Refusal>,
 ) -> Result<u8, Refusal> {
-    work().inspect_err(|refusal| note(command, args, refusal))
+    work().inspect_err(|refusal| note(command, output, &refusal.message))
 }
 
 /// A second refusal would only hide the first.
-fn note(command: &str, args: &RunArgs, refusal: &Refusal) {
-    let output = Output::from(args);
+fn note(command: &str, output: &Output, why: &str) {
     if output.check_contradictions().is_err() {
         // What is in such a file may be something else.
         return;
     }
-    let why = &refusal.message;
-    let put = |path: Option<&Path>, text: String| {
+    let put = |path: Option<&Path>, text: &str| {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else { return };
         if let Ok(mut place) = Destination::open("", path)
             && place.write(text).is_ok()
@@ -95,13 +100,14 @@ fn note(command: &str, args: &RunArgs, refusal: &Refusal) {
             drop(place.finish());
         }
     };
-    put(args.review.markdown.as_deref(), report::refused_markdown(command, why));
-    put(args.review.junit.as_deref(), report::refused_junit(command, why));
-    match args.format {
-        Some(FormatArg::Markdown) => {
-            put(args.output.as_deref(), report::refused_markdown(command, why));
-        }
-        Some(FormatArg::Junit) => put(args.output.as_deref(), report::refused_junit(command, why)),
+    let markdown = report::refused_markdown(command, why);
+    let junit = report::refused_junit(command, why);
+    put(output.markdown_file.as_deref(), &markdown);
+    put(output.junit_file.as_deref(), &junit);
+    let file = output.file.as_deref();
+    match (output.markdown, output.junit) {
+        (true, _) => put(file, &markdown),
+        (_, true) => put(file, &junit),
         _ => {}
     }
 }

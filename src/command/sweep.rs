@@ -5,7 +5,6 @@
 
 mod course;
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::live::{LiveLine, style};
@@ -30,7 +29,7 @@ const USUAL_PAUSE_NS: u64 = 500_000_000;
 /// # Errors
 /// Why there is no report.
 pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
-    review::watched("sweep", &args.target.args, || carry_out(args))
+    review::watched("sweep", &(&args.target.args).into(), || carry_out(args))
 }
 
 fn carry_out(args: &SweepArgs) -> Result<u8, Refusal> {
@@ -97,8 +96,7 @@ fn dry_run(plan: &Plan, args: &SweepArgs, course: &Course) -> Result<u8, Refusal
         ));
     }
     tell(plan, &warn_of_place(plan));
-    let file = plan.output.file.as_deref().unwrap_or(Path::new("-"));
-    let mut place = Destination::open("-o", file)?;
+    let mut place = review::open_report(&plan.output)?;
     let values: Vec<String> = course.values.iter().map(ToString::to_string).collect();
     let sweep = format!(
         "Sweep of {} over {}; what follows is the plan of the largest.\n\n",
@@ -145,11 +143,10 @@ impl Places {
                 "--svg {shown}: {flag} already writes there; name another file"
             )));
         }
-        let file = output.file.as_deref().unwrap_or(Path::new("-"));
         let report = if lines.is_some() {
-            Destination::open_stream("-o", file)
+            Destination::open_stream("-o", output.report())
         } else {
-            Destination::open("-o", file)
+            review::open_report(output)
         };
         Ok(Self {
             report: report?,
@@ -159,7 +156,7 @@ impl Places {
             svg: svg.map(|path| Destination::open("--svg", path)).transpose()?,
             review: ReviewFiles::open(output)?,
             quiet: output.quiet,
-            progress: !output.quiet && !output.no_progress,
+            progress: output.shows_progress(),
         })
     }
 

@@ -109,7 +109,8 @@ impl Plan {
     pub fn with_fresh_route(&self) -> Result<Self, Refusal> {
         let route = self.asked.route_from(&self.target, self.route.sources.clone())?;
         let same_host = route.is_local();
-        let workers = self.asked.workers(&self.load, same_host, false)?;
+        // Whether there may be as many as -t says was settled with the load.
+        let workers = self.asked.workers(&self.load, same_host, true)?;
         Ok(Self { route, same_host, ..self.clone() }.on(workers))
     }
 

@@ -109,14 +109,20 @@ impl Bench {
         plan: &Plan,
         mut watch: impl FnMut(Progress<'_>),
     ) -> Result<Summary, Refusal> {
-        let kept = self.session.take().filter(|_| self.connections == Connections::Kept);
-        let session = kept.map_or_else(|| self.open(plan), Ok)?;
+        let mut session = match self.session.take() {
+            Some(kept) => kept,
+            None => self.open(plan)?,
+        };
         // One word about the engine is enough.
         if let Some(cause) = self.engine.instead_because().filter(|_| !self.has_run) {
             watch(Progress::Fallback(cause));
         }
-        let ended = self.session.insert(session).run(plan, &self.interrupts, &mut watch);
+        let ended = session.run(plan, &self.interrupts, &mut watch);
         watch(Progress::Ended);
+        match self.connections {
+            Connections::Kept => self.session = Some(session),
+            Connections::Renewed => drop(session),
+        }
         let summary = Summary { preflight: self.seen.clone(), ..ended? };
         if let (false, Some(refusal)) = (self.has_run, no_connection(plan, &summary)) {
             return Err(refusal);

@@ -72,7 +72,7 @@ struct News {
 /// The threads, their rings and their connections stay from one plan to the next; what happens on the connections in
 /// between is seen when the next one begins.
 #[derive(Debug)]
-pub struct Session {
+struct Session {
     engine: Engine,
     workers: Vec<WorkerThread>,
 }
@@ -91,7 +91,7 @@ impl Session {
     ///
     /// # Errors
     /// A thread that the kernel does not start.
-    pub fn open(plan: &Plan, engine: Engine) -> Result<Self, Refusal> {
+    fn open(plan: &Plan, engine: Engine) -> Result<Self, Refusal> {
         let on_epoll = engine != Engine::Uring;
         let mut session = Self { workers: Vec::new(), engine };
         for index in 0..plan.threads() {
@@ -112,7 +112,7 @@ impl Session {
     ///
     /// # Errors
     /// What this machine refuses all the same.
-    pub fn run(
+    fn run(
         &mut self,
         plan: &Plan,
         interrupts: &Interrupts,

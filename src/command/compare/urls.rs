@@ -342,8 +342,7 @@ impl Course {
     }
 
     fn say(&self, text: &str) {
-        let output = &self.plan().output;
-        if !output.quiet && !output.no_progress {
+        if self.plan().output.shows_progress() {
             eprintln!("maxq: {text}");
         }
     }
