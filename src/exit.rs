@@ -118,12 +118,6 @@ impl Refusal {
         Self::masked(&message, ENVIRONMENT)
     }
 
-    /// The same when the command would have ended with `code` without it.
-    #[must_use]
-    pub fn beside(self, code: u8) -> Self {
-        Self { code: first_of([self.code, code]), ..self }
-    }
-
     /// A signal came before there was anything to report of: `before` what.
     #[must_use]
     pub fn stopped(signal: Signal, before: &str) -> Self {
@@ -159,8 +153,6 @@ mod tests {
         ] {
             assert_eq!(first_of(codes.iter().copied()), expected, "{codes:?}");
         }
-        assert_eq!(Refusal::output("x".to_owned()).beside(129).code, 129);
-        assert_eq!(Refusal::output("x".to_owned()).beside(1).code, 8);
     }
 
     #[test]

@@ -4,16 +4,15 @@ mod settings;
 
 use std::time::{Duration, Instant};
 
-use super::live::{LiveLine, style};
-use super::review::{self, ReviewFiles};
-use super::{table, tell};
+use super::live::LiveLine;
+use super::reports::{self, Forms, Reports, tell_of};
+use super::tell;
 use crate::analysis::ceiling::{
     Answer, Ending, LONGEST_TRIAL_S, Proposal, Purpose, Search, Settings, Step, Verdict, trial_seed,
 };
 use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead};
 use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
 use crate::exit::{self, Refusal};
-use crate::output::Destination;
 use crate::plan::Plan;
 use crate::pressure::Held;
 use crate::report::{self, Known};
@@ -32,7 +31,7 @@ const LONGEST_DRAIN_NS: u64 = 1_000_000_000;
 /// # Errors
 /// Why there is no report.
 pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
-    review::watched("ceiling", &(&args.target.args).into(), || search(args))
+    reports::watched("ceiling", &(&args.target.args).into(), || search(args))
 }
 
 fn search(args: &CeilingArgs) -> Result<u8, Refusal> {
@@ -54,8 +53,7 @@ fn search(args: &CeilingArgs) -> Result<u8, Refusal> {
         return super::dry_run(&plan);
     }
     let settings = if args.closed { affordable(args, &plan, settings)? } else { settings };
-    let report = review::open_report(&plan.output)?;
-    let files = ReviewFiles::open(&plan.output)?;
+    let reports = Reports::open(&plan.output)?;
     let bench = Bench::prepare(plan, Interrupts::catch()?)?.with_connections(if args.closed {
         Connections::Renewed
     } else {
@@ -74,7 +72,7 @@ fn search(args: &CeilingArgs) -> Result<u8, Refusal> {
         documents: Vec::new(),
         begun: Instant::now(),
     };
-    hunt.carry_out(Search::new(settings), (report, files))
+    hunt.carry_out(Search::new(settings), reports)
 }
 
 /// Says of the plan why there are so many threads. A search for connections begins with fewer of them than cores, so that
@@ -208,11 +206,7 @@ struct Hunt {
 }
 
 impl Hunt {
-    fn carry_out(
-        mut self,
-        mut search: Search,
-        (mut report, files): (Destination, ReviewFiles),
-    ) -> Result<u8, Refusal> {
+    fn carry_out(mut self, mut search: Search, reports: Reports) -> Result<u8, Refusal> {
         let mut broken = None;
         let mut refused = None;
         let answer = loop {
@@ -266,10 +260,16 @@ impl Hunt {
             Some(refused) => (refused.code, Some(refused.message)),
             None => self.ending(&found),
         };
-        let written = self.write((&found, code), &mut report).and_then(|()| report.finish());
-        written.map_err(|refusal| refusal.beside(code))?;
-        let reviewed = || report::ceiling_review(&found, code);
-        files.write_review(reviewed).map_err(|refusal| refusal.beside(code))?;
+        let review = || report::ceiling_review(&found, code);
+        let forms = Forms {
+            text: &|style| report::ceiling_text(&self.plan, &found, style),
+            quiet: &|| report::ceiling_quiet(&found),
+            json: &|| report::ceiling_json(&self.plan, &found, &self.documents),
+            tsv: &|| report::ceiling_tsv(&found),
+            markdown: &|| review().markdown(),
+            junit: &|| review().junit(),
+        };
+        let code = tell_of(&reports.write(&self.plan.output, &forms), code);
         if let Some(why) = why {
             eprintln!("maxq: {why}");
         }
@@ -347,26 +347,6 @@ impl Hunt {
             broken,
             spent_s: self.begun.elapsed().as_secs_f64(),
         }
-    }
-
-    fn write(&self, (found, code): (&Found, u8), report: &mut Destination) -> Result<(), Refusal> {
-        let text = if self.plan.output.json {
-            report::ceiling_json(&self.plan, found, &self.documents)
-        } else if self.plan.output.tsv || self.plan.output.csv {
-            table(&self.plan.output, report::ceiling_tsv(found))
-        } else if let Some(text) =
-            review::formatted(&self.plan.output, || report::ceiling_review(found, code))
-        {
-            text
-        } else if self.plan.output.quiet {
-            report::ceiling_quiet(found)
-        } else {
-            report::ceiling_text(&self.plan, found, style(report.is_stdout()))
-        };
-        report.write(&text).inspect_err(|_| {
-            // The answer is not to be lost for want of a place to write it.
-            eprint!("{}", report::ceiling_quiet(found));
-        })
     }
 
     /// The exit code, and what those are told who read only standard error.

@@ -5,7 +5,7 @@ mod compare;
 mod live;
 mod places;
 mod repeat;
-mod review;
+mod reports;
 mod sweep;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,8 +14,8 @@ use std::path::Path;
 use crate::cli::{RunArgs, RunTarget, ServeArgs, SpikeArgs};
 use crate::exit::{self, Refusal};
 use crate::output::Destination;
-use crate::plan::{Output, Plan, cores};
-use crate::report::{self, Review};
+use crate::plan::{Plan, cores};
+use crate::report;
 use crate::run::preflight::warn_of_place;
 use crate::run::{Bench, Interrupts, check_descriptors};
 use crate::schedule::{Rate, Stage};
@@ -26,6 +26,7 @@ pub use ceiling::ceiling;
 pub use compare::compare;
 use live::{LiveLine, style};
 use places::Places;
+use reports::{Forms, Reports, tell_of};
 pub use sweep::sweep;
 
 /// Prints help or the version: `colored` where colors are wanted, and `plain` elsewhere.
@@ -132,7 +133,7 @@ pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
         stage("recovery", whole_ns - before_ns, spike.base),
     ];
     let url = spike.target.url.as_deref().unwrap_or_default();
-    review::watched("run", &args.into(), || carry_out(Plan::with_stages(url, args, Some(stages))?))
+    reports::watched("run", &args.into(), || carry_out(Plan::with_stages(url, args, Some(stages))?))
 }
 
 /// `maxq serve`: until a signal comes.
@@ -163,7 +164,7 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
 }
 
 fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
-    review::watched("run", &args.into(), || carry_out(Plan::build(url, args)?))
+    reports::watched("run", &args.into(), || carry_out(Plan::build(url, args)?))
 }
 
 /// Runs a plan, and writes down what came of it.
@@ -175,7 +176,7 @@ fn carry_out(plan: Plan) -> Result<u8, Refusal> {
     if let Some(times) = plan.repeat {
         return repeat::carry_out(plan, times);
     }
-    let Places { report, hgrm, review, mut streams } = Places::open(&plan)?;
+    let Places { reports, hgrm, mut streams } = Places::open(&plan)?;
     let mut bench = Bench::prepare(plan, Interrupts::catch()?)?;
     let plan = &bench.plan().clone();
     // Nothing can be refused any more.
@@ -197,14 +198,11 @@ fn carry_out(plan: Plan) -> Result<u8, Refusal> {
     let (written, mut refusals) = streams.finish(summary.unlogged);
     summary.verdict.note_dropped(&written);
     summary.streams = written;
-    refusals.extend(write_results(plan, &summary, report, hgrm).err());
-    refusals.extend(review.write_review(|| review_of(plan, &summary)).err());
+    refusals.extend(write(plan, &summary, (reports, hgrm)));
     if let Some(complaint) = complaint(plan, &summary) {
         eprintln!("maxq: {complaint}");
     }
-    refusals.iter().for_each(|refusal| eprintln!("maxq: {}", refusal.message));
-    let codes = refusals.iter().map(|refusal| refusal.code);
-    Ok(exit::first_of(codes.chain([exit_code(plan, &summary)])))
+    Ok(tell_of(&refusals, exit_code(plan, &summary)))
 }
 
 /// Shows the plan, and sends nothing.
@@ -216,7 +214,7 @@ fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
             "--dry-run shows the plan as text, or with --json; leave --format out".to_owned(),
         ));
     }
-    let mut report = review::open_report(output)?;
+    let mut report = Destination::open("-o", output.report())?;
     let text = if plan.output.json {
         report::plan_json(plan)
     } else {
@@ -278,45 +276,29 @@ fn complaint(plan: &Plan, summary: &Summary) -> Option<String> {
     }
 }
 
-fn write_results(
+/// Writes what a run found, and returns why what is missing is.
+fn write(
     plan: &Plan,
     summary: &Summary,
-    mut report: Destination,
-    hgrm: Option<Destination>,
-) -> Result<(), Refusal> {
-    let text = if plan.output.json {
-        report::json(plan, summary)
-    } else if plan.output.tsv || plan.output.csv {
-        table(&plan.output, report::tsv_header() + &report::tsv_row(plan, summary))
-    } else if let Some(text) = review::formatted(&plan.output, || review_of(plan, summary)) {
-        text
-    } else if plan.output.quiet {
-        report::quiet_text(plan, summary)
-    } else {
-        report::text(plan, summary, style(report.is_stdout()))
-    };
-    let written = report.write(&text).and_then(|()| report.finish());
-    if let Err(refusal) = written {
-        // The measurement is not to be lost for want of a place to write it.
-        eprint!("{}", report::quiet_text(plan, summary));
-        return Err(refusal);
-    }
-    if let Some(mut hgrm) = hgrm {
-        hgrm.write(report::hgrm(&summary.latencies.response.all))?;
-        hgrm.finish()?;
-    }
-    Ok(())
-}
-
-/// A table with tabs, or the same with commas, whichever is wanted.
-fn table(output: &Output, tsv: String) -> String {
-    if output.csv { report::csv_of_tsv(&tsv) } else { tsv }
-}
-
-/// What a run found, for those who review it.
-fn review_of(plan: &Plan, summary: &Summary) -> Review {
+    (reports, hgrm): (Reports, Option<Destination>),
+) -> Vec<Refusal> {
     let complaint = complaint(plan, summary);
-    report::run_review(plan, summary, (exit_code(plan, summary), complaint.as_deref()))
+    let review =
+        || report::run_review(plan, summary, (exit_code(plan, summary), complaint.as_deref()));
+    let forms = Forms {
+        text: &|style| report::text(plan, summary, style),
+        quiet: &|| report::quiet_text(plan, summary),
+        json: &|| report::json(plan, summary),
+        tsv: &|| report::tsv_header() + &report::tsv_row(plan, summary),
+        markdown: &|| review().markdown(),
+        junit: &|| review().junit(),
+    };
+    let mut refusals = reports.write(&plan.output, &forms);
+    if let Some(mut hgrm) = hgrm {
+        let written = hgrm.write(report::hgrm(&summary.latencies.response.all));
+        refusals.extend(written.and_then(|()| hgrm.finish()).err());
+    }
+    refusals
 }
 
 fn exit_code(plan: &Plan, summary: &Summary) -> u8 {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::live::{LiveLine, style};
-use super::places::Places;
-use super::{complaint, exit_code, review, table, tell};
+use super::live::LiveLine;
+use super::reports::{Forms, Reports, tell_of};
+use super::{complaint, exit_code, tell};
 use crate::exit::{self, Refusal, Signal};
 use crate::plan::{Output, Plan};
 use crate::report::{self, Carried};
@@ -56,7 +56,7 @@ pub(super) fn pause(plan: &Plan) -> Duration {
 
 /// Carries `plan` out `times` times, and reports all of them together.
 pub(super) fn carry_out(plan: Plan, times: u64) -> Result<u8, Refusal> {
-    let places = Places::open(&plan)?;
+    let reports = Reports::open(&plan.output)?;
     let mut bench = Bench::prepare(plan, Interrupts::catch()?)?;
     let plan = bench.plan().clone();
     tell(&plan, bench.warnings());
@@ -77,7 +77,7 @@ pub(super) fn carry_out(plan: Plan, times: u64) -> Result<u8, Refusal> {
             Err(refusal) if runs.is_empty() => return Err(refusal),
             Err(refusal) => {
                 // What was measured before is not lost.
-                finish(&plan, &runs, times, (signal, places))?;
+                finish(&plan, &runs, times, (signal, reports))?;
                 eprintln!("maxq: {}", refusal.message);
                 return Ok(refusal.code);
             }
@@ -93,7 +93,7 @@ pub(super) fn carry_out(plan: Plan, times: u64) -> Result<u8, Refusal> {
             break;
         }
     }
-    finish(&plan, &runs, times, (signal, places))
+    finish(&plan, &runs, times, (signal, reports))
 }
 
 /// Writes down what came of the runs.
@@ -101,31 +101,22 @@ fn finish(
     plan: &Plan,
     runs: &[Carried],
     times: u64,
-    (signal, places): (Option<Signal>, Places),
+    (signal, reports): (Option<Signal>, Reports),
 ) -> Result<u8, Refusal> {
-    let Places { report: mut place, review: files, .. } = places;
     let ending = |(plan, summary): &Carried| (exit_code(plan, summary), complaint(plan, summary));
     let endings: Vec<(u8, Option<String>)> = runs.iter().map(ending).collect();
     let codes = endings.iter().map(|(code, _)| *code);
     let code = exit::first_of(codes.chain(signal.map(Signal::exit_code)));
-    let reviewed = || report::runs_review(runs, times, &endings, code);
-    let text = if plan.output.json {
-        report::runs_json(runs)
-    } else if plan.output.tsv || plan.output.csv {
-        table(&plan.output, report::runs_tsv(runs))
-    } else if let Some(text) = review::formatted(&plan.output, reviewed) {
-        text
-    } else if plan.output.quiet {
-        report::runs_quiet_text(runs, times)
-    } else {
-        report::runs_text(runs, times, style(place.is_stdout()))
+    let review = || report::runs_review(runs, times, &endings, code);
+    let forms = Forms {
+        text: &|style| report::runs_text(runs, times, style),
+        quiet: &|| report::runs_quiet_text(runs, times),
+        json: &|| report::runs_json(runs),
+        tsv: &|| report::runs_tsv(runs),
+        markdown: &|| review().markdown(),
+        junit: &|| review().junit(),
     };
-    if let Err(refusal) = place.write(&text).and_then(|()| place.finish()) {
-        // The measurements are not to be lost for want of a place to write them.
-        eprint!("{}", report::runs_text(runs, times, style(false)));
-        return Err(refusal.beside(code));
-    }
-    files.write_review(reviewed).map_err(|refusal| refusal.beside(code))?;
+    let code = tell_of(&reports.write(&plan.output, &forms), code);
     for (index, (_, complaint)) in endings.iter().enumerate() {
         if let Some(complaint) = complaint {
             eprintln!("maxq: run {} of {times}: {complaint}", index + 1);

@@ -8,7 +8,7 @@ mod course;
 use std::time::Duration;
 
 use super::live::{LiveLine, style};
-use super::review::{self, ReviewFiles};
+use super::reports::{self, Forms, Reports, tell_of};
 use super::{complaint, tell};
 use crate::cli::{FormatArg, SweepArgs};
 use crate::exit::{self, Refusal, Signal};
@@ -29,7 +29,7 @@ const USUAL_PAUSE_NS: u64 = 500_000_000;
 /// # Errors
 /// Why there is no report.
 pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
-    review::watched("sweep", &(&args.target.args).into(), || carry_out(args))
+    reports::watched("sweep", &(&args.target.args).into(), || carry_out(args))
 }
 
 fn carry_out(args: &SweepArgs) -> Result<u8, Refusal> {
@@ -96,7 +96,7 @@ fn dry_run(plan: &Plan, args: &SweepArgs, course: &Course) -> Result<u8, Refusal
         ));
     }
     tell(plan, &warn_of_place(plan));
-    let mut place = review::open_report(&plan.output)?;
+    let mut place = Destination::open("-o", plan.output.report())?;
     let values: Vec<String> = course.values.iter().map(ToString::to_string).collect();
     let sweep = format!(
         "Sweep of {} over {}; what follows is the plan of the largest.\n\n",
@@ -115,16 +115,11 @@ fn format_of(args: &SweepArgs) -> FormatArg {
 
 /// Where results go; opened before the first run.
 struct Places {
-    report: Destination,
+    reports: Reports,
     lines: Option<LineFormat>,
     /// There is a line, or at least a header.
     begun: bool,
-    json: bool,
     svg: Option<Destination>,
-    review: ReviewFiles,
-    quiet: bool,
-    /// A line a run on standard error is wanted.
-    progress: bool,
 }
 
 impl Places {
@@ -143,20 +138,13 @@ impl Places {
                 "--svg {shown}: {flag} already writes there; name another file"
             )));
         }
-        let report = if lines.is_some() {
-            Destination::open_stream("-o", output.report())
-        } else {
-            review::open_report(output)
-        };
+        let reports =
+            if lines.is_some() { Reports::open_stream(output) } else { Reports::open(output) };
         Ok(Self {
-            report: report?,
+            reports: reports?,
             lines,
             begun: false,
-            json: format_of(args) == FormatArg::Json,
             svg: svg.map(|path| Destination::open("--svg", path)).transpose()?,
-            review: ReviewFiles::open(output)?,
-            quiet: output.quiet,
-            progress: output.shows_progress(),
         })
     }
 
@@ -166,13 +154,13 @@ impl Places {
         if !self.begun {
             self.begin(format)?;
         }
-        self.report.write(report::sweep_line(run, format))
+        self.reports.report.write(report::sweep_line(run, format))
     }
 
     fn begin(&mut self, format: LineFormat) -> Result<(), Refusal> {
         self.begun = true;
-        self.report.begin()?;
-        self.report.write(report::sweep_header(format))
+        self.reports.report.begin()?;
+        self.reports.report.write(report::sweep_header(format))
     }
 }
 
@@ -250,7 +238,9 @@ impl Sweep<'_> {
 
     /// Says how long it will take, as far as that is known.
     fn announce(&self, steps: &[Step]) {
-        if let (Some(whole_s), true) = (self.whole_s(steps), self.places.progress) {
+        if let (Some(whole_s), true) =
+            (self.whole_s(steps), self.bench.plan().output.shows_progress())
+        {
             eprintln!("maxq: {}", report::sweep_announcement(self.course, steps.len(), whole_s));
         }
     }
@@ -298,7 +288,7 @@ impl Sweep<'_> {
         (done, all): (usize, usize),
     ) -> Result<(), Refusal> {
         let run = SweepRun::of(self.course.values[step.index], step.repeat, summary);
-        if self.places.progress {
+        if plan.output.shows_progress() {
             let kind = if step.sentinel { "sentinel, " } else { "" };
             let what = format!("{kind}{}", self.course.name());
             eprintln!("maxq: {}", report::sweep_progress(&what, &run, (done, all)));
@@ -309,7 +299,7 @@ impl Sweep<'_> {
         } else {
             (&mut self.runs, of_runs)
         };
-        if self.places.json {
+        if plan.output.json {
             documents.push(report::document(plan, summary));
         }
         let written = if step.sentinel { Ok(()) } else { self.places.line(&run) };
@@ -324,7 +314,7 @@ impl Sweep<'_> {
         let (end, refusal) = match stopped {
             Stopped::By(end) => (end, None),
             Stopped::Refused(refusal) if runs.is_empty() => {
-                places.report.discard();
+                places.reports.report.discard();
                 return Err(refusal);
             }
             Stopped::Refused(refusal) => (End::GaveUp, Some(refusal)),
@@ -337,17 +327,13 @@ impl Sweep<'_> {
         }
         let code = exit_code(plan, &summary);
         let code = refusal.as_ref().map_or(code, |refusal| refusal.code);
-        write(places, (plan, code), &summary, documents).map_err(|refusal| refusal.beside(code))?;
-        if let Some(refusal) = refusal {
-            // The files for reviewers have been written.
-            eprintln!("maxq: {}", refusal.message);
-            return Ok(refusal.code);
-        }
+        let mut refusals = write(places, (plan, code), &summary, documents);
+        refusals.extend(refusal);
         if code == exit::INVALID {
             let flawed = summary.runs.iter().filter(|run| run.is_flawed()).count();
             eprintln!("maxq: {flawed} of {} runs are not valid (--strict)", summary.runs.len());
         }
-        Ok(code)
+        Ok(tell_of(&refusals, code))
     }
 }
 
@@ -356,40 +342,41 @@ fn write(
     (plan, code): (&Plan, u8),
     summary: &SweepSummary,
     (runs, sentinels): (Vec<Document>, Vec<Document>),
-) -> Result<(), Refusal> {
-    let reviewed = || report::sweep_review(summary, code, plan.strict);
-    let text = if places.lines.is_some() {
-        String::new()
-    } else if places.json {
-        report::sweep_json(plan, summary, runs, sentinels)
-    } else if let Some(text) = review::formatted(&plan.output, reviewed) {
-        text
-    } else if places.quiet {
-        report::sweep_findings(summary)
-    } else {
-        report::sweep_text(plan, summary, style(places.report.is_stdout()))
+) -> Vec<Refusal> {
+    let review = || report::sweep_review(summary, code, plan.strict);
+    let forms = Forms {
+        text: &|style| report::sweep_text(plan, summary, style),
+        quiet: &|| report::sweep_findings(summary),
+        json: &|| report::sweep_json(plan, summary, runs.clone(), sentinels.clone()),
+        // Its lines have been written.
+        tsv: &String::new,
+        markdown: &|| review().markdown(),
+        junit: &|| review().junit(),
     };
-    let begun = match places.lines.filter(|_| !places.begun) {
+    let mut refusals = Vec::new();
+    let has_lines = places.lines.is_some();
+    if let Some(format) = places.lines.filter(|_| !places.begun) {
         // Interrupted before the first line: columns without rows.
-        Some(format) => places.begin(format),
-        None => Ok(()),
-    };
-    let written =
-        begun.and_then(|()| places.report.write(&text)).and_then(|()| places.report.finish());
+        refusals.extend(places.begin(format).err());
+    }
+    refusals.extend(if has_lines {
+        places.reports.close("", &forms)
+    } else {
+        places.reports.write(&plan.output, &forms)
+    });
     // Lines have no place for what they say together.
-    if written.is_err() || (places.lines.is_some() && !places.quiet) {
+    if has_lines && refusals.is_empty() && !plan.output.quiet {
         eprint!("{}", report::sweep_findings(summary));
-    } else if summary.drift.is_some_and(|drift| drift.is_large()) && !places.quiet {
+    } else if summary.drift.is_some_and(|drift| drift.is_large()) && !plan.output.quiet {
         eprintln!(
             "maxq: warning: the lowest value was run again and has moved; see Sentinel in the report"
         );
     }
-    written?;
     if let Some(mut svg) = places.svg {
-        svg.write(report::sweep_svg(plan, summary))?;
-        svg.finish()?;
+        let written = svg.write(report::sweep_svg(plan, summary));
+        refusals.extend(written.and_then(|()| svg.finish()).err());
     }
-    places.review.write_review(reviewed)
+    refusals
 }
 
 fn exit_code(plan: &Plan, summary: &SweepSummary) -> u8 {
