@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::reports::{self, Forms, Reports, tell_of};
-use crate::cli::{CompareArgs, CompareFlags, FormatArg, InconclusiveArg};
+use crate::cli::{CompareArgs, CompareFlags, InconclusiveArg};
 use crate::comparison::{self, Comparison, Kind, Settings, Side, Verdict};
 use crate::exit::{self, Refusal};
 use crate::plan::Output;
@@ -30,12 +30,7 @@ pub fn compare(args: &CompareArgs) -> Result<u8, Refusal> {
 }
 
 fn carry_out(args: &CompareArgs, output: &Output) -> Result<u8, Refusal> {
-    if args.run.json && args.run.format.is_some_and(|format| format != FormatArg::Json) {
-        return Err(Refusal::usage(
-            "--json contradicts --format, which names another one; leave one of them out"
-                .to_owned(),
-        ));
-    }
+    Output::check_format(&args.run)?;
     output.check_contradictions().map_err(Refusal::usage)?;
     let reports = Reports::open(output)?;
     let settings = settings(args)?;

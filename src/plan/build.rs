@@ -191,13 +191,24 @@ impl From<&RunArgs> for Output {
     }
 }
 
-fn output(args: &RunArgs) -> Result<Output, Refusal> {
-    if args.json && args.format.is_some_and(|format| format != FormatArg::Json) {
-        return Err(Refusal::usage(
-            "--json contradicts --format, which names another one; leave one of them out"
-                .to_owned(),
-        ));
+impl Output {
+    /// Refuses two formats for one report.
+    ///
+    /// # Errors
+    /// The flags that contradict each other.
+    pub fn check_format(args: &RunArgs) -> Result<(), Refusal> {
+        match args.format {
+            Some(format) if args.json && format != FormatArg::Json => Err(Refusal::usage(
+                "--json contradicts --format, which names another one; leave one of them out"
+                    .to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
+}
+
+fn output(args: &RunArgs) -> Result<Output, Refusal> {
+    Output::check_format(args)?;
     let output = Output::from(args);
     output.check_names().and_then(|()| output.check_contradictions()).map_err(Refusal::usage)?;
     Ok(output)

@@ -109,7 +109,7 @@ impl Bench {
         plan: &Plan,
         mut watch: impl FnMut(Progress<'_>),
     ) -> Result<Summary, Refusal> {
-        let mut session = match self.session.take() {
+        let session = match self.session.take() {
             Some(kept) => kept,
             None => self.open(plan)?,
         };

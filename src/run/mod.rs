@@ -113,7 +113,7 @@ impl Session {
     /// # Errors
     /// What this machine refuses all the same.
     fn run(
-        &mut self,
+        &self,
         plan: &Plan,
         interrupts: &Interrupts,
         mut watch: impl FnMut(Progress<'_>),

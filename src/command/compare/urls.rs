@@ -54,14 +54,6 @@ enum Ending {
     Refused(Refusal),
 }
 
-/// What a run came to.
-enum Outcome {
-    /// A run, whole or not; how it ended is in its document.
-    Ran(Box<Run>, End),
-    /// A signal came before it began.
-    Stopped(Signal),
-}
-
 /// Measures both URLs, and compares what came of it. Beside it stands why nothing is decided although all was measured.
 ///
 /// # Errors
@@ -286,26 +278,27 @@ impl Course {
         for (side, runs_left) in order.into_iter().zip([2, 1]) {
             self.standing.side = self.targets[side].name;
             self.standing.left_s = self.left_s(runs_left);
-            match self.one(side, number)? {
-                Outcome::Stopped(signal) => return Ok(Some(signal)),
-                Outcome::Ran(run, end) => {
-                    found[side].push(*run);
-                    if let End::Interrupted(signal) = end {
-                        return Ok(Some(signal));
-                    }
-                }
+            let signal = self.one(side, number, &mut found[side])?;
+            if signal.is_some() {
+                return Ok(signal);
             }
         }
         Ok(None)
     }
 
-    fn one(&mut self, side: usize, number: u64) -> Result<Outcome, Refusal> {
+    /// One run, whole or not; how it ended is in its document.
+    fn one(
+        &mut self,
+        side: usize,
+        number: u64,
+        found: &mut Vec<Run>,
+    ) -> Result<Option<Signal>, Refusal> {
         let target = &mut self.targets[side];
         let plan = target.bench.plan();
         let pause = pause(plan);
         let plan = plan.with_seed(plan.seed.wrapping_add(number))?;
         if let Some(signal) = target.bench.pause(pause) {
-            return Ok(Outcome::Stopped(signal));
+            return Ok(Some(signal));
         }
         // The pause is over by now.
         let standing = self.standing.after(pause.as_secs_f64());
@@ -326,9 +319,12 @@ impl Course {
         }
         let source = format!("{} run of pair {number}", target.name);
         let run = Run::of(report::document(&plan, &summary), source);
-        let run =
-            run.map_err(|why| Refusal::output(format!("a run cannot be read back: {why}")))?;
-        Ok(Outcome::Ran(Box::new(run), summary.end))
+        found
+            .push(run.map_err(|why| Refusal::output(format!("a run cannot be read back: {why}")))?);
+        Ok(match summary.end {
+            End::Interrupted(signal) => Some(signal),
+            _ => None,
+        })
     }
 
     fn tell_pair(&self, (number, pairs): (u64, u64), pair: &[Vec<Run>; 2], void: Option<&str>) {

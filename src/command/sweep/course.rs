@@ -93,12 +93,7 @@ pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
             "{flag} shows one run, and a sweep makes several; leave it out, or use maxq run with one of the values"
         )));
     }
-    if run.json && run.format.is_some_and(|format| format != FormatArg::Json) {
-        return Err(Refusal::usage(
-            "--json contradicts --format, which names another one; leave one of them out"
-                .to_owned(),
-        ));
-    }
+    Output::check_format(run)?;
     if run.abort_on.is_some() {
         return Err(Refusal::usage(
             "--abort-on ends a run at the very load that a sweep is to show; leave it out"
@@ -124,8 +119,9 @@ pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
         )));
     }
     let mut run = run.clone();
-    // What there is one line of a run goes through the sweep's own hands.
-    run.format = None;
+    // What has one line of a run goes through the sweep's own hands.
+    run.format =
+        run.format.filter(|format| matches!(format, FormatArg::Markdown | FormatArg::Junit));
     if run.duration.is_none() && run.requests.is_none() {
         run.duration = Some(DEFAULT_DURATION_NS);
     }
