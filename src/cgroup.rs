@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 
 /// The groups that a process is in, its own one first.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CpuGroups {
+pub(crate) struct CpuGroups {
     folders: Vec<PathBuf>,
 }
 
 impl CpuGroups {
     /// Those of this process.
     #[must_use]
-    pub fn own() -> Option<Self> {
+    pub(crate) fn own() -> Option<Self> {
         Self::of(Path::new("/sys/fs/cgroup"), &fs::read_to_string("/proc/self/cgroup").ok()?)
     }
 
     /// Those that `membership`, the text of `/proc/PID/cgroup`, names, where control groups are mounted at `mount`.
     #[must_use]
-    pub fn of(mount: &Path, membership: &str) -> Option<Self> {
+    pub(crate) fn of(mount: &Path, membership: &str) -> Option<Self> {
         membership.lines().find_map(|line| {
             let mut parts = line.splitn(3, ':');
             let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -48,13 +48,13 @@ impl CpuGroups {
 
     /// The least that any of them allows, in cores; `None` without a limit.
     #[must_use]
-    pub fn quota_cores(&self) -> Option<f64> {
+    pub(crate) fn quota_cores(&self) -> Option<f64> {
         self.folders.iter().filter_map(|folder| quota(folder)).min_by(f64::total_cmp)
     }
 
     /// Periods in which any of them was held back.
     #[must_use]
-    pub fn throttled_periods(&self) -> Option<u64> {
+    pub(crate) fn throttled_periods(&self) -> Option<u64> {
         let throttled = |folder: &PathBuf| row(&read(folder, "cpu.stat")?, "nr_throttled");
         self.folders.iter().filter_map(throttled).reduce(|sum, more| sum + more)
     }

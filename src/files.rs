@@ -29,7 +29,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// # Errors
 /// The operating system's, or why nothing can be read there: a folder, a block device, a socket, a pipe that no program
 /// opens for writing.
-pub fn read(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
     refuse_unusable(fs::metadata(path)?.file_type())?;
     // Without a writer, a plain open of a named pipe would wait for one, and nothing could say so.
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
@@ -41,7 +41,7 @@ pub fn read(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// The operating system's.
-pub fn read_stdin(most_bytes: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_stdin(most_bytes: u64) -> io::Result<Vec<u8>> {
     let stdin = io::stdin().lock();
     Input { from: stdin, name: "standard input".to_owned(), named: false }.read_to_end(most_bytes)
 }
@@ -51,7 +51,7 @@ pub fn read_stdin(most_bytes: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// The operating system's, or why nothing can be written there: a folder, a block device, a socket, a pipe that no program
 /// opens for reading.
-pub fn open_special_for_writing(path: &Path) -> io::Result<File> {
+pub(crate) fn open_special_for_writing(path: &Path) -> io::Result<File> {
     refuse_unusable(fs::metadata(path)?.file_type())?;
     let mut looks = 0;
     loop {

@@ -8,7 +8,7 @@ use crate::summary::Host;
 
 /// Looks around.
 #[must_use]
-pub fn describe() -> Host {
+pub(crate) fn describe() -> Host {
     Host {
         cpu: cpu_model(),
         cores_allowed: cores::allowed().len(),

@@ -33,7 +33,7 @@
 //! | [`target`], [`units`] | URLs; lengths of time and counts as people type them |
 //! | [`request`] | the serialised request, in as many copies as one send may hold |
 //! | [`time`], [`schedule`] | nanoseconds; when each request is due, and which phase it belongs to |
-//! | [`tls`], [`tunnel`] | plain bytes out of encrypted ones, and back; the way through a proxy |
+//! | [`tls`], `tunnel` | plain bytes out of encrypted ones, and back; the way through a proxy |
 //! | [`http1`] | responses out of bytes: framing, and the learned head that makes it cheap |
 //! | [`conn`] | one connection's state, and the stamps of what is in flight on it |
 //! | [`worker`] | one core's brain: events and instants in, actions out; who is to blame for what is sent late |
@@ -41,15 +41,15 @@
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
 //! | [`run`] | asks one request before the clock (is this what the user means?), pins, spawns, starts, watches, stops, joins, merges |
 //! | [`pressure`] | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
-//! | [`calibrate`], [`calibration`] | what this client can do on this machine, measured once and kept |
+//! | [`calibrate`], `calibration` | what this client can do on this machine, measured once and kept |
 //! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
 //! | [`verdict`] | what the target did, whether the measurement is valid, and what limited it |
 //! | [`summary`], [`report`] | a finished run, and what it looks like |
 //! | [`capacity`] | the goals of a search for the highest load: from gates and finished runs to trials, and what was found |
 //! | [`results`], [`comparison`] | runs out of result files; two sides of them, metric by metric |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
-//! | [`files`] | the files that a user names, read and opened without a silent wait |
-//! | [`output`], [`base64`], [`exit`], [`host`], [`cgroup`], [`memory`], [`sys`], [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |
+//! | `files` | the files that a user names, read and opened without a silent wait |
+//! | [`output`], [`base64`], [`exit`], `host`, `cgroup`, `memory`, [`sys`], [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |
 //!
 //! From `schedule` to `record` everything is sans-io and pure over the time that it is given: nothing there reads a
 //! clock or names an engine, and `unsafe` is confined to `engine/uring`, `engine/bufring` and `sys`.
@@ -101,9 +101,9 @@ macro_rules! eprint {
 pub mod analysis;
 pub mod base64;
 pub mod calibrate;
-pub mod calibration;
+pub(crate) mod calibration;
 pub mod capacity;
-pub mod cgroup;
+pub(crate) mod cgroup;
 pub mod cli;
 pub mod command;
 pub mod comparison;
@@ -111,10 +111,10 @@ pub mod conn;
 pub mod engine;
 pub mod exit;
 pub mod failure;
-pub mod files;
-pub mod host;
+pub(crate) mod files;
+pub(crate) mod host;
 pub mod http1;
-pub mod memory;
+pub(crate) mod memory;
 pub mod output;
 pub mod plan;
 pub mod pressure;
@@ -130,7 +130,7 @@ pub mod sys;
 pub mod target;
 pub mod time;
 pub mod tls;
-pub mod tunnel;
+pub(crate) mod tunnel;
 pub mod units;
 pub mod verdict;
 pub mod worker;

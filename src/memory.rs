@@ -18,7 +18,7 @@ const SESSION_BYTES: u64 = 4 << 10;
 
 /// The least that `plan` needs, in bytes.
 #[must_use]
-pub fn needed_bytes(plan: &Plan) -> u64 {
+pub(crate) fn needed_bytes(plan: &Plan) -> u64 {
     let load = &plan.load;
     let detailed = load.pacing.is_some() || plan.output.log_requests.is_some();
     let flight = size_of::<Flight>() + if detailed { size_of::<Detail>() } else { 0 };
@@ -32,7 +32,7 @@ pub fn needed_bytes(plan: &Plan) -> u64 {
 /// What this process can still have, in bytes: the least of what the machine has, what the limit of its address space
 /// leaves, and what its control group may use. `None` when nothing of it is known.
 #[must_use]
-pub fn available_bytes() -> Option<u64> {
+pub(crate) fn available_bytes() -> Option<u64> {
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_of(&text));
     let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
         .iter()

@@ -9,7 +9,7 @@ const MOST_HEAD_BYTES: usize = 16 * 1024;
 
 /// A tunnel that is not there yet.
 #[derive(Debug, Default)]
-pub struct Tunnel {
+pub(crate) struct Tunnel {
     /// It was asked for.
     pub asked: bool,
     head: Vec<u8>,
@@ -17,7 +17,7 @@ pub struct Tunnel {
 
 /// What the bytes of a proxy mean.
 #[derive(Debug, Eq, PartialEq)]
-pub enum Heard {
+pub(crate) enum Heard {
     /// The answer is not whole.
     NeedMore,
     /// The tunnel is there; so many of the bytes belong to what comes through it.
@@ -28,7 +28,7 @@ pub enum Heard {
 
 impl Tunnel {
     /// Takes what the proxy says.
-    pub fn hear(&mut self, bytes: &[u8]) -> Heard {
+    pub(crate) fn hear(&mut self, bytes: &[u8]) -> Heard {
         self.head.extend_from_slice(bytes);
         match head::parse(&self.head, false, None) {
             // RFC 9110 section 9.3.6: after any 2xx, what follows the head is the tunnel's.

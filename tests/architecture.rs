@@ -3,76 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+#[path = "architecture/sources.rs"]
+mod sources;
+#[path = "architecture/tables.rs"]
+mod tables;
+
+use sources::{Source, named_in, sources};
+use tables::{DATA_PATH, FLOORS, KNOWN_EXCEPTIONS, NEEDLESSLY_PUBLIC, OUTSIDE, TESTS_MAY_NAME};
 
 /// Most lines of a source file.
 const MOST_LINES: usize = 500;
-
-/// The data path: sans-io, pure over the time that it is given. Each may name itself and what is listed beside it.
-const DATA_PATH: &[(&str, &[&str])] = &[
-    ("failure", &[]),
-    ("target", &[]),
-    ("units", &["time"]),
-    ("request", &[]),
-    ("http1", &["failure"]),
-    ("schedule", &["time", "units"]),
-    ("record", &["failure", "schedule", "time"]),
-    ("conn", &["http1", "schedule", "time"]),
-    ("tls", &["failure", "record"]),
-    ("tunnel", &["http1"]),
-    (
-        "worker",
-        &[
-            "conn", "failure", "http1", "plan", "record", "request", "schedule", "time", "tls",
-            "tunnel",
-        ],
-    ),
-];
-
-/// What reads the results: above the data path, and knowing neither engines nor how a run is carried out.
-const RESULTS: &[(&str, &[&str])] = &[
-    ("analysis", &["units"]),
-    ("results", &["base64", "exit", "files"]),
-    ("comparison", &["analysis", "exit", "results", "units"]),
-    ("summary", &["analysis", "exit", "http1", "pressure", "record", "time", "verdict"]),
-    (
-        "verdict",
-        &[
-            "analysis",
-            "calibration",
-            "failure",
-            "plan",
-            "pressure",
-            "record",
-            "summary",
-            "time",
-            "units",
-        ],
-    ),
-    ("capacity", &["analysis", "exit", "plan", "pressure", "record", "summary", "time", "verdict"]),
-    (
-        "report",
-        &[
-            "analysis",
-            "base64",
-            "calibration",
-            "capacity",
-            "comparison",
-            "exit",
-            "failure",
-            "http1",
-            "plan",
-            "pressure",
-            "record",
-            "request",
-            "summary",
-            "target",
-            "time",
-            "units",
-            "verdict",
-        ],
-    ),
-];
 
 /// The only places that may name an external crate.
 const CRATE_OWNERS: &[(&str, &[&str])] = &[
@@ -115,86 +57,38 @@ const CLOCKS: &[&str] = &[
     "time.rs",
 ];
 
-struct Source {
-    /// Path below `src`, with forward slashes.
-    name: String,
-    text: String,
-    /// The text without comments and without test modules.
-    code: String,
-}
-
-fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    files.sort();
-    assert!(files.len() > 40, "the sources are where they should be");
-    files
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path)
-                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-            let name = path
-                .strip_prefix(&root)
-                .expect("found below it")
-                .to_string_lossy()
-                .replace('\\', "/");
-            let code = code_of(&text);
-            Source { name, text, code }
-        })
-        .collect()
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in
-        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-    {
-        let path = entry.expect("a readable folder").path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-}
-
-fn code_of(text: &str) -> String {
-    let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
-    text[..tests]
-        .lines()
-        .map(|line| line.split("//").next().unwrap_or(""))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-fn is_test(source: &Source) -> bool {
-    source.name.ends_with("tests.rs") || source.name.contains("/tests/")
-}
-
-fn module_of(source: &Source) -> &str {
+fn place_of(source: &Source) -> &str {
     source.name.split('/').next().unwrap_or("").trim_end_matches(".rs")
+}
+
+/// All places in the order of the table, and what each may name.
+fn places() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    FLOORS.iter().flat_map(|(_, places)| places.iter().copied())
+}
+
+/// How far down a place stands.
+fn depth(place: &str) -> usize {
+    let found = places().position(|(name, _)| name == place);
+    found.unwrap_or_else(|| panic!("{place} is a place of the table"))
+}
+
+fn is_exception(from: &str, to: &str) -> bool {
+    KNOWN_EXCEPTIONS.iter().any(|(one, other, _)| (*one, *other) == (from, to))
+}
+
+fn may_name(from: &str, to: &str) -> bool {
+    from == to
+        || is_exception(from, to)
+        || places().any(|(name, may)| name == from && may.contains(&to))
+}
+
+fn tests_may_name(from: &str, to: &str) -> bool {
+    may_name(from, to)
+        || TESTS_MAY_NAME.iter().any(|(name, may)| *name == from && may.contains(&to))
 }
 
 fn is_in(name: &str, places: &[&str]) -> bool {
     places.iter().any(|place| name == *place || (place.ends_with('/') && name.starts_with(place)))
-}
-
-/// The modules of this crate that a source names through `crate::`.
-fn named_modules(source: &Source) -> BTreeSet<String> {
-    source
-        .code
-        .split("crate::")
-        .skip(1)
-        .flat_map(|rest| match rest.strip_prefix('{') {
-            Some(list) => list.split('}').next().unwrap_or("").split(',').map(first_word).collect(),
-            None => vec![first_word(rest)],
-        })
-        .filter(|module| !module.is_empty())
-        .collect()
-}
-
-fn first_word(text: &str) -> String {
-    text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 fn names_crate(code: &str, name: &str) -> bool {
@@ -208,18 +102,66 @@ fn names_crate(code: &str, name: &str) -> bool {
 }
 
 #[test]
-fn arrows_point_only_where_the_tables_say() {
+fn every_file_has_a_place_and_every_place_a_file() {
+    let listed: BTreeSet<&str> = places().map(|(name, _)| name).collect();
+    assert_eq!(listed.len(), places().count(), "each place stands in the table once");
+    let all = sources();
+    let found: BTreeSet<&str> = all.iter().map(place_of).collect();
+    assert_eq!(found, listed);
+}
+
+#[test]
+fn arrows_point_only_where_the_table_says() {
     let mut broken = Vec::new();
-    for source in sources().iter().filter(|source| !is_test(source)) {
-        let module = module_of(source);
-        let Some((_, allowed)) = DATA_PATH.iter().chain(RESULTS).find(|(name, _)| *name == module)
-        else {
+    for source in sources() {
+        let place = place_of(source);
+        let unlisted = source.named.iter().filter(|named| !may_name(place, named));
+        broken.extend(unlisted.map(|named| format!("{} names {named}", source.name)));
+        let of_tests = source.named_by_tests.iter().filter(|named| !tests_may_name(place, named));
+        broken.extend(of_tests.map(|named| format!("a test in {} names {named}", source.name)));
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn arrows_point_down_so_that_there_is_no_circle() {
+    for (place, may) in places() {
+        for named in may {
+            assert!(depth(named) > depth(place), "{place} may name {named}, which stands above it");
+            assert!(!is_exception(place, named), "{place} may name {named}: not an exception");
+        }
+    }
+}
+
+#[test]
+fn known_exceptions_are_needed_and_point_up() {
+    let all = sources();
+    for (from, to, reason) in KNOWN_EXCEPTIONS {
+        assert!(depth(to) < depth(from), "{from} may name {to} without being an exception");
+        assert!(!reason.is_empty(), "{from} names {to}: say why");
+        let needed =
+            all.iter().any(|source| place_of(source) == *from && source.named.contains(*to));
+        assert!(needed, "{from} does not name {to} any more: take it out of the exceptions");
+    }
+}
+
+#[test]
+fn modules_are_public_only_where_something_outside_needs_them() {
+    let outside = named_in(OUTSIDE);
+    let root = sources().iter().find(|source| source.name == "lib.rs").expect("a library");
+    let mut broken = Vec::new();
+    for line in root.code.lines().filter(|line| line.ends_with(';')) {
+        let Some((visibility, name)) = line.trim_end_matches(';').split_once("mod ") else {
             continue;
         };
-        for named in named_modules(source) {
-            if named != module && !allowed.contains(&named.as_str()) {
-                broken.push(format!("{} names {named}", source.name));
-            }
+        let (public, needed) = (visibility.trim() == "pub", outside.contains(name));
+        let listed = NEEDLESSLY_PUBLIC.contains(&name);
+        if public && !needed && !listed {
+            broken.push(format!("nothing outside names {name}: make it pub(crate)"));
+        }
+        if listed && (needed || !public) {
+            broken
+                .push(format!("{name} is needed outside, or not public: take it out of the table"));
         }
     }
     assert!(broken.is_empty(), "{broken:#?}");
@@ -228,7 +170,7 @@ fn arrows_point_only_where_the_tables_say() {
 #[test]
 fn each_external_crate_is_named_only_by_its_owners() {
     let mut broken = Vec::new();
-    for source in sources().iter().filter(|source| !is_test(source)) {
+    for source in sources().iter() {
         for (name, owners) in CRATE_OWNERS {
             if names_crate(&source.code, name) && !is_in(&source.name, owners) {
                 broken.push(format!("{} names {name}", source.name));
@@ -268,13 +210,14 @@ fn unsafe_code_is_only_where_it_is_listed_and_argued() {
             assert!(arguments >= blocks, "{}: {blocks} blocks, {arguments} arguments", source.name);
         } else {
             assert_eq!(blocks, 0, "{}", source.name);
+            assert!(!source.test_code.contains("unsafe {"), "a test in {}", source.name);
         }
     }
 }
 
 #[test]
 fn clocks_are_read_only_at_the_edges() {
-    for source in sources().iter().filter(|source| !is_test(source)) {
+    for source in sources().iter() {
         let reads = ["Instant::now", "SystemTime::now", "monotonic()", "clock_gettime"];
         if let Some(read) = reads.iter().find(|read| source.code.contains(*read)) {
             assert!(is_in(&source.name, CLOCKS), "{} reads a clock with {read}", source.name);
@@ -284,8 +227,8 @@ fn clocks_are_read_only_at_the_edges() {
 
 #[test]
 fn the_data_path_does_no_input_or_output() {
-    for source in sources().iter().filter(|source| !is_test(source)) {
-        if DATA_PATH.iter().any(|(name, _)| *name == module_of(source)) {
+    for source in sources().iter() {
+        if DATA_PATH.contains(&place_of(source)) {
             for forbidden in
                 ["std::fs", "std::io", "std::net", "std::thread", "println!", "std::env"]
             {
@@ -307,7 +250,7 @@ fn every_file_says_what_it_is_and_stays_readable() {
 #[test]
 fn no_file_is_dead() {
     let all = sources();
-    for source in &all {
+    for source in all {
         let name = source.name.trim_end_matches("/mod.rs").trim_end_matches(".rs");
         if matches!(name, "lib" | "main") {
             continue;

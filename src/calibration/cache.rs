@@ -15,7 +15,7 @@ use crate::summary::Host;
 
 /// Where the calibration is kept: below `XDG_CACHE_HOME` or `~/.cache`; `None` where neither is known.
 #[must_use]
-pub fn path() -> Option<PathBuf> {
+pub(crate) fn path() -> Option<PathBuf> {
     let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     let cache = folder("XDG_CACHE_HOME")
         .map(PathBuf::from)
@@ -25,7 +25,7 @@ pub fn path() -> Option<PathBuf> {
 
 /// The calibration of this machine, if it was made.
 #[must_use]
-pub fn read(host: &Host) -> Option<Calibration> {
+pub(crate) fn read(host: &Host) -> Option<Calibration> {
     let text = fs::read_to_string(path()?).ok()?;
     let document: Value = serde_json::from_str(&text).ok()?;
     (document["key"] == key(host)).then(|| from_json(&document["calibration"])).flatten()
@@ -35,7 +35,7 @@ pub fn read(host: &Host) -> Option<Calibration> {
 ///
 /// # Errors
 /// The operating system's.
-pub fn write(host: &Host, calibration: &Calibration) -> io::Result<PathBuf> {
+pub(crate) fn write(host: &Host, calibration: &Calibration) -> io::Result<PathBuf> {
     let path = path().ok_or_else(|| io::Error::other("neither XDG_CACHE_HOME nor HOME is set"))?;
     let folder = path.parent().ok_or_else(|| io::Error::other("it has no folder"))?;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -67,7 +67,7 @@ fn key(host: &Host) -> Value {
 
 /// The calibration as it is kept, and as `maxq calibrate --json` prints it.
 #[must_use]
-pub fn to_json(calibration: &Calibration) -> Value {
+pub(crate) fn to_json(calibration: &Calibration) -> Value {
     json!({
         "ceiling_rps": calibration.ceiling_rps,
         "client_limited": calibration.client_limited,

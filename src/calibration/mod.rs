@@ -2,7 +2,7 @@
 //!
 //! `cache` keeps them between runs; `maxq calibrate` measures them.
 
-pub mod cache;
+pub(crate) mod cache;
 
 /// The result of a calibration; times in nanoseconds.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,239 @@
+//! The architecture as tables: who stands where, who may name whom, and what is not yet as it should be.
+
+/// A top-level module of `src` with all files below it, and which others it may name.
+type Place = (&'static str, &'static [&'static str]);
+
+/// The floors of the house from top to bottom, the places on each, again from top to bottom, and what each place may
+/// name: only what stands below it in this table, so that there is no circle; what does not is one of
+/// [`KNOWN_EXCEPTIONS`].
+pub(crate) const FLOORS: &[(&str, &[Place])] = &[
+    ("main", &[("main", &["calibrate", "cli", "command", "exit", "output"]), ("lib", &["output"])]),
+    (
+        "commands",
+        &[
+            (
+                "command",
+                &[
+                    "analysis",
+                    "capacity",
+                    "cli",
+                    "comparison",
+                    "exit",
+                    "failure",
+                    "output",
+                    "plan",
+                    "preflight",
+                    "pressure",
+                    "report",
+                    "results",
+                    "run",
+                    "schedule",
+                    "serve",
+                    "summary",
+                    "sys",
+                    "target",
+                    "time",
+                    "units",
+                ],
+            ),
+            (
+                "calibrate",
+                &[
+                    "calibration",
+                    "cli",
+                    "exit",
+                    "host",
+                    "output",
+                    "plan",
+                    "report",
+                    "run",
+                    "serve",
+                    "summary",
+                    "sys",
+                    "time",
+                ],
+            ),
+            ("capacity", &["analysis", "exit", "plan", "pressure", "summary", "time", "verdict"]),
+            ("comparison", &["analysis", "exit", "results", "units"]),
+        ],
+    ),
+    (
+        "report",
+        &[(
+            "report",
+            &[
+                "analysis",
+                "base64",
+                "calibration",
+                "exit",
+                "failure",
+                "http1",
+                "plan",
+                "pressure",
+                "record",
+                "request",
+                "summary",
+                "target",
+                "time",
+                "units",
+                "verdict",
+            ],
+        )],
+    ),
+    (
+        "run",
+        &[
+            (
+                "preflight",
+                &[
+                    "cli", "engine", "exit", "failure", "http1", "plan", "run", "summary", "sys",
+                    "time", "tls", "tunnel",
+                ],
+            ),
+            (
+                "run",
+                &[
+                    "analysis", "engine", "exit", "host", "memory", "output", "plan", "pressure",
+                    "record", "schedule", "summary", "sys", "time", "verdict", "worker",
+                ],
+            ),
+        ],
+    ),
+    ("engine", &[("engine", &["conn", "failure", "plan", "record", "sys", "time", "worker"])]),
+    (
+        "plan",
+        &[(
+            "plan",
+            &[
+                "analysis",
+                "base64",
+                "calibration",
+                "cgroup",
+                "cli",
+                "exit",
+                "failure",
+                "files",
+                "host",
+                "http1",
+                "request",
+                "schedule",
+                "sys",
+                "target",
+                "time",
+                "tls",
+            ],
+        )],
+    ),
+    ("cli", &[("cli", &["schedule", "target", "units"])]),
+    (
+        "result",
+        &[
+            ("results", &["base64", "exit", "files"]),
+            (
+                "verdict",
+                &[
+                    "analysis",
+                    "calibration",
+                    "failure",
+                    "pressure",
+                    "record",
+                    "summary",
+                    "time",
+                    "units",
+                ],
+            ),
+            ("calibration", &["summary"]),
+            ("summary", &["analysis", "exit", "http1", "pressure", "record", "time"]),
+        ],
+    ),
+    ("serve", &[("serve", &["sys", "time"])]),
+    (
+        "core",
+        &[
+            (
+                "worker",
+                &[
+                    "conn", "failure", "http1", "record", "request", "schedule", "time", "tls",
+                    "tunnel",
+                ],
+            ),
+            ("conn", &["http1", "schedule", "time"]),
+            ("tls", &["failure", "record"]),
+            ("record", &["failure", "schedule", "time"]),
+            ("tunnel", &["http1"]),
+            ("http1", &["failure"]),
+            ("schedule", &["time", "units"]),
+            ("failure", &[]),
+        ],
+    ),
+    ("request", &[("request", &[]), ("target", &[])]),
+    ("stats", &[("analysis", &["units"])]),
+    (
+        "machine",
+        &[
+            ("output", &["exit", "files", "sys"]),
+            ("files", &["sys"]),
+            ("exit", &[]),
+            ("host", &["cgroup"]),
+            ("memory", &["sys"]),
+            ("pressure", &["cgroup", "time"]),
+            ("cgroup", &[]),
+            ("sys", &[]),
+        ],
+    ),
+    ("time, units", &[("units", &["time"]), ("time", &[]), ("base64", &[])]),
+];
+
+/// Arrows that point up, why they do, and thereby every circle. One that is gone must leave this table.
+pub(crate) const KNOWN_EXCEPTIONS: &[(&str, &str, &str)] = &[
+    ("report", "capacity", "the page of a search is no part of the command yet"),
+    ("report", "comparison", "the page of a comparison is no part of the command yet"),
+    ("plan", "run", "catches the signals that end its wait for a body from standard input"),
+    ("memory", "plan", "works out the need of a whole plan instead of being given numbers"),
+    ("memory", "conn", "knows how large a connection is"),
+    ("host", "plan", "counts the cores with the code of the plan"),
+    ("host", "summary", "fills in the description of the machine that the summary owns"),
+    ("verdict", "plan", "the gates and the load are types of the plan"),
+    ("summary", "verdict", "holds the verdict, which is made from the rest of it"),
+    ("worker", "plan", "reads its settings out of the plan instead of being given its own"),
+    ("exit", "target", "hides the passwords of URLs in messages"),
+    ("output", "target", "hides the passwords of URLs in messages"),
+    ("files", "output", "says on standard error what it waits for"),
+    ("time", "sys", "the clock is a system call"),
+];
+
+/// What the tests inside a place may name beside what the place itself may: what they build a case from, and what they
+/// look at it through.
+pub(crate) const TESTS_MAY_NAME: &[Place] = &[
+    ("capacity", &["record", "report"]),
+    ("engine", &["schedule"]),
+    ("failure", &["cli"]),
+    ("report", &["results", "schedule"]),
+    ("results", &["record"]),
+    ("run", &["cli"]),
+    ("verdict", &["exit", "report", "schedule", "target"]),
+    ("worker", &["engine"]),
+];
+
+/// The data path: sans-io, pure over the time that it is given.
+pub(crate) const DATA_PATH: &[&str] = &[
+    "conn", "failure", "http1", "record", "request", "schedule", "target", "tls", "tunnel",
+    "units", "worker",
+];
+
+/// Modules that are public although nothing outside of the library names them. May only become shorter.
+pub(crate) const NEEDLESSLY_PUBLIC: &[&str] = &[
+    "base64",
+    "comparison",
+    "preflight",
+    "report",
+    "results",
+    "sys",
+    "target",
+    "tls",
+    "units",
+    "verdict",
+];
+
+/// What is outside of the library: it may name public modules.
+pub(crate) const OUTSIDE: &[&str] = &["tests", "benches"];
