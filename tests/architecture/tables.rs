@@ -19,10 +19,8 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
                     "cli",
                     "comparison",
                     "exit",
-                    "failure",
                     "output",
                     "plan",
-                    "preflight",
                     "pressure",
                     "report",
                     "results",
@@ -82,22 +80,14 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
     ),
     (
         "run",
-        &[
-            (
-                "preflight",
-                &[
-                    "cli", "engine", "exit", "failure", "http1", "plan", "run", "summary", "sys",
-                    "time", "tls", "tunnel",
-                ],
-            ),
-            (
-                "run",
-                &[
-                    "analysis", "engine", "exit", "host", "memory", "output", "plan", "pressure",
-                    "record", "schedule", "summary", "sys", "time", "verdict", "worker",
-                ],
-            ),
-        ],
+        &[(
+            "run",
+            &[
+                "analysis", "engine", "exit", "failure", "host", "http1", "memory", "output",
+                "plan", "pressure", "record", "schedule", "summary", "sys", "time", "tls",
+                "tunnel", "units", "verdict", "worker",
+            ],
+        )],
     ),
     ("engine", &[("engine", &["conn", "failure", "plan", "record", "sys", "time", "worker"])]),
     (
@@ -222,18 +212,8 @@ pub(crate) const DATA_PATH: &[&str] = &[
 ];
 
 /// Modules that are public although nothing outside of the library names them. May only become shorter.
-pub(crate) const NEEDLESSLY_PUBLIC: &[&str] = &[
-    "base64",
-    "comparison",
-    "preflight",
-    "report",
-    "results",
-    "sys",
-    "target",
-    "tls",
-    "units",
-    "verdict",
-];
+pub(crate) const NEEDLESSLY_PUBLIC: &[&str] =
+    &["base64", "comparison", "report", "results", "sys", "target", "tls", "units", "verdict"];
 
 /// What is outside of the library: it may name public modules.
 pub(crate) const OUTSIDE: &[&str] = &["tests", "benches"];
