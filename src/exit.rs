@@ -136,12 +136,6 @@ impl Refusal {
         Self::masked(&message, ENVIRONMENT)
     }
 
-    /// The same when the command would have ended with `code` without it.
-    #[must_use]
-    pub fn beside(self, code: ExitCode) -> Self {
-        Self { code: first_of([self.code, code]), ..self }
-    }
-
     /// A signal came before there was anything to report of: `before` what.
     #[must_use]
     pub fn stopped(signal: Signal, before: &str) -> Self {
@@ -158,7 +152,7 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::{ExitCode, GATE, OUTPUT, Refusal, Signal, first_of};
+    use super::{ExitCode, Refusal, Signal, first_of};
 
     #[test]
     fn of_several_codes_the_first_of_the_order_is_the_one() {
@@ -181,8 +175,6 @@ mod tests {
                 "{codes:?}"
             );
         }
-        assert_eq!(Refusal::output("x".to_owned()).beside(ExitCode(129)).code, ExitCode(129));
-        assert_eq!(Refusal::output("x".to_owned()).beside(GATE).code, OUTPUT);
     }
 
     #[test]

@@ -150,8 +150,9 @@ fn search(slo: &str, server: &Server, kind: &Kind, seed: u64) -> SearchResult {
         args.rate = Rate::nearest(proposal.load);
         args.duration = Some(Nanos::from_seconds(proposal.length_s).0);
         args.drain = 1_000_000_000;
-        args.seed = Some(trial_seed(seed, search.trials().len()));
-        let plan = base.with_load(&args).unwrap();
+        let load = base.load_of(&args).unwrap();
+        let plan = base.with_load(load).unwrap();
+        let plan = plan.with_seed(trial_seed(seed, search.trials().len())).unwrap();
         let warmup_ns = plan.load.warmup_ns;
         let held = holds(&mut random, kind.holds_a_minute, proposal.length_s + 1.0);
         let summary = session.run_held_up(&plan, &held);

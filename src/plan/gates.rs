@@ -141,11 +141,12 @@ mod tests {
         let stages = args(&["--stages", "1s@10,2s@50", "--slo", "p99[2s@50]<1s, max[1s..3s]<1s"]);
         let plan = Plan::build("http://127.0.0.1:9/", &stages).unwrap();
         assert_eq!(plan.slo.len(), 2);
-        assert!(plan.with_load(&args(&["--stages", "2s@50,1s@10"])).is_ok());
-        let refused = plan.with_load(&args(&["-R", "50"])).unwrap_err();
+        let with = |flags: &[&str]| plan.with_load(plan.load_of(&args(flags)).unwrap());
+        assert!(with(&["--stages", "2s@50,1s@10"]).is_ok());
+        let refused = with(&["-R", "50"]).unwrap_err();
         assert_eq!(refused.code, USAGE);
         assert!(refused.message.contains("'2s@50'"), "{}", refused.message);
-        let shorter = plan.with_load(&args(&["--stages", "2s@50"])).unwrap_err();
+        let shorter = with(&["--stages", "2s@50"]).unwrap_err();
         assert!(shorter.message.contains("takes 2 s"), "{}", shorter.message);
     }
 }

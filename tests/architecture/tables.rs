@@ -19,10 +19,8 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
                     "cli",
                     "comparison",
                     "exit",
-                    "failure",
                     "output",
                     "plan",
-                    "preflight",
                     "pressure",
                     "report",
                     "results",
@@ -86,22 +84,14 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
     ),
     (
         "run",
-        &[
-            (
-                "preflight",
-                &[
-                    "cli", "engine", "exit", "failure", "http1", "plan", "run", "summary", "sys",
-                    "time", "tls", "tunnel",
-                ],
-            ),
-            (
-                "run",
-                &[
-                    "analysis", "engine", "exit", "host", "memory", "output", "plan", "pressure",
-                    "record", "schedule", "slo", "summary", "sys", "time", "verdict", "worker",
-                ],
-            ),
-        ],
+        &[(
+            "run",
+            &[
+                "analysis", "engine", "exit", "failure", "host", "http1", "memory", "output",
+                "plan", "pressure", "record", "schedule", "slo", "summary", "sys", "time", "tls",
+                "tunnel", "units", "verdict", "worker",
+            ],
+        )],
     ),
     ("engine", &[("engine", &["conn", "failure", "plan", "record", "sys", "time", "worker"])]),
     (
@@ -233,7 +223,6 @@ pub(crate) const DATA_PATH: &[&str] = &[
 pub(crate) const NEEDLESSLY_PUBLIC: &[&str] = &[
     "base64",
     "comparison",
-    "preflight",
     "report",
     "results",
     "slo",

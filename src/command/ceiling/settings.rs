@@ -5,15 +5,14 @@ use std::time::Duration;
 use crate::analysis::ceiling::{Rules, SearchSettings};
 use crate::cli::{CeilingArgs, OnOverloadArg, WarmupArg};
 use crate::exit::Refusal;
+use crate::plan::Output;
+use crate::run::affordable_connections;
 use crate::schedule::Rate;
-use crate::sys;
 use crate::time::seconds;
 use crate::units::parse_count;
 
 /// Connections at which the search of a closed loop ends.
 const MOST_CONNECTIONS: u64 = 4096;
-/// Descriptors that are no connections.
-const OTHER_DESCRIPTORS: u64 = 64;
 /// Length of a full trial where there is time for many, in seconds.
 const TRIAL_S: f64 = 10.0;
 /// Where there is not, a trial takes this share of the budget, and no less than so many seconds.
@@ -34,25 +33,19 @@ const OVERHEAD_S: f64 = 0.2;
 /// Refuses what contradicts a search.
 pub(super) fn check(args: &CeilingArgs) -> Result<(), Refusal> {
     let run = &args.target.args;
-    for (flag, given) in [
+    let given = [
         ("-R", run.rate.is_some()),
         ("--stages", run.stages.is_some()),
         ("--burst", run.burst.is_some()),
         ("-n", run.requests.is_some()),
         ("--abort-on", run.abort_on.is_some()),
-        ("--hgrm", run.hgrm.is_some()),
-        ("--hlog", run.hlog.is_some()),
-        ("--timeseries", run.timeseries.is_some()),
-        ("--log-requests", run.log_requests.is_some()),
-        ("--latency", run.latency),
-        ("--verbose", run.verbose),
         ("--repeat", run.repeat.is_some()),
-    ] {
-        if given {
-            return Err(Refusal::usage(format!(
-                "{flag} contradicts ceiling, which makes many trials and chooses their load itself; leave it out"
-            )));
-        }
+    ];
+    let given = given.into_iter().find(|&(_, given)| given).map(|(flag, _)| flag);
+    if let Some(flag) = given.or_else(|| Output::from(run).of_one_run()) {
+        return Err(Refusal::usage(format!(
+            "{flag} contradicts ceiling, which makes many trials and chooses their load itself; leave it out"
+        )));
     }
     if run.duration.is_some() {
         return Err(Refusal::usage(
@@ -173,9 +166,5 @@ fn connections(flag: &str, text: &str) -> Result<f64, Refusal> {
 /// As many connections as a process may have, within reason.
 #[expect(clippy::cast_precision_loss, reason = "a number of connections is small")]
 fn most_connections() -> Result<f64, Refusal> {
-    let limit = sys::raise_descriptor_limit(MOST_CONNECTIONS + OTHER_DESCRIPTORS);
-    let limit = limit.map_err(|error| {
-        Refusal::environment(format!("the descriptor limit cannot be read: {error}"))
-    })?;
-    Ok(limit.saturating_sub(OTHER_DESCRIPTORS).clamp(1, MOST_CONNECTIONS) as f64)
+    affordable_connections(MOST_CONNECTIONS).map(|connections| connections as f64)
 }

@@ -12,12 +12,13 @@ mod screen;
 mod sweep;
 mod text;
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::series::Series;
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
 use crate::plan::{
-    EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Route, Timeouts,
+    EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Preflight, Route, Timeouts,
 };
 use crate::pressure::Pressure;
 use crate::record::latency::HIGHEST_NS;
@@ -43,7 +44,10 @@ pub(crate) fn plan() -> Plan {
         target: Target::parse("http://127.0.0.1:8080/bytes/100?x=1").unwrap(),
         route: Route::to("127.0.0.1:8080".parse().unwrap()),
         tunnel: None,
-        ready_by: None,
+        preflight: Preflight::default(),
+        asked: Arc::default(),
+        repeat: None,
+        pause_ns: None,
         is_proxied: false,
         same_host: true,
         method: "GET".to_owned(),
