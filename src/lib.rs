@@ -39,7 +39,7 @@
 //! | [`worker`] | one core's brain: events and instants in, actions out; who is to blame for what is sent late |
 //! | [`record`] | what a worker remembers, phase by phase; merging; the conservation check |
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
-//! | [`run`] | asks one request before the clock (is this what the user means?), pins, spawns, starts, watches, stops, joins, merges |
+//! | [`run`] | [`run::Bench`]: asks machine and target once (is this what the user means?), then makes runs: pins, spawns, starts, watches, stops, joins, merges |
 //! | [`pressure`] | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
 //! | [`calibrate`], `calibration` | what this client can do on this machine, measured once and kept |
 //! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |

@@ -3,7 +3,6 @@
 //!
 //! Owned by the plan. It must not know what is sent.
 
-use std::net::IpAddr;
 use std::thread;
 use std::time::Duration;
 
@@ -76,11 +75,6 @@ impl Asked {
         }
     }
 
-    /// The same way once more, from where connections come already.
-    fn route_from(&self, target: &Target, sources: Vec<IpAddr>) -> Result<Route, Refusal> {
-        Route::find(target, &self.network, self.proxy.as_ref(), Asking::From(sources))
-    }
-
     /// One core a worker for `load`, and why there are so many. With `fewer`, `-t` may ask for more threads than the load has
     /// connections, and gets one for each.
     pub(super) fn workers(
@@ -107,7 +101,9 @@ impl Plan {
     /// # Errors
     /// Why there is none.
     pub fn with_fresh_route(&self) -> Result<Self, Refusal> {
-        let route = self.asked.route_from(&self.target, self.route.sources.clone())?;
+        let Asked { network, proxy, .. } = &*self.asked;
+        let asking = Asking::From(self.route.sources.clone());
+        let route = Route::find(&self.target, network, proxy.as_ref(), asking)?;
         let same_host = route.is_local();
         // Whether there may be as many as -t says was settled with the load.
         let workers = self.asked.workers(&self.load, same_host, true)?;

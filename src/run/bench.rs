@@ -45,20 +45,26 @@ impl Bench {
     /// What this machine refuses, or why a run would be of no use; nothing was measured.
     pub fn prepare(plan: Plan, interrupts: Interrupts) -> Result<Self, Refusal> {
         let engine = machine::prepare(&plan)?;
-        let (plan, readiness) = await_target(plan, &interrupts)?;
-        let answer = readiness.seen.iter().flat_map(|seen| seen.warnings.iter().cloned());
-        let doubt = readiness
-            .doubt
-            .iter()
-            .map(|doubt| format!("no answer to one request before the run: {doubt}"));
-        let warnings = warn_of_place(&plan).into_iter().chain(answer).chain(doubt).collect();
+        let (plan, answer) = await_target(plan, &interrupts)?;
+        let mut warnings = warn_of_place(&plan);
+        let seen = match answer {
+            Some(Ok(seen)) => {
+                warnings.extend(seen.warnings.iter().cloned());
+                Some(seen)
+            }
+            Some(Err(why)) => {
+                warnings.push(format!("no answer to one request before the run: {why}"));
+                None
+            }
+            None => None,
+        };
         Ok(Self {
             plan,
             engine,
             interrupts,
             connections: Connections::Kept,
             session: None,
-            seen: readiness.seen,
+            seen,
             warnings,
             has_run: false,
         })

@@ -1,4 +1,7 @@
-//! Carries out a plan: one pinned thread a core, a common start, a watchful eye, a join, a merge.
+//! What every command that measures goes through: a bench asks machine and target, and each run is one pinned thread a core, a
+//! common start, a watchful eye, a join, a merge.
+//!
+//! Owned by the control plane. It must not know which command runs, nor what reports look like.
 
 mod bench;
 mod interrupts;

@@ -14,40 +14,31 @@ use crate::time::{Nanos, monotonic, seconds};
 /// Between two tries.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// What is known before a run begins.
-#[derive(Clone, Debug, Default)]
-pub(in crate::run) struct Readiness {
-    /// The answer, if there was one.
-    pub(in crate::run) seen: Option<Seen>,
-    /// Why there was none, where the run may still tell more.
-    pub(in crate::run) doubt: Option<String>,
-}
-
 /// Asks the target of `plan` once, or as long as `--wait-ready` says. Returns the plan with the way on which it was found, and
-/// what it answered.
+/// what it answered, or why it did not where the run may still tell more; `None` where it is not to be asked.
 ///
 /// # Errors
 /// Why a run would be of no use: nobody can be talked to, or nobody got ready, or the user wants to stop.
 pub(in crate::run) fn await_target(
     plan: Plan,
     interrupts: &Interrupts,
-) -> Result<(Plan, Readiness), Refusal> {
+) -> Result<(Plan, Option<Result<Seen, String>>), Refusal> {
     if plan.preflight.skipped {
-        return Ok((plan, Readiness::default()));
+        return Ok((plan, None));
     }
     let Some(ready_by) = plan.preflight.ready_by else {
         return match look(&plan, interrupts, Nanos::NEVER) {
-            Ok(seen) => Ok((plan, Readiness { seen: Some(seen), doubt: None })),
+            Ok(seen) => Ok((plan, Some(Ok(seen)))),
             Err(NoAnswer { signal: Some(signal), .. }) => Err(stopped(signal)),
             Err(none) if none.is_final() => Err(refusal(&plan, &none)),
-            Err(none) => Ok((plan, Readiness { seen: None, doubt: Some(sentence(&none)) })),
+            Err(none) => Ok((plan, Some(Err(sentence(&none))))),
         };
     };
     let (mut plan, mut before) = (plan, None);
     loop {
         let why = match look(&plan, interrupts, ready_by) {
             Ok(seen) if seen.good => {
-                return Ok((plan, Readiness { seen: Some(seen), doubt: None }));
+                return Ok((plan, Some(Ok(seen))));
             }
             Ok(seen) => format!("it answers {} with {} bytes", seen.status, seen.body_bytes),
             Err(NoAnswer { signal: Some(signal), .. }) => return Err(stopped(signal)),
