@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use crate::calibration::{Calibration, cache};
 use crate::cli::{CalibrateArgs, RunArgs};
-use crate::exit::{self, Refusal, Signal};
+use crate::exit::{self, ExitCode, Refusal, Signal};
 use crate::host;
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
 use crate::report;
-use crate::run::{self, Interrupts};
+use crate::run::{Bench, Interrupts};
 use crate::serve::{self, Server};
 use crate::summary::{End, Summary, work_share};
 use crate::sys;
@@ -39,7 +39,7 @@ const SATURATED_SHARE: f64 = 0.95;
 ///
 /// # Errors
 /// What this machine refuses, or the flag that cannot be obeyed.
-pub fn calibrate(args: &CalibrateArgs) -> Result<u8, Refusal> {
+pub fn calibrate(args: &CalibrateArgs) -> Result<ExitCode, Refusal> {
     if args.duration == 0 {
         return Err(Refusal::usage("-d 0: nothing can be measured in no time".to_owned()));
     }
@@ -72,10 +72,7 @@ pub fn calibrate(args: &CalibrateArgs) -> Result<u8, Refusal> {
     .map_err(Refusal::environment)?;
     let measured = measure_client(args, &server, core, &interrupts, tell);
     server.stop();
-    let (ceiling, paced) = match measured? {
-        Ok(runs) => runs,
-        Err(Stopped(signal)) => return Err(stopped(signal)),
-    };
+    let (ceiling, paced) = measured?;
     let calibration = put_together(machine, &ceiling, &paced);
     let host = host::describe();
     let shared_core = allowed.len() == 1;
@@ -139,9 +136,6 @@ fn watch_machine(core: usize, interrupts: &Interrupts) -> Machine {
     }
 }
 
-/// The signal by which the user stopped a calibration.
-struct Stopped(Signal);
-
 /// A closed loop, then a steady rate well below what it reached.
 fn measure_client(
     args: &CalibrateArgs,
@@ -149,29 +143,28 @@ fn measure_client(
     core: usize,
     interrupts: &Interrupts,
     tell: impl Fn(&str),
-) -> Result<Result<(Summary, Summary), Stopped>, Refusal> {
+) -> Result<(Summary, Summary), Refusal> {
     let url = format!("http://{}/", server.local_address());
     let length = format!("{}ns", args.duration);
     let core = core.to_string();
     let measure = |more: &[&str]| {
-        let flags = [&["--cpus", &core, "-t", "1", "-c", "64", "-d", &length][..], more].concat();
+        let flags =
+            [&["--no-preflight", "--cpus", &core, "-t", "1", "-c", "64", "-d", &length][..], more]
+                .concat();
         let run_args = RunArgs::from_flags(&flags).map_err(Refusal::usage)?;
         let plan = Plan::build(&url, &run_args)?;
-        let summary = run::run(&plan, run::prepare(&plan)?, interrupts, |_| {})?;
-        Ok(match summary.end {
-            End::Interrupted(signal) => Err(Stopped(signal)),
+        let summary = Bench::prepare(plan.clone(), interrupts.clone())?.run(&plan, |_| {})?;
+        match summary.end {
+            End::Interrupted(signal) => Err(stopped(signal)),
             _ => Ok(summary),
-        })
+        }
     };
     let shown = seconds(args.duration);
     tell(&format!("a closed loop against an empty server: {shown} s"));
-    let ceiling = match measure(&[])? {
-        Ok(ceiling) => ceiling,
-        Err(stopped) => return Ok(Err(stopped)),
-    };
+    let ceiling = measure(&[])?;
     let rate = (ceiling.rates().achieved_rps * PACED_SHARE).clamp(1.0, MOST_PACED_RPS).floor();
     tell(&format!("a steady rate of {rate} requests a second: {shown} s"));
-    Ok(measure(&["-R", &rate.to_string()])?.map(|paced| (ceiling, paced)))
+    Ok((ceiling, measure(&["-R", &rate.to_string()])?))
 }
 
 fn put_together(machine: Machine, ceiling: &Summary, paced: &Summary) -> Calibration {

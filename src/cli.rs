@@ -18,7 +18,7 @@ use format::one_of_formats;
 pub use network::{AddressesArg, NetworkArgs, ProxyProtocolArg};
 pub use preflight::PreflightArgs;
 pub use review::ReviewArgs;
-pub use sweep::{OF_ONE_RUN, OrderArg, SweepArgs, SweepFlags};
+pub use sweep::{OrderArg, SweepArgs, SweepFlags};
 pub use tls::{TlsArgs, TlsVersionArg};
 
 use std::convert::Infallible;

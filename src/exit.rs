@@ -2,32 +2,50 @@
 
 use crate::target;
 
+/// What a command ends with: one of the codes of this module, or that of a signal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ExitCode(u8);
+
+impl ExitCode {
+    /// Whether a signal ended the command.
+    #[must_use]
+    pub fn is_of_signal(self) -> bool {
+        Signal::ALL.iter().any(|signal| signal.exit_code() == self)
+    }
+}
+
+impl From<ExitCode> for u8 {
+    fn from(code: ExitCode) -> Self {
+        code.0
+    }
+}
+
 /// The run finished.
-pub const FINISHED: u8 = 0;
+pub const FINISHED: ExitCode = ExitCode(0);
 /// A gate failed, or `--abort-on` or `--on-overload abort` ended the run.
-pub const GATE: u8 = 1;
+pub const GATE: ExitCode = ExitCode(1);
 /// Wrong usage, configuration or plan.
-pub const USAGE: u8 = 2;
+pub const USAGE: ExitCode = ExitCode(2);
 /// Slower than what it was compared with.
-pub const REGRESSION: u8 = 3;
+pub const REGRESSION: ExitCode = ExitCode(3);
 /// A search or a comparison that found no answer.
-pub const INCONCLUSIVE: u8 = 4;
+pub const INCONCLUSIVE: ExitCode = ExitCode(4);
 /// No address, refused, or no successful response at all.
-pub const TARGET: u8 = 5;
+pub const TARGET: ExitCode = ExitCode(5);
 /// The measurement is not valid, and `--strict` was given, or it was to be compared.
-pub const INVALID: u8 = 6;
+pub const INVALID: ExitCode = ExitCode(6);
 /// The environment refuses what was asked.
-pub const ENVIRONMENT: u8 = 7;
+pub const ENVIRONMENT: ExitCode = ExitCode(7);
 /// Results could not be written.
-pub const OUTPUT: u8 = 8;
+pub const OUTPUT: ExitCode = ExitCode(8);
 
 /// Of several codes that apply, the one that a command ends with: a signal's, then 7, 2, 5, 8, 6, 1, then the others.
 #[must_use]
-pub fn first_of(codes: impl IntoIterator<Item = u8>) -> u8 {
-    const ORDER: [u8; 6] = [ENVIRONMENT, USAGE, TARGET, OUTPUT, INVALID, GATE];
-    let place = |code: &u8| match *code {
+pub fn first_of(codes: impl IntoIterator<Item = ExitCode>) -> ExitCode {
+    const ORDER: [ExitCode; 6] = [ENVIRONMENT, USAGE, TARGET, OUTPUT, INVALID, GATE];
+    let place = |code: &ExitCode| match *code {
         FINISHED => usize::MAX,
-        code if Signal::ALL.iter().any(|signal| signal.exit_code() == code) => 0,
+        code if code.is_of_signal() => 0,
         code => ORDER.iter().position(|known| *known == code).map_or(ORDER.len(), |at| at + 1),
     };
     codes.into_iter().min_by_key(place).unwrap_or(FINISHED)
@@ -80,8 +98,8 @@ impl Signal {
 
     /// The exit code of a command that it ended: the one that a shell shows for a process that it killed.
     #[must_use]
-    pub const fn exit_code(self) -> u8 {
-        128 + self.number()
+    pub const fn exit_code(self) -> ExitCode {
+        ExitCode(128 + self.number())
     }
 }
 
@@ -91,12 +109,12 @@ pub struct Refusal {
     /// Names the flag and the remedy.
     pub message: String,
     /// One of the codes of this module.
-    pub code: u8,
+    pub code: ExitCode,
 }
 
 impl Refusal {
     /// Messages repeat what was typed, and are kept in logs: no password of a URL may be in them.
-    fn masked(message: &str, code: u8) -> Self {
+    fn masked(message: &str, code: ExitCode) -> Self {
         Self { message: target::mask_urls(message), code }
     }
 
@@ -118,12 +136,6 @@ impl Refusal {
         Self::masked(&message, ENVIRONMENT)
     }
 
-    /// The same when the command would have ended with `code` without it.
-    #[must_use]
-    pub fn beside(self, code: u8) -> Self {
-        Self { code: first_of([self.code, code]), ..self }
-    }
-
     /// A signal came before there was anything to report of: `before` what.
     #[must_use]
     pub fn stopped(signal: Signal, before: &str) -> Self {
@@ -140,7 +152,7 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
-    use super::{Refusal, Signal, first_of};
+    use super::{ExitCode, Refusal, Signal, first_of};
 
     #[test]
     fn of_several_codes_the_first_of_the_order_is_the_one() {
@@ -157,10 +169,12 @@ mod tests {
             (&[8, 3], 8),
             (&[], 0),
         ] {
-            assert_eq!(first_of(codes.iter().copied()), expected, "{codes:?}");
+            assert_eq!(
+                u8::from(first_of(codes.iter().copied().map(ExitCode))),
+                expected,
+                "{codes:?}"
+            );
         }
-        assert_eq!(Refusal::output("x".to_owned()).beside(129).code, 129);
-        assert_eq!(Refusal::output("x".to_owned()).beside(1).code, 8);
     }
 
     #[test]
@@ -180,7 +194,7 @@ mod tests {
             (Signal::Terminate, libc::SIGTERM, "SIGTERM", 143),
         ] {
             assert_eq!(i32::from(signal.number()), number);
-            assert_eq!((signal.name(), signal.exit_code()), (name, code));
+            assert_eq!((signal.name(), signal.exit_code()), (name, ExitCode(code)));
             assert_eq!(Signal::of(usize::try_from(number).unwrap()), Some(signal));
         }
         assert_eq!((Signal::of(0), Signal::of(9)), (None, None));

@@ -39,11 +39,11 @@
 //! | [`worker`] | one core's brain: events and instants in, actions out; who is to blame for what is sent late |
 //! | [`record`] | what a worker remembers, phase by phase; merging; the conservation check |
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
-//! | [`run`] | pins, spawns, starts, watches, stops, joins, merges |
-//! | [`preflight`] | one request before the clock: is this what the user means? |
+//! | [`run`] | [`run::Bench`]: asks machine and target once (is this what the user means?), then makes runs: pins, spawns, starts, watches, stops, joins, merges |
 //! | [`pressure`] | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
 //! | [`calibrate`], `calibration` | what this client can do on this machine, measured once and kept |
 //! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
+//! | [`slo`] | metrics, gates on them, and which gates hold |
 //! | [`verdict`] | what the target did, whether the measurement is valid, and what limited it |
 //! | [`summary`], [`report`] | a finished run, and what it looks like |
 //! | [`capacity`] | the goals of a search for the highest load: from gates and finished runs to trials, and what was found |
@@ -118,7 +118,6 @@ pub mod http1;
 pub(crate) mod memory;
 pub mod output;
 pub mod plan;
-pub mod preflight;
 pub mod pressure;
 pub mod record;
 pub mod report;
@@ -127,6 +126,7 @@ pub mod results;
 pub mod run;
 pub mod schedule;
 pub mod serve;
+pub mod slo;
 pub mod summary;
 pub mod sys;
 pub mod target;

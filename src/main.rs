@@ -1,13 +1,13 @@
 //! Parse, plan, run, report: the command line tool. Everything else is in the library.
 
-use std::process::ExitCode;
+use std::process;
 
 use clap::Parser;
 use maxq::cli::{Cli, Command, one_line};
 use maxq::command;
 use maxq::exit::Refusal;
 
-fn main() -> ExitCode {
+fn main() -> process::ExitCode {
     let ended = match Cli::try_parse() {
         Ok(cli) => match cli.command {
             None => command::run(&cli.run),
@@ -27,11 +27,9 @@ fn main() -> ExitCode {
         }
         Err(error) => Err(Refusal::usage(one_line(&error))),
     };
-    match ended {
-        Ok(code) => ExitCode::from(code),
-        Err(Refusal { message, code }) => {
-            maxq::output::tell(format_args!("maxq: {message}\n"));
-            ExitCode::from(code)
-        }
-    }
+    let code = ended.unwrap_or_else(|Refusal { message, code }| {
+        maxq::output::tell(format_args!("maxq: {message}\n"));
+        code
+    });
+    process::ExitCode::from(u8::from(code))
 }

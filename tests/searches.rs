@@ -2,7 +2,9 @@
 //! server is a queue in memory whose ceiling has a closed form.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
-use maxq::analysis::ceiling::{Answer, Ending, Search, Settings, Step, Trial, trial_seed};
+use maxq::analysis::ceiling::{
+    Ending, Search, SearchResult, SearchSettings, Step, Trial, trial_seed,
+};
 use maxq::analysis::random::Random;
 use maxq::capacity::Goals;
 use maxq::cli::RunArgs;
@@ -44,25 +46,25 @@ fn service(seed: u64) -> Server {
 /// A search as the command makes it, and how it is disturbed.
 struct Kind {
     arrivals: &'static str,
-    settings: Settings,
+    settings: SearchSettings,
     /// How often the machine is held up, a minute.
     holds_a_minute: f64,
 }
 
 /// That of a long search, by Poisson arrivals, on a machine of its own.
 fn long() -> Kind {
-    let settings = Settings::usual(10.0, BESIDE_S);
+    let settings = SearchSettings::usual(10.0, BESIDE_S);
     Kind { arrivals: "poisson", settings, holds_a_minute: 0.0 }
 }
 
 /// That of the defaults, on a machine that others use, too.
 fn quick(arrivals: &'static str) -> Kind {
-    let settings = Settings {
+    let settings = SearchSettings {
         budget_s: 120.0,
         precision: 0.05,
         quick: true,
         verify_s: 10.0,
-        ..Settings::usual(5.0, QUICK_BESIDE_S)
+        ..SearchSettings::usual(5.0, QUICK_BESIDE_S)
     };
     Kind { arrivals, settings, holds_a_minute: 45.0 }
 }
@@ -91,7 +93,7 @@ fn holds(random: &mut Random, a_minute: f64, length_s: f64) -> Vec<(u64, u64)> {
 }
 
 /// One search with the defaults of the command.
-fn search(slo: &str, server: &Server, kind: &Kind, seed: u64) -> Answer {
+fn search(slo: &str, server: &Server, kind: &Kind, seed: u64) -> SearchResult {
     let seed_text = seed.to_string();
     // Nobody is asked for anything: the plan is for a server in memory.
     let flags = [
@@ -112,7 +114,7 @@ fn search(slo: &str, server: &Server, kind: &Kind, seed: u64) -> Answer {
     let args = RunArgs::from_flags(&[&flags[..], &["-R", "100"]].concat()).unwrap();
     let base = Plan::build("http://127.0.0.1:9/", &args).unwrap();
     let goals = Goals::new(&base.slo, true);
-    let mut search = Search::new(Settings {
+    let mut search = Search::new(SearchSettings {
         fewest_requests: goals.wanted_requests(),
         limits: goals.limits(),
         seed,
@@ -148,8 +150,9 @@ fn search(slo: &str, server: &Server, kind: &Kind, seed: u64) -> Answer {
         args.rate = Rate::nearest(proposal.load);
         args.duration = Some(Nanos::from_seconds(proposal.length_s).0);
         args.drain = 1_000_000_000;
-        args.seed = Some(trial_seed(seed, search.trials().len()));
-        let plan = base.with_load(&args).unwrap();
+        let load = base.load_of(&args).unwrap();
+        let plan = base.with_load(load).unwrap();
+        let plan = plan.with_seed(trial_seed(seed, search.trials().len())).unwrap();
         let warmup_ns = plan.load.warmup_ns;
         let held = holds(&mut random, kind.holds_a_minute, proposal.length_s + 1.0);
         let summary = session.run_held_up(&plan, &held);
@@ -169,7 +172,7 @@ fn searches() -> u64 {
 }
 
 /// How far a search was off in percent, and whether its interval holds the truth.
-fn judge(answer: &Answer, truth: f64) -> (f64, bool) {
+fn judge(answer: &SearchResult, truth: f64) -> (f64, bool) {
     // A search that found nothing is as wrong as one that found something else.
     let holds = answer.ending == Ending::Found
         && answer.interval.is_some_and(|(low, high)| (low..=high).contains(&truth));
@@ -178,11 +181,11 @@ fn judge(answer: &Answer, truth: f64) -> (f64, bool) {
 
 /// Searches with little time, on a disturbed machine; nine in ten must be within 10 % of the truth.
 fn check_quick(what: &str, slo: &str, kind: &Kind, server: impl Fn(u64) -> Server, truth: f64) {
-    let answers: Vec<Answer> =
+    let answers: Vec<SearchResult> =
         (0..searches()).map(|seed| search(slo, &server(seed * 7919 + 1), kind, seed)).collect();
     let found: Vec<(f64, bool)> = answers.iter().map(|answer| judge(answer, truth)).collect();
     let count = found.len();
-    let of = |holds: &dyn Fn(&Answer, f64, bool) -> bool| {
+    let of = |holds: &dyn Fn(&SearchResult, f64, bool) -> bool| {
         let each = answers.iter().zip(&found);
         each.filter(|(answer, (off, covered))| holds(answer, *off, *covered)).count()
     };
@@ -205,7 +208,7 @@ fn check_quick(what: &str, slo: &str, kind: &Kind, server: impl Fn(u64) -> Serve
 
 /// Searches a queue again and again; nine in ten must be within 2 % of the truth, and hold it in their interval.
 fn check(what: &str, slo: &str, exponential: bool, truth: f64) {
-    let answers: Vec<Answer> = (0..searches())
+    let answers: Vec<SearchResult> = (0..searches())
         .map(|seed| search(slo, &server(exponential, seed * 7919 + 1), &long(), seed))
         .collect();
     let accused = answers.iter().filter(|answer| answer.change.is_some()).count();

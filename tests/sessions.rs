@@ -8,8 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use maxq::cli::RunArgs;
+use maxq::exit::TARGET;
 use maxq::plan::Plan;
-use maxq::run::{self, Interrupts, Session};
+use maxq::run::{Bench, Connections, Interrupts, Progress, no_connection};
 use maxq::serve::{Options, Server};
 use maxq::summary::Summary;
 
@@ -24,16 +25,16 @@ fn target() -> Server {
 fn run_all(engine: &str, server: &Server, path: &str, loads: &[&str]) -> Vec<Summary> {
     let url = format!("http://{}{path}", server.local_address());
     let args = |load: &str| {
-        let flags = format!("--engine {engine} -t 1 --seed 7 --warmup 0 {load}");
+        let flags = format!("--no-preflight --engine {engine} -t 1 --seed 7 --warmup 0 {load}");
         RunArgs::from_flags(&flags.split(' ').collect::<Vec<_>>()).unwrap()
     };
     let plan = Plan::build(&url, &args(loads[0])).unwrap();
-    let interrupts = Interrupts::catch().unwrap();
-    let mut session = Session::open(&plan, run::prepare(&plan).unwrap()).unwrap();
+    let mut bench = Bench::prepare(plan, Interrupts::catch().unwrap()).unwrap();
     let mut summaries = Vec::new();
     for load in loads {
-        let plan = plan.with_load(&args(load)).unwrap();
-        let summary = session.run(&plan, &interrupts, |_| {}).unwrap();
+        let plan = bench.plan();
+        let plan = plan.with_load(plan.load_of(&args(load)).unwrap()).unwrap();
+        let summary = bench.run(&plan, |_| {}).unwrap();
         assert_eq!(summary.engine.name(), engine);
         summary.record.conserved().unwrap();
         summaries.push(summary);
@@ -61,6 +62,50 @@ fn runs_of_a_session_share_their_connections_and_nothing_else() {
         assert_eq!((seen.connections_accepted, seen.requests_total()), (8, answered), "{engine}");
         server.stop();
     }
+}
+
+/// A bench for runs of so many requests each against `url`.
+fn bench(url: &str, flags: &str) -> Bench {
+    let flags = format!("-t 1 --warmup 0 -c 2 -n 10 {flags}");
+    let args = RunArgs::from_flags(&flags.split(' ').collect::<Vec<_>>()).unwrap();
+    let plan = Plan::build(url, &args).unwrap();
+    Bench::prepare(plan, Interrupts::catch().unwrap()).unwrap()
+}
+
+#[test]
+fn one_request_before_the_first_run_is_shown_by_all_and_connections_are_kept_or_renewed() {
+    for (connections, opened) in [(Connections::Kept, 2), (Connections::Renewed, 6)] {
+        let server = target();
+        let url = format!("http://{}/", server.local_address());
+        let mut bench = bench(&url, "--seed 1").with_connections(connections);
+        let plan = bench.plan().clone();
+        let mut ends = 0;
+        for _ in 0..3 {
+            let summary = bench.run(&plan, |progress| {
+                ends += u64::from(matches!(progress, Progress::Ended));
+            });
+            assert_eq!(summary.unwrap().preflight.unwrap().status, 200);
+        }
+        let seen = server.counters();
+        assert_eq!((ends, seen.connections_accepted, seen.requests_total()), (3, 1 + opened, 31));
+        server.stop();
+    }
+}
+
+#[test]
+fn the_first_run_that_opens_no_connection_is_refused_and_a_later_one_is_a_result() {
+    const PATIENCE: &str = "--no-preflight --give-up 300ms";
+    let server = target();
+    let url = format!("http://{}/", server.local_address());
+    let mut lost = bench(&url, PATIENCE).with_connections(Connections::Renewed);
+    let plan = lost.plan().clone();
+    assert_eq!(no_connection(&plan, &lost.run(&plan, |_| {}).unwrap()), None);
+    server.stop();
+    let nothing = lost.run(&plan, |_| {}).unwrap();
+    let refusal = no_connection(&plan, &nothing).unwrap();
+    assert_eq!(refusal.code, TARGET);
+    assert!(refusal.message.contains("no connection to 127.0.0.1"), "{}", refusal.message);
+    assert_eq!(bench(&url, PATIENCE).run(&plan, |_| {}).unwrap_err().code, TARGET);
 }
 
 #[test]
@@ -155,13 +200,14 @@ fn connections_that_the_server_closed_in_the_pause_are_open_again_when_the_next_
         let address = impatient();
         let url = format!("http://{address}/");
         let requests = each * CONNECTIONS;
-        let flags = format!("--engine {engine} -t 1 --warmup 0 -c {CONNECTIONS} -n {requests}");
+        let flags = format!(
+            "--no-preflight --engine {engine} -t 1 --warmup 0 -c {CONNECTIONS} -n {requests}"
+        );
         let args = RunArgs::from_flags(&flags.split(' ').collect::<Vec<_>>()).unwrap();
         let plan = Plan::build(&url, &args).unwrap();
-        let interrupts = Interrupts::catch().unwrap();
-        let mut session = Session::open(&plan, run::prepare(&plan).unwrap()).unwrap();
+        let mut bench = Bench::prepare(plan.clone(), Interrupts::catch().unwrap()).unwrap();
         for _ in 0..3 {
-            let summary = session.run(&plan, &interrupts, |_| {}).unwrap();
+            let summary = bench.run(&plan, |_| {}).unwrap();
             let connections = &summary.record.connections;
             assert_eq!(summary.counts().ok, requests, "{engine}");
             assert!(summary.record.errors.rows().is_empty(), "{engine}");

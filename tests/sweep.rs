@@ -532,6 +532,17 @@ fn strict_is_about_measurements_and_not_about_servers() {
 }
 
 #[test]
+fn formats_for_reviewers_are_what_the_flag_says() {
+    let server = target();
+    let at = url(&server, "/");
+    for (format, begins) in [("markdown", "### "), ("junit", "<?xml ")] {
+        let ended = run(&mut sweep(&["-c", "1,2", "--slo", "p50<9s", "--format", format, &at]));
+        assert_eq!(ended.code, Some(0), "{format}: {ended:?}");
+        assert!(ended.stdout.starts_with(begins), "{format}: {}", ended.stdout);
+    }
+}
+
+#[test]
 fn results_that_cannot_be_written_exit_with_8() {
     let server = target();
     let at = url(&server, "/");

@@ -11,7 +11,6 @@ pub mod random;
 pub mod recovery;
 pub mod series;
 pub mod silence;
-pub mod slo;
 pub mod student;
 pub mod trend;
 pub mod warmup;

@@ -1,10 +1,13 @@
 //! What a search has found, with all of its trials: what reports are written from.
 
 use super::Goals;
-use crate::analysis::ceiling::{Answer, Ending, Purpose, Settings, Trial, Verdict};
+use crate::analysis::ceiling::{
+    Ending, Purpose, SearchResult, SearchSettings, Trial, TrialVerdict,
+};
 use crate::analysis::series::Slice;
 use crate::exit::Signal;
-use crate::summary::{Gate, Quantile, Rates, Summary};
+use crate::slo::Gate;
+use crate::summary::{Quantile, Rates, Summary};
 use crate::verdict::Code;
 
 /// A trial, as far as reports show it.
@@ -91,11 +94,11 @@ pub struct Found {
     /// The user's gates, as they were written.
     pub slo: String,
     /// How it was searched.
-    pub settings: Settings,
+    pub settings: SearchSettings,
     /// The trials, in the order in which they were made.
     pub rows: Vec<Row>,
     /// What is known.
-    pub answer: Answer,
+    pub answer: SearchResult,
     /// Why it was broken off.
     pub broken: Option<Broken>,
     /// How long it took, in seconds.
@@ -115,7 +118,7 @@ impl Found {
         let is_full = |row: &Row| row.length_s >= self.settings.rules.trial_s * 0.99;
         let any_full = self.rows.iter().any(is_full);
         let judged = |row: &&Row| {
-            matches!(row.trial.verdict, Verdict::Pass | Verdict::Fail)
+            matches!(row.trial.verdict, TrialVerdict::Pass | TrialVerdict::Fail)
                 && (is_full(row) || (self.closed && !any_full))
         };
         let best = self

@@ -5,8 +5,8 @@
 
 use crate::analysis::ceiling::Measure;
 use crate::analysis::series::Slice;
-use crate::analysis::slo::{Clause, Metric, Scope, Unit};
 use crate::pressure::Held;
+use crate::slo::{Clause, Scope};
 use crate::summary::Summary;
 use crate::time::seconds;
 
@@ -55,20 +55,17 @@ impl<'a> Excuse<'a> {
             // It is not known here which piece of time missed its goal.
             return false;
         }
-        let limit = match clause.metric {
-            Metric::Quantile(quantile)
-            | Metric::ClientLag(quantile)
-            | Metric::FirstByte(quantile)
-            | Metric::Service(quantile) => 1.0 - quantile,
-            Metric::Achieved | Metric::Goodput if clause.unit == Unit::Share => 1.0 - clause.limit,
-            Metric::Errors | Metric::Timeouts | Metric::Unsent => clause.limit,
-            Metric::Max => return self.rest_is_faster(clause.limit),
-            Metric::Mean | Metric::Achieved | Metric::Goodput => return false,
-        };
-        let excused = match clause.metric {
-            Metric::Errors | Metric::Timeouts | Metric::Unsent => self.errors(),
-            Metric::Achieved | Metric::Goodput => self.due() + self.errors(),
-            _ => self.slower(clause.limit),
+        let metric = clause.metric;
+        if metric.is_longest() {
+            return self.rest_is_faster(clause.limit);
+        }
+        let Some(limit) = metric.tolerated_share(clause.limit, clause.unit) else { return false };
+        let excused = if metric.is_share_of_requests() {
+            self.errors()
+        } else if metric.is_throughput() {
+            self.due() + self.errors()
+        } else {
+            self.slower(clause.limit)
         };
         let rest = (found.amount - excused).max(0.0);
         rest <= limit * (found.of - excused).max(0.0)

@@ -33,7 +33,7 @@ fn sliced(slow: &[(usize, u64, u64)], bad: &[(usize, u64)], gates: &[(&str, bool
 }
 
 /// The verdict of a trial during which the machine was held up from one time to another, in milliseconds.
-fn held_up(text: &str, summary: &Summary, stretches: &[(u64, u64)]) -> Verdict {
+fn held_up(text: &str, summary: &Summary, stretches: &[(u64, u64)]) -> TrialVerdict {
     let at = |ms: u64| summary.origin.plus(ms * MS);
     let held: Vec<Held> =
         stretches.iter().map(|&(from, to)| Held { from: at(from), to: at(to) }).collect();
@@ -46,10 +46,14 @@ fn a_failure_that_the_machine_made_says_nothing() {
     // 60 of 5,000 were slow, most of them in one slice.
     let slow = [(30, 100 * MS, 40), (60, 100 * MS, 20)];
     let summary = sliced(&slow, &[], &[(text, false)]);
-    assert_eq!(held_up(text, &summary, &[]), Verdict::Fail);
-    assert_eq!(held_up(text, &summary, &[(2950, 3020)]), Verdict::HeldUp);
-    assert_eq!(held_up(text, &summary, &[(8000, 8100)]), Verdict::Fail, "that was long after");
-    assert_eq!(held_up(text, &summary, &[(1000, 1100)]), Verdict::Fail, "that was long before");
+    assert_eq!(held_up(text, &summary, &[]), TrialVerdict::Fail);
+    assert_eq!(held_up(text, &summary, &[(2950, 3020)]), TrialVerdict::HeldUp);
+    assert_eq!(held_up(text, &summary, &[(8000, 8100)]), TrialVerdict::Fail, "that was long after");
+    assert_eq!(
+        held_up(text, &summary, &[(1000, 1100)]),
+        TrialVerdict::Fail,
+        "that was long before"
+    );
 }
 
 #[test]
@@ -57,10 +61,10 @@ fn a_failure_counts_when_enough_was_slow_without_the_machine() {
     let text = "p99<50ms";
     let slow = [(30, 100 * MS, 40), (60, 100 * MS, 50), (80, 100 * MS, 50)];
     let summary = sliced(&slow, &[], &[(text, false)]);
-    assert_eq!(held_up(text, &summary, &[(2950, 3020)]), Verdict::Fail);
+    assert_eq!(held_up(text, &summary, &[(2950, 3020)]), TrialVerdict::Fail);
     assert_eq!(
         held_up(text, &summary, &[(2950, 3020), (5950, 6050), (7950, 8050)]),
-        Verdict::HeldUp
+        TrialVerdict::HeldUp
     );
 }
 
@@ -68,15 +72,15 @@ fn a_failure_counts_when_enough_was_slow_without_the_machine() {
 fn a_pass_counts_whatever_the_machine_did() {
     let text = "p99<50ms";
     let summary = sliced(&[(30, 100 * MS, 40)], &[], &[(text, true)]);
-    assert_eq!(held_up(text, &summary, &[(2950, 3020)]), Verdict::Pass);
+    assert_eq!(held_up(text, &summary, &[(2950, 3020)]), TrialVerdict::Pass);
 }
 
 #[test]
 fn bad_answers_while_the_machine_was_held_up_are_its_doing() {
     let text = "errors<1%";
     let summary = sliced(&[], &[(30, 50), (70, 30)], &[(text, false)]);
-    assert_eq!(held_up(text, &summary, &[(3000, 3040)]), Verdict::HeldUp);
-    assert_eq!(held_up(text, &summary, &[(5000, 5040)]), Verdict::Fail);
+    assert_eq!(held_up(text, &summary, &[(3000, 3040)]), TrialVerdict::HeldUp);
+    assert_eq!(held_up(text, &summary, &[(5000, 5040)]), TrialVerdict::Fail);
 }
 
 #[test]
@@ -86,18 +90,18 @@ fn a_target_that_is_overloaded_fails_whatever_blip_the_machine_had() {
     let slow: Vec<(usize, u64, u64)> =
         (1_u64..100).map(|index| (usize::try_from(index).unwrap(), index * 13 * MS, 50)).collect();
     let mut summary = sliced(&slow, &[], &[(text, false)]);
-    assert_eq!(held_up(text, &summary, &[(8000, 8012)]), Verdict::Fail);
+    assert_eq!(held_up(text, &summary, &[(8000, 8012)]), TrialVerdict::Fail);
     // What piles up is not explained by a blip either.
     summary.gates[0].holds = true;
     summary.verdict.code = Code::Unstable;
-    assert_eq!(held_up("errors<50%", &summary, &[(8000, 8012)]), Verdict::Fail);
-    assert_eq!(held_up("errors<50%", &summary, &[(8000, 8500)]), Verdict::HeldUp);
+    assert_eq!(held_up("errors<50%", &summary, &[(8000, 8012)]), TrialVerdict::Fail);
+    assert_eq!(held_up("errors<50%", &summary, &[(8000, 8500)]), TrialVerdict::HeldUp);
 }
 
 #[test]
 fn the_longest_answer_is_excused_only_where_the_machine_was_held_up() {
     let text = "max<50ms";
     let summary = sliced(&[(30, 100 * MS, 1)], &[], &[(text, false)]);
-    assert_eq!(held_up(text, &summary, &[(2980, 3020)]), Verdict::HeldUp);
-    assert_eq!(held_up(text, &summary, &[(7000, 7040)]), Verdict::Fail);
+    assert_eq!(held_up(text, &summary, &[(2980, 3020)]), TrialVerdict::HeldUp);
+    assert_eq!(held_up(text, &summary, &[(7000, 7040)]), TrialVerdict::Fail);
 }

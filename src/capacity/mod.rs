@@ -7,12 +7,12 @@ mod found;
 mod held;
 mod measure;
 
-use crate::analysis::ceiling::{Measure, Proposal, Trial, Verdict};
-use crate::analysis::slo::{self, Clause, Comparison, Metric, Scope, Unit};
+use crate::analysis::ceiling::{Measure, Proposal, Trial, TrialVerdict};
 use crate::plan::Plan;
 use crate::pressure::Held;
+use crate::slo::{self, Clause, Relation, Scope};
 use crate::summary::{End, Summary, fewest_samples};
-use crate::verdict::{Code, Level};
+use crate::verdict::{Code, Level, Rule};
 pub use found::{Broken, Found, Row};
 use held::Excuse;
 
@@ -106,19 +106,15 @@ impl Goals {
             // Where there is no room between kept and hopeless, the whole trial must tell.
             let share = (limit * HOPELESS).clamp(HOPELESS_SHARES.0, HOPELESS_SHARES.1);
             let share = (share >= 2.0 * limit).then_some(share)?;
-            let (metric, limit, unit) = match clause.metric {
-                Metric::Quantile(_) => (Metric::Quantile(1.0 - share), clause.limit, clause.unit),
-                Metric::Errors => (Metric::Errors, share, Unit::Share),
-                _ => return None,
-            };
+            let (metric, limit) = clause.metric.with_tolerated_share(share, clause.limit)?;
             let whole = clause.scope == Scope::Window && clause.is_upper_bound();
             whole.then(|| Clause {
                 text: format!("{} by far", clause.text),
                 metric,
                 scope: Scope::Window,
-                comparison: Comparison::Above,
+                relation: Relation::Above,
                 limit,
-                unit,
+                unit: clause.unit,
                 confident: false,
             })
         });
@@ -138,13 +134,8 @@ impl Goals {
     /// Fewest requests that say anything of the highest quantile among the goals.
     #[must_use]
     pub fn fewest_requests(&self) -> u64 {
-        let needed = self.clauses.iter().map(|clause| match clause.metric {
-            Metric::Quantile(quantile)
-            | Metric::FirstByte(quantile)
-            | Metric::Service(quantile)
-            | Metric::ClientLag(quantile) => fewest_samples(quantile),
-            _ => 1,
-        });
+        let quantiles = self.clauses.iter().filter_map(|clause| clause.metric.quantile());
+        let needed = quantiles.map(fewest_samples);
         needed.max().unwrap_or(1)
     }
 
@@ -174,29 +165,29 @@ impl Goals {
         let kept = measures.iter().all(|measure| measure.kept) && !cut_short;
         let scheduled = summary.counts().scheduled;
         let verdict = if matches!(summary.end, End::Interrupted(_)) {
-            Verdict::Inconclusive
+            TrialVerdict::Inconclusive
         } else if kept {
             self.judge_kept(plan, summary)
         } else if self.is_excused(summary, &measures, held) {
-            Verdict::HeldUp
+            TrialVerdict::HeldUp
         } else if is_client_limited(plan, summary, self.misses_alone(summary, &measures)) {
-            Verdict::ClientLimited
+            TrialVerdict::ClientLimited
         } else {
-            Verdict::Fail
+            TrialVerdict::Fail
         };
         Trial { proposal, verdict, requests: crate::summary::float(scheduled), measures, cut_short }
     }
 
     /// What a trial says that kept all goals.
-    fn judge_kept(&self, plan: &Plan, summary: &Summary) -> Verdict {
+    fn judge_kept(&self, plan: &Plan, summary: &Summary) -> TrialVerdict {
         let too_few = summary.counts().scheduled < self.fewest_requests();
         if is_client_limited(plan, summary, true) {
-            Verdict::ClientLimited
+            TrialVerdict::ClientLimited
         } else if too_few || summary.verdict.has_lost_connections() {
             // Goals that were kept by a target that went away were not put to the test.
-            Verdict::Inconclusive
+            TrialVerdict::Inconclusive
         } else {
-            Verdict::Pass
+            TrialVerdict::Pass
         }
     }
 
@@ -233,7 +224,7 @@ fn is_client_limited(plan: &Plan, summary: &Summary, certain: bool) -> bool {
     // without it are missed.
     let invalid = summary.verdict.reasons.iter().filter(|reason| reason.level == Level::Invalid);
     let only_late =
-        invalid.clone().count() > 0 && invalid.clone().all(|reason| reason.rule == "C1");
+        invalid.clone().count() > 0 && invalid.clone().all(|reason| reason.rule == Rule::ClientLag);
     !(plan.load.pacing.is_some() && certain && only_late)
 }
 

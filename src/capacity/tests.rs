@@ -1,10 +1,11 @@
 //! Goals, and what is made of constructed runs by them.
 
 use super::*;
-use crate::analysis::ceiling::{Answer, Ending, Purpose, Settings};
+use crate::analysis::ceiling::{Ending, Purpose, SearchResult, SearchSettings};
 use crate::record::{LatencyHistogram, Outcome, Record};
 use crate::report::tests::{SECOND, abandon, complete, fail, open_plan, plan, summary};
-use crate::summary::{Distribution, Doubt, Gate, Lags};
+use crate::slo::{Doubt, Gate, Metric};
+use crate::summary::{Distribution, Lags};
 use crate::verdict::Reason;
 
 pub(super) const MS: u64 = 1_000_000;
@@ -47,9 +48,8 @@ pub(super) fn run(counts: [u64; 4], held: &[(&str, bool)]) -> Summary {
     summary
 }
 
-fn client_limited(summary: Summary, rules: &[&'static str]) -> Summary {
-    let reason =
-        |&rule: &&'static str| Reason { rule, level: Level::Invalid, text: "a reason".to_owned() };
+fn client_limited(summary: Summary, rules: &[Rule]) -> Summary {
+    let reason = |&rule: &Rule| Reason { rule, level: Level::Invalid, text: "a reason".to_owned() };
     let mut summary = summary;
     summary.verdict.code = Code::ClientLimited;
     summary.verdict.reasons = rules.iter().map(reason).collect();
@@ -140,19 +140,22 @@ fn a_trial_is_hopeless_when_a_goal_is_missed_by_far() {
         conditions
             .into_iter()
             .map(|clause| {
-                assert_eq!((clause.comparison, clause.scope), (Comparison::Above, Scope::Window));
+                assert_eq!((clause.relation, clause.scope), (Relation::Above, Scope::Window));
                 (clause.text, clause.metric, clause.limit)
             })
             .collect::<Vec<_>>()
     };
     let by_far = |text: &str| format!("{text} by far");
+    let is_quantile = |metric: Metric, quantile: f64| {
+        metric.quantile().is_some_and(|found| (found - quantile).abs() < 1e-9)
+    };
     // A fifth is slow where a hundredth may be; never less than a tenth, never more than two fifths.
     let rows = hopeless("p99<50ms");
     assert_eq!(rows.len(), 1);
     assert_eq!((&rows[0].0, rows[0].2), (&by_far("p99<50ms"), 5e7));
-    assert!(matches!(rows[0].1, Metric::Quantile(q) if (q - 0.8).abs() < 1e-9));
-    assert!(matches!(hopeless("p99.9<1s")[0].1, Metric::Quantile(q) if (q - 0.9).abs() < 1e-9));
-    assert!(matches!(hopeless("p90<1s")[0].1, Metric::Quantile(q) if (q - 0.6).abs() < 1e-9));
+    assert!(is_quantile(rows[0].1, 0.8));
+    assert!(is_quantile(hopeless("p99.9<1s")[0].1, 0.9));
+    assert!(is_quantile(hopeless("p90<1s")[0].1, 0.6));
     assert_eq!(hopeless("errors<1%"), [(by_far("errors<1%"), Metric::Errors, 0.2)]);
     assert_eq!(hopeless("errors<0.1%"), [(by_far("errors<0.1%"), Metric::Errors, 0.1)]);
     // Kept at half of the requests, and hopeless at less: the whole trial must tell.
@@ -176,7 +179,7 @@ fn a_trial_wants_some_more_requests_than_its_highest_quantile_needs() {
 fn a_run_that_keeps_all_goals_passes() {
     let goals = goals("p99<50ms, errors<1%");
     let trial = judge(&goals, &run([995, 5, 0, 0], &[("p99<50ms", true), ("errors<1%", true)]));
-    assert_eq!((trial.verdict, trial.cut_short), (Verdict::Pass, false));
+    assert_eq!((trial.verdict, trial.cut_short), (TrialVerdict::Pass, false));
     let slow = trial.measures[0];
     assert_eq!((slow.amount, slow.of, slow.kept), (5.0, 1000.0, true));
     assert!(trial.measures.iter().all(|measure| measure.kept));
@@ -187,7 +190,7 @@ fn a_run_that_keeps_all_goals_passes() {
 fn a_gate_that_failed_fails_the_trial_and_unanswered_requests_are_slow() {
     let summary = run([960, 20, 10, 10], &[("p99<50ms", false), ("errors<5%", true)]);
     let trial = judge(&goals("p99<50ms, errors<5%"), &summary);
-    assert_eq!(trial.verdict, Verdict::Fail);
+    assert_eq!(trial.verdict, TrialVerdict::Fail);
     let (slow, bad) = (trial.measures[0], trial.measures[1]);
     assert_eq!((slow.amount, slow.of, slow.kept), (30.0, 1000.0, false));
     assert_eq!((bad.amount, bad.of, bad.kept), (20.0, 1000.0, true));
@@ -205,10 +208,10 @@ fn what_is_unsent_fails_a_trial_that_keeps_the_goals_of_the_user() {
     let summary = Summary { gates: template.gates, verdict: template.verdict, ..summary(record) };
     let trial = judge(&goals("p99<50ms"), &summary);
     let kept: Vec<bool> = trial.measures.iter().map(|measure| measure.kept).collect();
-    assert_eq!((trial.verdict, kept), (Verdict::Fail, vec![true, false, true, true]));
+    assert_eq!((trial.verdict, kept), (TrialVerdict::Fail, vec![true, false, true, true]));
     let closed = Goals::new(&clauses("p99<50ms"), false);
     let trial = closed.judge(&plan(), &summary, proposal(64.0, 10.0), &[]);
-    assert_eq!(trial.verdict, Verdict::Pass, "a closed loop implies nothing");
+    assert_eq!(trial.verdict, TrialVerdict::Pass, "a closed loop implies nothing");
 }
 
 #[test]
@@ -229,7 +232,7 @@ fn what_piles_up_fails_a_trial() {
     let mut summary = run([1000, 0, 0, 0], &[("p99<50ms", true)]);
     summary.verdict.code = Code::Unstable;
     let trial = judge(&goals("p99<50ms"), &summary);
-    assert_eq!(trial.verdict, Verdict::Fail);
+    assert_eq!(trial.verdict, TrialVerdict::Fail);
     assert!(!trial.measures[3].kept);
 }
 
@@ -238,10 +241,16 @@ fn too_few_requests_are_inconclusive_only_where_nothing_failed() {
     let goals = goals("p99<50ms");
     assert_eq!(
         judge(&goals, &run([380, 0, 0, 0], &[("p99<50ms", true)])).verdict,
-        Verdict::Inconclusive
+        TrialVerdict::Inconclusive
     );
-    assert_eq!(judge(&goals, &run([381, 0, 0, 0], &[("p99<50ms", true)])).verdict, Verdict::Pass);
-    assert_eq!(judge(&goals, &run([0, 100, 0, 0], &[("p99<50ms", false)])).verdict, Verdict::Fail);
+    assert_eq!(
+        judge(&goals, &run([381, 0, 0, 0], &[("p99<50ms", true)])).verdict,
+        TrialVerdict::Pass
+    );
+    assert_eq!(
+        judge(&goals, &run([0, 100, 0, 0], &[("p99<50ms", false)])).verdict,
+        TrialVerdict::Fail
+    );
 }
 
 #[test]
@@ -250,21 +259,28 @@ fn a_client_that_was_the_limit_says_nothing_of_the_target() {
     let failed = run([900, 100, 0, 0], &[("p99<50ms", false)]);
     let passed = run([1000, 0, 0, 0], &[("p99<50ms", true)]);
     let verdict = |summary: Summary| judge(&goals, &summary).verdict;
-    for rules in [&["C1"][..], &["C3"], &[]] {
-        assert_eq!(verdict(client_limited(failed.clone(), rules)), Verdict::ClientLimited);
+    for rules in [&[Rule::ClientLag][..], &[Rule::Saturated], &[]] {
+        assert_eq!(verdict(client_limited(failed.clone(), rules)), TrialVerdict::ClientLimited);
     }
-    assert_eq!(verdict(client_limited(passed.clone(), &["C3"])), Verdict::ClientLimited);
-    assert_eq!(verdict(client_limited(passed.clone(), &["C1", "C3"])), Verdict::ClientLimited);
     assert_eq!(
-        verdict(client_limited(passed, &["C1"])),
-        Verdict::Pass,
+        verdict(client_limited(passed.clone(), &[Rule::Saturated])),
+        TrialVerdict::ClientLimited
+    );
+    assert_eq!(
+        verdict(client_limited(passed.clone(), &[Rule::ClientLag, Rule::Saturated])),
+        TrialVerdict::ClientLimited
+    );
+    assert_eq!(
+        verdict(client_limited(passed, &[Rule::ClientLag])),
+        TrialVerdict::Pass,
         "late, and kept all the same"
     );
 }
 
 /// A run of a schedule, of which each request had to wait for the client for so long.
 fn lagging(client_ns: u64) -> Summary {
-    let mut summary = client_limited(run([100, 900, 0, 0], &[("p99<50ms", false)]), &["C1"]);
+    let mut summary =
+        client_limited(run([100, 900, 0, 0], &[("p99<50ms", false)]), &[Rule::ClientLag]);
     summary.end = End::Aborted { condition: 0, value: 1e8 };
     let mut lag = LatencyHistogram::new();
     (0..1000).for_each(|_| lag.record(client_ns));
@@ -277,17 +293,17 @@ fn lagging(client_ns: u64) -> Summary {
 fn a_client_that_came_late_is_to_blame_for_what_it_made_late_and_for_nothing_else() {
     // 100 ms each, of which the client may have caused 1 or 60.
     let trial = judge(&goals("p99<50ms"), &lagging(MS));
-    assert_eq!((trial.verdict, trial.cut_short), (Verdict::Fail, true));
-    assert_eq!(judge(&goals("p99<50ms"), &lagging(60 * MS)).verdict, Verdict::ClientLimited);
+    assert_eq!((trial.verdict, trial.cut_short), (TrialVerdict::Fail, true));
+    assert_eq!(judge(&goals("p99<50ms"), &lagging(60 * MS)).verdict, TrialVerdict::ClientLimited);
     let mut starved = lagging(MS);
-    starved.verdict.reasons[0].rule = "C3";
-    assert_eq!(judge(&goals("p99<50ms"), &starved).verdict, Verdict::ClientLimited);
+    starved.verdict.reasons[0].rule = Rule::Saturated;
+    assert_eq!(judge(&goals("p99<50ms"), &starved).verdict, TrialVerdict::ClientLimited);
     let closed = Goals::new(&clauses("p99<50ms"), false);
     let trial = closed.judge(&plan(), &lagging(MS), proposal(64.0, 10.0), &[]);
-    assert_eq!(trial.verdict, Verdict::ClientLimited);
+    assert_eq!(trial.verdict, TrialVerdict::ClientLimited);
     // Bad answers are not for want of time.
-    let bad = client_limited(run([900, 0, 100, 0], &[("errors<1%", false)]), &["C1"]);
-    assert_eq!(judge(&goals("errors<1%"), &bad).verdict, Verdict::Fail);
+    let bad = client_limited(run([900, 0, 100, 0], &[("errors<1%", false)]), &[Rule::ClientLag]);
+    assert_eq!(judge(&goals("errors<1%"), &bad).verdict, TrialVerdict::Fail);
 }
 
 #[test]
@@ -324,7 +340,7 @@ fn a_target_that_answers_nothing_is_gone_and_a_slow_one_is_not() {
     assert!(!is_dead(&summary(record)), "it answered in the warm-up");
 }
 
-fn row(load: f64, achieved_rps: f64, verdict: Verdict, purpose: Purpose) -> Row {
+fn row(load: f64, achieved_rps: f64, verdict: TrialVerdict, purpose: Purpose) -> Row {
     let summary = run([1000, 0, 0, 0], &[]);
     let proposal = Proposal { load, length_s: 10.0, purpose };
     let trial =
@@ -341,9 +357,9 @@ fn found(rows: Vec<Row>, closed: bool) -> Found {
         closed,
         goals: Goals::new(&clauses("p99<50ms"), !closed),
         slo: "p99<50ms".to_owned(),
-        settings: Settings { whole: closed, ..Settings::usual(10.0, 1.7) },
+        settings: SearchSettings { whole: closed, ..SearchSettings::usual(10.0, 1.7) },
         rows,
-        answer: Answer {
+        answer: SearchResult {
             ending: Ending::Found,
             ceiling: Some(1000.0),
             interval: Some((990.0, 1010.0)),
@@ -365,12 +381,12 @@ fn found(rows: Vec<Row>, closed: bool) -> Found {
 fn throughput_is_what_came_where_more_was_offered() {
     let narrow = |load, achieved, verdict| row(load, achieved, verdict, Purpose::Narrow);
     let rows = vec![
-        narrow(900.0, 900.0, Verdict::Pass),
-        narrow(1100.0, 990.0, Verdict::Fail),
-        narrow(2000.0, 1010.0, Verdict::Fail),
+        narrow(900.0, 900.0, TrialVerdict::Pass),
+        narrow(1100.0, 990.0, TrialVerdict::Fail),
+        narrow(2000.0, 1010.0, TrialVerdict::Fail),
         // One that collapsed does not count.
-        narrow(4000.0, 500.0, Verdict::Fail),
-        narrow(4000.0, 1500.0, Verdict::ClientLimited),
+        narrow(4000.0, 500.0, TrialVerdict::Fail),
+        narrow(4000.0, 1500.0, TrialVerdict::ClientLimited),
     ];
     let of = |rows: &[Row], closed: bool| found(rows.to_vec(), closed).saturation_rps();
     assert!(of(&rows[..1], false).is_none());
@@ -379,7 +395,8 @@ fn throughput_is_what_came_where_more_was_offered() {
     assert!(near(of(&rows[..4], true), 1000.0), "{:?}", of(&rows[..4], true));
     assert_eq!(of(&rows, false), None, "it has answered more, whoever was the limit");
     // A trial that was held up says nothing where another answered more.
-    let held_up = [narrow(100.0, 100.0, Verdict::Pass), narrow(100.0, 80.0, Verdict::Fail)];
+    let held_up =
+        [narrow(100.0, 100.0, TrialVerdict::Pass), narrow(100.0, 80.0, TrialVerdict::Fail)];
     assert_eq!(of(&held_up, false), None);
 }
 
@@ -387,9 +404,9 @@ fn throughput_is_what_came_where_more_was_offered() {
 fn connections_are_lacking_when_most_trials_near_the_ceiling_waited_for_them() {
     let waited = |load| Row {
         code: Code::ConnectionLimited,
-        ..row(load, load, Verdict::Fail, Purpose::Confirm)
+        ..row(load, load, TrialVerdict::Fail, Purpose::Confirm)
     };
-    let other = |load| row(load, load, Verdict::Pass, Purpose::Confirm);
+    let other = |load| row(load, load, TrialVerdict::Pass, Purpose::Confirm);
     assert!(found(vec![waited(1000.0), waited(1010.0), other(990.0)], false).lacks_connections());
     assert!(!found(vec![waited(1000.0), other(990.0)], false).lacks_connections());
     assert!(!found(vec![waited(2000.0), other(990.0)], false).lacks_connections());
@@ -398,9 +415,9 @@ fn connections_are_lacking_when_most_trials_near_the_ceiling_waited_for_them() {
 
 #[test]
 fn the_last_verification_is_the_one_that_counts() {
-    let verify = |load| row(load, load, Verdict::Pass, Purpose::Verify);
+    let verify = |load| row(load, load, TrialVerdict::Pass, Purpose::Verify);
     let rows =
-        vec![verify(900.0), verify(950.0), row(990.0, 990.0, Verdict::Pass, Purpose::Confirm)];
+        vec![verify(900.0), verify(950.0), row(990.0, 990.0, TrialVerdict::Pass, Purpose::Confirm)];
     let found = found(rows, false);
     let last = found.verification().unwrap();
     assert!((last.trial.proposal.load - 950.0).abs() < 1e-9);
@@ -409,24 +426,27 @@ fn the_last_verification_is_the_one_that_counts() {
 #[test]
 fn gates_that_held_while_the_target_went_away_decide_nothing() {
     let goals = goals("p99<50ms");
-    let verdict = |rule: &'static str, holds: bool| {
+    let verdict = |rule: Rule, holds: bool| {
         let mut summary = run([10_000, 0, 0, 0], &[("p99<50ms", holds)]);
         let text = "a reason".to_owned();
         summary.verdict.reasons = vec![Reason { rule, level: Level::Invalid, text }];
         judge(&goals, &summary).verdict
     };
     assert_eq!(
-        (verdict("T1", true), verdict("T2", true)),
-        (Verdict::Inconclusive, Verdict::Inconclusive)
+        (verdict(Rule::NoConnection, true), verdict(Rule::ConnectionsLost, true)),
+        (TrialVerdict::Inconclusive, TrialVerdict::Inconclusive)
     );
-    assert_eq!((verdict("T1", false), verdict("C5", true)), (Verdict::Fail, Verdict::Pass));
+    assert_eq!(
+        (verdict(Rule::NoConnection, false), verdict(Rule::TakenAway, true)),
+        (TrialVerdict::Fail, TrialVerdict::Pass)
+    );
 }
 
 #[test]
 fn a_target_that_is_only_slow_has_no_most_throughput() {
     // From 400 a second on an answer takes a second: what comes in the second half is that of the second before.
-    let mut slow = row(400.0, 300.0, Verdict::Fail, Purpose::Narrow);
+    let mut slow = row(400.0, 300.0, TrialVerdict::Fail, Purpose::Narrow);
     slow.second_half = Some((400.0, 399.0));
-    let held = row(190.0, 190.0, Verdict::Pass, Purpose::Narrow);
+    let held = row(190.0, 190.0, TrialVerdict::Pass, Purpose::Narrow);
     assert_eq!(found(vec![held, slow], false).saturation_rps(), None);
 }

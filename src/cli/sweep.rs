@@ -51,8 +51,7 @@ pub struct SweepArgs {
 }
 
 /// Flags of `run` that say nothing about several runs.
-pub const OF_ONE_RUN: [&str; 6] =
-    ["latency", "verbose", "hgrm", "timeseries", "hlog", "log_requests"];
+const OF_ONE_RUN: [&str; 6] = ["latency", "verbose", "hgrm", "timeseries", "hlog", "log_requests"];
 
 impl Args for SweepArgs {
     fn augment_args(command: Command) -> Command {

@@ -4,24 +4,23 @@ mod settings;
 
 use std::time::{Duration, Instant};
 
-use super::live::{LiveLine, style};
-use super::repeat::wait;
-use super::review::{self, ReviewFiles};
-use super::{table, tell, unreachable_target};
+use super::live::LiveLine;
+use super::reports::{self, Forms, Reports, tell_of};
+use super::tell;
 use crate::analysis::ceiling::{
-    Answer, Ending, LONGEST_TRIAL_S, Proposal, Purpose, Search, Settings, Step, Verdict, trial_seed,
+    Ending, LONGEST_TRIAL_S, Proposal, Purpose, Search, SearchResult, SearchSettings, Step,
+    TrialVerdict, trial_seed,
 };
 use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead};
 use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
-use crate::exit::{self, Refusal};
-use crate::output::Destination;
+use crate::exit::{self, ExitCode, Refusal};
 use crate::plan::Plan;
-use crate::preflight::{self, Readiness};
 use crate::pressure::Held;
 use crate::report::{self, Known};
-use crate::run::{self, Interrupts, Session, Witness};
+
+use crate::run::{self, Bench, Connections, Interrupts, Witness};
 use crate::schedule::Rate;
-use crate::summary::{End, Engine, Summary};
+use crate::summary::{End, Summary};
 use crate::time::Nanos;
 use settings::{check, pause, settings, usual_warmup_ns};
 
@@ -32,63 +31,62 @@ const LONGEST_DRAIN_NS: u64 = 1_000_000_000;
 ///
 /// # Errors
 /// Why there is no report.
-pub fn ceiling(args: &CeilingArgs) -> Result<u8, Refusal> {
-    review::watched("ceiling", &args.target.args, || search(args))
+pub fn ceiling(args: &CeilingArgs) -> Result<ExitCode, Refusal> {
+    reports::watched("ceiling", &(&args.target.args).into(), || search(args))
 }
 
-fn search(args: &CeilingArgs) -> Result<u8, Refusal> {
+fn search(args: &CeilingArgs) -> Result<ExitCode, Refusal> {
     check(args)?;
     let settings = settings(args)?;
     let url = args.target.url.as_deref().unwrap_or_default();
-    let run_args = trial_args(args, settings.from, settings.rules.trial_s)?;
-    let plan = Plan::build(url, &run_args)?;
+    let plan = Plan::build(url, &base_args(args, &settings)?)?;
+    let plan = trial(&plan, settings.from, settings.rules.trial_s)?;
     let goals = Goals::new(&plan.slo, !args.closed);
-    let settings = Settings {
+    let settings = SearchSettings {
         limits: goals.limits(),
         seed: plan.seed,
         fewest_requests: goals.wanted_requests(),
         ..settings
     };
-    check_goals(args, &plan, &settings)?;
-    let plan = explain_threads(args, plan, &settings)?;
-    if run_args.preflight.dry_run {
-        tell(&plan, &run_args, &Readiness::default());
+    check_goals(&plan, &settings)?;
+    let plan = explain_threads(plan, &settings)?;
+    if plan.preflight.dry_run {
         return super::dry_run(&plan);
     }
     let settings = if args.closed { affordable(args, &plan, settings)? } else { settings };
-    let report = Destination::open("-o", plan.output.file.as_deref().unwrap_or("-".as_ref()))?;
-    let files = ReviewFiles::open(&plan.output)?;
-    let interrupts = Interrupts::catch()?;
-    let engine = run::prepare(&plan)?;
-    let mut plan = plan;
-    let readiness = preflight::await_target(&mut plan, &run_args, &interrupts)?;
-    let plan = explain_threads(args, plan, &settings)?;
-    tell(&plan, &run_args, &readiness);
+    let reports = Reports::open(&plan.output)?;
+    let bench = Bench::prepare(plan, Interrupts::catch()?)?.with_connections(if args.closed {
+        Connections::Renewed
+    } else {
+        Connections::Kept
+    });
+    let plan = explain_threads(bench.plan().clone(), &settings)?;
+    tell(&plan, bench.warnings());
     let hunt = Hunt {
-        args,
+        closed: args.closed,
         goals,
+        slo: args.target.args.slo.clone().unwrap_or_default(),
+        pause: pause(args),
         plan,
-        engine,
-        interrupts,
-        session: None,
+        bench,
         rows: Vec::new(),
         documents: Vec::new(),
         begun: Instant::now(),
     };
-    hunt.carry_out(Search::new(settings), (report, files))
+    hunt.carry_out(Search::new(settings), reports)
 }
 
 /// Says of the plan why there are so many threads. A search for connections begins with fewer of them than cores, so that
 /// only its largest trial shows it.
-fn explain_threads(args: &CeilingArgs, plan: Plan, settings: &Settings) -> Result<Plan, Refusal> {
-    let Some(most) = settings.most.filter(|_| args.closed) else { return Ok(plan) };
-    let largest = plan.with_load(&trial_args(args, most, settings.rules.trial_s)?)?;
+fn explain_threads(plan: Plan, settings: &SearchSettings) -> Result<Plan, Refusal> {
+    let Some(most) = settings.most.filter(|_| plan.load.pacing.is_none()) else { return Ok(plan) };
+    let largest = trial(&plan, most, settings.rules.trial_s)?;
     let Plan { threads_asked, threads_reason, .. } = largest;
     Ok(Plan { threads_asked, threads_reason, ..plan })
 }
 
 /// Refuses goals that no search can be made for.
-fn check_goals(args: &CeilingArgs, plan: &Plan, settings: &Settings) -> Result<(), Refusal> {
+fn check_goals(plan: &Plan, settings: &SearchSettings) -> Result<(), Refusal> {
     for clause in &plan.slo {
         if clause.confident {
             return Err(Refusal::usage(format!(
@@ -104,16 +102,17 @@ fn check_goals(args: &CeilingArgs, plan: &Plan, settings: &Settings) -> Result<(
         }
     }
     // The shortest trial must have room for all pieces of time that are named.
-    let shortest = trial_args(args, settings.from, settings.short_s)?;
-    plan.with_load(&shortest).map_err(|Refusal { message, code }| Refusal {
+    let shortest = trial(plan, settings.from, settings.short_s);
+    shortest.map_err(|Refusal { message, code }| Refusal {
         message: format!(
             "{message}; the shortest trials of a search take {} s (--trial)",
             settings.short_s
         ),
         code,
     })?;
+    let closed = plan.load.pacing.is_none();
     let slowest_s = settings.fewest_requests / settings.from;
-    if !args.closed && slowest_s > LONGEST_TRIAL_S {
+    if !closed && slowest_s > LONGEST_TRIAL_S {
         return Err(Refusal::usage(format!(
             "--from {}: the highest quantile of --slo needs {:.0} requests, which take longer than the {LONGEST_TRIAL_S} s of the longest trial; begin with {:.0} or more",
             settings.from,
@@ -121,7 +120,7 @@ fn check_goals(args: &CeilingArgs, plan: &Plan, settings: &Settings) -> Result<(
             (settings.fewest_requests / LONGEST_TRIAL_S).ceil()
         )));
     }
-    let first_s = settings.short_s.max(if args.closed { 0.0 } else { slowest_s });
+    let first_s = settings.short_s.max(if closed { 0.0 } else { slowest_s });
     if settings.budget_s < first_s + settings.beside_s {
         return Err(Refusal::usage(format!(
             "--budget {} s: the first trial alone takes {:.1} s; allow more",
@@ -134,11 +133,15 @@ fn check_goals(args: &CeilingArgs, plan: &Plan, settings: &Settings) -> Result<(
 
 /// What would be refused in the middle of a search is refused before it; where nobody said how far to go, it is as far as
 /// this machine allows.
-fn affordable(args: &CeilingArgs, plan: &Plan, settings: Settings) -> Result<Settings, Refusal> {
+fn affordable(
+    args: &CeilingArgs,
+    plan: &Plan,
+    settings: SearchSettings,
+) -> Result<SearchSettings, Refusal> {
     let mut settings = settings;
     loop {
         let most = settings.most.unwrap_or(settings.from);
-        let largest = plan.with_load(&trial_args(args, most, settings.rules.trial_s)?)?;
+        let largest = trial(plan, most, settings.rules.trial_s)?;
         match run::prepare(&largest) {
             Ok(_) => return Ok(settings),
             Err(refusal) if args.max.is_some() || most <= settings.from => return Err(refusal),
@@ -147,52 +150,68 @@ fn affordable(args: &CeilingArgs, plan: &Plan, settings: Settings) -> Result<Set
     }
 }
 
-/// The flags of one trial.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a whole number of connections, above 0"
-)]
-fn trial_args(args: &CeilingArgs, load: f64, length_s: f64) -> Result<RunArgs, Refusal> {
+/// The flags of the plan that all trials have in common.
+fn base_args(args: &CeilingArgs, settings: &SearchSettings) -> Result<RunArgs, Refusal> {
     let mut run = args.target.args.clone();
     run.warmup = run.warmup.or(Some(WarmupArg::Fixed(usual_warmup_ns(args))));
     if args.closed {
-        run.connections = load as u64;
+        run.connections = count(settings.most.unwrap_or(settings.from));
         // There cannot be more workers than connections.
         run.threads = run.threads.map(|threads| threads.min(run.connections));
     } else {
-        let rate = Rate::nearest(load).ok_or_else(|| {
-            Refusal::usage(format!(
-                "--from, --max: {load} requests a second are more than any machine sends"
-            ))
-        })?;
-        run.rate = Some(rate);
+        run.rate = Some(rate_of(settings.from)?);
     }
-    run.duration = Some(Nanos::from_seconds(length_s).0);
+    run.duration = Some(Nanos::from_seconds(settings.rules.trial_s).0);
     // What is still unanswered then has missed its goal, and the next trial is to come soon.
     run.drain = run.drain.min(LONGEST_DRAIN_NS);
     Ok(run)
 }
 
+fn rate_of(load: f64) -> Result<Rate, Refusal> {
+    Rate::nearest(load).ok_or_else(|| {
+        Refusal::usage(format!(
+            "--from, --max: {load} requests a second are more than any machine sends"
+        ))
+    })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a whole number of connections, above 0"
+)]
+const fn count(load: f64) -> u64 {
+    load as u64
+}
+
+/// The plan of a trial at `load` for so many seconds: connections of a closed loop, or the rate of an open one.
+fn trial(plan: &Plan, load: f64, length_s: f64) -> Result<Plan, Refusal> {
+    let mut trial = plan.load.clone();
+    trial.duration_ns = Some(Nanos::from_seconds(length_s).0);
+    if let Some(pacing) = &mut trial.pacing {
+        pacing.rate = Some(rate_of(load)?);
+        return plan.with_load(trial);
+    }
+    trial.connections = u32::try_from(count(load)).unwrap_or(u32::MAX);
+    plan.with_load_for_fewer_threads(trial)
+}
+
 /// A search under way.
-struct Hunt<'a> {
-    args: &'a CeilingArgs,
+struct Hunt {
+    closed: bool,
     goals: Goals,
+    /// The gates as they were typed.
+    slo: String,
+    pause: Duration,
     plan: Plan,
-    engine: Engine,
-    interrupts: Interrupts,
-    session: Option<Session>,
+    bench: Bench,
     rows: Vec<Row>,
     documents: Vec<report::Document>,
     begun: Instant,
 }
 
-impl Hunt<'_> {
-    fn carry_out(
-        mut self,
-        mut search: Search,
-        (mut report, files): (Destination, ReviewFiles),
-    ) -> Result<u8, Refusal> {
+impl Hunt {
+    fn carry_out(mut self, mut search: Search, reports: Reports) -> Result<ExitCode, Refusal> {
         let mut broken = None;
         let mut refused = None;
         let answer = loop {
@@ -201,7 +220,7 @@ impl Hunt<'_> {
                 Step::Try(proposal) => proposal,
             };
             if !self.rows.is_empty()
-                && let Some(signal) = wait(self.pause(&search), &self.interrupts)
+                && let Some(signal) = self.bench.pause(self.pause(&search))
             {
                 broken = Some(Broken::Interrupted(signal));
                 break search.abandoned();
@@ -217,9 +236,6 @@ impl Hunt<'_> {
                     break search.abandoned();
                 }
             };
-            if summary.record.connections.opened == 0 && self.rows.is_empty() {
-                return Err(unreachable_target(&plan, &summary));
-            }
             if self.rows.is_empty() && is_all_bad(&summary) {
                 return Err(Refusal::target(format!(
                     "{}: not one good response among {}; see what comes with maxq URL, or say what is good with --expect",
@@ -243,16 +259,22 @@ impl Hunt<'_> {
             search.record(trial, self.begun.elapsed().as_secs_f64());
             self.show(&search);
         };
-        self.session = None;
+        self.bench.close();
         let found = self.found(search.settings().clone(), answer, broken);
         let (code, why) = match refused {
             Some(refused) => (refused.code, Some(refused.message)),
             None => self.ending(&found),
         };
-        let written = self.write((&found, code), &mut report).and_then(|()| report.finish());
-        written.map_err(|refusal| refusal.beside(code))?;
-        let reviewed = || report::ceiling_review(&found, code);
-        files.write_review(reviewed).map_err(|refusal| refusal.beside(code))?;
+        let review = || report::ceiling_review(&found, code);
+        let forms = Forms {
+            text: &|style| report::ceiling_text(&self.plan, &found, style),
+            quiet: &|| report::ceiling_quiet(&found),
+            json: &|| report::ceiling_json(&self.plan, &found, &self.documents),
+            tsv: &|| report::ceiling_tsv(&found),
+            markdown: &|| review().markdown(),
+            junit: &|| review().junit(),
+        };
+        let code = tell_of(&reports.write(&self.plan.output, &forms), code);
         if let Some(why) = why {
             eprintln!("maxq: {why}");
         }
@@ -263,11 +285,12 @@ impl Hunt<'_> {
     /// may need time to recover.
     fn pause(&self, search: &Search) -> Duration {
         const LONGER: Duration = Duration::from_secs(1);
-        let limited =
-            |row: &&Row| matches!(row.trial.verdict, Verdict::ClientLimited | Verdict::HeldUp);
+        let limited = |row: &&Row| {
+            matches!(row.trial.verdict, TrialVerdict::ClientLimited | TrialVerdict::HeldUp)
+        };
         let in_vain = self.rows.iter().rev().take_while(limited).count();
         let longer = LONGER * u32::try_from(in_vain).unwrap_or(1);
-        (pause(self.args) + longer).max(Duration::from_secs_f64(search.rest_s()))
+        (self.pause + longer).max(Duration::from_secs_f64(search.rest_s()))
     }
 
     /// Makes one trial.
@@ -276,34 +299,23 @@ impl Hunt<'_> {
         proposal: &Proposal,
         known: &Known,
     ) -> Result<(Plan, Summary, Vec<Held>), Refusal> {
-        let mut args = trial_args(self.args, proposal.load, proposal.length_s)?;
+        let plan = trial(&self.plan, proposal.load, proposal.length_s)?;
         // Each trial draws arrivals of its own: they are to be independent of one another.
-        args.seed = Some(trial_seed(self.plan.seed, self.rows.len()));
-        let mut plan = self.plan.with_load(&args)?;
+        let plan = plan.with_seed(trial_seed(self.plan.seed, self.rows.len()))?;
         // What is regressed is seen whole, and so is what verifies.
-        plan.abort_on = match proposal.purpose {
+        let abort_on = match proposal.purpose {
             Purpose::Bracket | Purpose::Narrow | Purpose::Recheck => self.goals.hopeless(),
             Purpose::Confirm | Purpose::Verify => Vec::new(),
         };
-        let session = match self.session.take().filter(|_| !self.args.closed) {
-            Some(session) => session,
-            None => {
-                if self.args.closed {
-                    run::prepare(&plan)?;
-                }
-                Session::open(&plan, self.engine.clone())?
-            }
-        };
-        let session = self.session.insert(session);
+        let plan = Plan { abort_on, ..plan };
         let count = self.rows.len() + 1;
-        let (load, closed, known) = (proposal.load, self.args.closed, *known);
+        let (load, closed, known) = (proposal.load, self.closed, *known);
         let mut live = LiveLine::within(&plan, move |elapsed_s| {
             report::ceiling_trial(count, load, closed, &known.after(elapsed_s))
         });
         let witness = Witness::start(&plan);
-        let summary = session.run(&plan, &self.interrupts, |progress| live.show(progress));
-        live.clear();
-        Ok((plan, summary?, witness.end()))
+        let summary = self.bench.run(&plan, |progress| live.show(progress))?;
+        Ok((plan, summary, witness.end()))
     }
 
     fn known(&self, search: &Search) -> Known {
@@ -313,8 +325,7 @@ impl Hunt<'_> {
 
     /// One line a trial, for those who watch.
     fn show(&self, search: &Search) {
-        let output = &self.plan.output;
-        if output.quiet || output.no_progress {
+        if !self.plan.output.shows_progress() {
             return;
         }
         if let Some(row) = self.rows.last() {
@@ -324,18 +335,23 @@ impl Hunt<'_> {
                     row,
                     self.rows.len(),
                     &self.goals,
-                    self.args.closed,
+                    self.closed,
                     &self.known(search)
                 )
             );
         }
     }
 
-    fn found(&self, settings: Settings, answer: Answer, broken: Option<Broken>) -> Found {
+    fn found(
+        &self,
+        settings: SearchSettings,
+        answer: SearchResult,
+        broken: Option<Broken>,
+    ) -> Found {
         Found {
-            closed: self.args.closed,
+            closed: self.closed,
             goals: self.goals.clone(),
-            slo: self.args.target.args.slo.clone().unwrap_or_default(),
+            slo: self.slo.clone(),
             settings,
             rows: self.rows.clone(),
             answer,
@@ -344,28 +360,8 @@ impl Hunt<'_> {
         }
     }
 
-    fn write(&self, (found, code): (&Found, u8), report: &mut Destination) -> Result<(), Refusal> {
-        let text = if self.plan.output.json {
-            report::ceiling_json(&self.plan, found, &self.documents)
-        } else if self.plan.output.tsv || self.plan.output.csv {
-            table(&self.plan.output, report::ceiling_tsv(found))
-        } else if let Some(text) =
-            review::formatted(&self.plan.output, || report::ceiling_review(found, code))
-        {
-            text
-        } else if self.plan.output.quiet {
-            report::ceiling_quiet(found)
-        } else {
-            report::ceiling_text(&self.plan, found, style(report.is_stdout()))
-        };
-        report.write(&text).inspect_err(|_| {
-            // The answer is not to be lost for want of a place to write it.
-            eprint!("{}", report::ceiling_quiet(found));
-        })
-    }
-
     /// The exit code, and what those are told who read only standard error.
-    fn ending(&self, found: &Found) -> (u8, Option<String>) {
+    fn ending(&self, found: &Found) -> (ExitCode, Option<String>) {
         let inconclusive = |why: String| {
             let code = if self.plan.strict && found.answer.ending == Ending::ClientLimited {
                 exit::INVALID

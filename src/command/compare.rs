@@ -3,14 +3,12 @@
 mod urls;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::live::style;
-use super::review::ReviewFiles;
-use crate::cli::{CompareArgs, CompareFlags, FormatArg, InconclusiveArg};
-use crate::comparison::{self, Comparison, Kind, Settings, Side, Verdict};
-use crate::exit::{self, Refusal};
-use crate::output::Destination;
+use super::reports::{self, Forms, Reports, tell_of};
+use crate::cli::{CompareArgs, CompareFlags, InconclusiveArg};
+use crate::comparison::{self, Comparison, Conclusion, Criteria, Kind, Side};
+use crate::exit::{self, ExitCode, Refusal};
 use crate::plan::Output;
 use crate::report::{self, Untold};
 use crate::results;
@@ -19,56 +17,73 @@ use crate::results;
 ///
 /// # Errors
 /// Why there is no verdict.
-pub fn compare(args: &CompareArgs) -> Result<u8, Refusal> {
-    let format = format(args)?;
-    let places = Places::open(args)?;
-    let compared = settings(args).and_then(|settings| {
-        if args.flags.urls.is_empty() {
-            of_files(args, &settings).map(|comparison| (comparison, None))
-        } else {
-            urls::measure(args, &settings)
-        }
-    });
-    let (comparison, refusal) = match compared {
-        Ok(compared) => compared,
-        Err(refusal) => {
-            // A build server must not take what it finds there from last time for today's.
-            places.write_refusal(&refusal, format)?;
-            return Err(refusal);
-        }
+pub fn compare(args: &CompareArgs) -> Result<ExitCode, Refusal> {
+    // Files that show one run are refused for what they are.
+    let output = Output {
+        hgrm: None,
+        hlog: None,
+        timeseries: None,
+        log_requests: None,
+        ..Output::from(&args.run)
+    };
+    reports::watched("compare", &output, || carry_out(args, &output))
+}
+
+fn carry_out(args: &CompareArgs, output: &Output) -> Result<ExitCode, Refusal> {
+    Output::check_format(&args.run)?;
+    output.check_contradictions().map_err(Refusal::usage)?;
+    let reports = Reports::open(output)?;
+    let settings = settings(args)?;
+    let (comparison, refusal) = if args.flags.urls.is_empty() {
+        (of_files(args, &settings)?, None)
+    } else {
+        urls::measure(args, &settings)?
     };
     let code = refusal
         .as_ref()
         .map_or_else(|| exit_code(&comparison, args.flags.inconclusive), |refusal| refusal.code);
-    places.write(&comparison, format, args).map_err(|refusal| refusal.beside(code))?;
-    refusal.map_or(Ok(code), Err)
+    let untold = match args.flags.inconclusive {
+        InconclusiveArg::Fail => Untold::Error,
+        InconclusiveArg::Pass => Untold::Skipped,
+    };
+    let forms = Forms {
+        text: &|style| report::compare_text(&comparison, style),
+        quiet: &|| report::compare_quiet_text(&comparison),
+        json: &|| report::compare_json(&comparison),
+        tsv: &|| report::compare_tsv(&comparison),
+        markdown: &|| report::compare_markdown(&comparison),
+        junit: &|| report::compare_junit(&comparison, untold),
+    };
+    let mut refusals = reports.write(output, &forms);
+    refusals.extend(refusal);
+    Ok(tell_of(&refusals, code))
 }
 
-fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> u8 {
+fn exit_code(comparison: &Comparison, inconclusive: InconclusiveArg) -> ExitCode {
     if let Some(signal) = comparison.interrupted {
         return signal.exit_code();
     }
     match comparison.verdict {
-        Verdict::Pass => exit::FINISHED,
-        Verdict::Regression => exit::REGRESSION,
+        Conclusion::Pass => exit::FINISHED,
+        Conclusion::Regression => exit::REGRESSION,
         // A server that does not answer is no matter of noise.
-        Verdict::Inconclusive
+        Conclusion::Inconclusive
             if inconclusive == InconclusiveArg::Pass && comparison.undecided_because.is_none() =>
         {
             exit::FINISHED
         }
-        Verdict::Inconclusive => exit::INCONCLUSIVE,
+        Conclusion::Inconclusive => exit::INCONCLUSIVE,
     }
 }
 
 /// What the flags say about what matters.
-fn settings(args: &CompareArgs) -> Result<Settings, Refusal> {
+fn settings(args: &CompareArgs) -> Result<Criteria, Refusal> {
     let flags = &args.flags;
-    let mut settings = Settings {
+    let mut settings = Criteria {
         allow_single: flags.allow_single,
         allowed: allowed(flags),
         invalid: flags.invalid || flags.force,
-        ..Settings::default()
+        ..Criteria::default()
     };
     settings.set_gates(&flags.gate).map_err(Refusal::usage)?;
     settings.set_floor(&flags.floor).map_err(Refusal::usage)?;
@@ -92,19 +107,8 @@ fn allowed(flags: &CompareFlags) -> BTreeSet<Kind> {
     Kind::ALL.into_iter().filter(|kind| flags.force || of_plan(kind) || given(kind)).collect()
 }
 
-fn format(args: &CompareArgs) -> Result<FormatArg, Refusal> {
-    match (args.run.json, args.run.format) {
-        (true, None | Some(FormatArg::Json)) => Ok(FormatArg::Json),
-        (true, Some(_)) => Err(Refusal::usage(
-            "--json contradicts --format, which names another one; leave one of them out"
-                .to_owned(),
-        )),
-        (false, format) => Ok(format.unwrap_or(FormatArg::Text)),
-    }
-}
-
 /// Reads both sides.
-fn of_files(args: &CompareArgs, settings: &Settings) -> Result<Comparison, Refusal> {
+fn of_files(args: &CompareArgs, settings: &Criteria) -> Result<Comparison, Refusal> {
     let pairs = args.flags.pairs.map(|_| "--pairs");
     if let Some(flag) = pairs.or(args.of_measuring.first().map(String::as_str)) {
         return Err(Refusal::usage(format!(
@@ -146,77 +150,4 @@ fn side(paths: &[PathBuf]) -> Result<Side, Refusal> {
         paths => paths.iter().map(name).collect::<Vec<_>>().join(" and "),
     };
     Ok(Side { label, runs: results::read(paths)? })
-}
-
-/// Where the reports go; opened before anything is measured.
-struct Places {
-    report: Destination,
-    files: ReviewFiles,
-}
-
-impl Places {
-    fn open(args: &CompareArgs) -> Result<Self, Refusal> {
-        let output = Output {
-            file: args.run.output.clone(),
-            markdown_file: args.run.review.markdown.clone(),
-            junit_file: args.run.review.junit.clone(),
-            ..Output::default()
-        };
-        output.check_contradictions().map_err(Refusal::usage)?;
-        let files = ReviewFiles::open(&output)?;
-        let file = output.file.as_deref().unwrap_or(Path::new("-"));
-        Ok(Self { report: Destination::open("-o", file)?, files })
-    }
-
-    /// Says in the files that others read why there is nothing else in them.
-    fn write_refusal(self, refusal: &Refusal, format: FormatArg) -> Result<(), Refusal> {
-        let why = &refusal.message;
-        let of_report = match format {
-            FormatArg::Markdown => report::refused_markdown("compare", why),
-            FormatArg::Junit => report::refused_junit("compare", why),
-            _ => String::new(),
-        };
-        let mut report = self.report;
-        if !of_report.is_empty() && !report.is_stdout() {
-            report.write(of_report)?;
-            report.finish()?;
-        }
-        self.files.write(
-            || report::refused_markdown("compare", why),
-            || report::refused_junit("compare", why),
-        )
-    }
-
-    fn write(
-        self,
-        comparison: &Comparison,
-        format: FormatArg,
-        args: &CompareArgs,
-    ) -> Result<(), Refusal> {
-        let mut place = self.report;
-        let quiet = args.run.quiet;
-        let untold = match args.flags.inconclusive {
-            InconclusiveArg::Fail => Untold::Error,
-            InconclusiveArg::Pass => Untold::Skipped,
-        };
-        let text = match format {
-            FormatArg::Text if quiet => report::compare_quiet_text(comparison),
-            FormatArg::Text => report::compare_text(comparison, style(place.is_stdout())),
-            FormatArg::Json => report::compare_json(comparison),
-            FormatArg::Markdown => report::compare_markdown(comparison),
-            FormatArg::Junit => report::compare_junit(comparison, untold),
-            FormatArg::Csv => report::csv_of_tsv(&report::compare_tsv(comparison)),
-            // The parser knows no others.
-            FormatArg::Tsv | FormatArg::Ndjson => report::compare_tsv(comparison),
-        };
-        if let Err(refusal) = place.write(&text).and_then(|()| place.finish()) {
-            // What was measured is not to be lost for want of a place to write it.
-            eprint!("{}", report::compare_quiet_text(comparison));
-            return Err(refusal);
-        }
-        self.files.write(
-            || report::compare_markdown(comparison),
-            || report::compare_junit(comparison, untold),
-        )
-    }
 }

@@ -40,7 +40,7 @@ pub(super) struct LiveLine {
 impl LiveLine {
     pub(super) fn new(plan: &Plan) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let wanted = !plan.output.quiet && !plan.output.no_progress;
+        let wanted = plan.output.shows_progress();
         let total_s = plan.load.duration_ns.map(seconds);
         Self {
             quiet: plan.output.quiet,
@@ -74,6 +74,12 @@ impl LiveLine {
         progress: Progress<'_>,
         line: impl FnOnce(&IntervalRow, u16) -> String,
     ) {
+        if let Progress::Ended = progress {
+            if let Some(screen) = self.screen.take() {
+                screen.clear();
+            }
+            return;
+        }
         if let Progress::Fallback(cause) = progress {
             if !self.quiet {
                 eprintln!(
@@ -90,7 +96,7 @@ impl LiveLine {
             // Opening is over before anybody can read of it, unless something is wrong.
             Progress::Opening(..) if elapsed_s < 0.3 || self.shown_lately() => return,
             // The last second of a drain is no second of the run.
-            Progress::Requests(_) | Progress::Fallback(_) => return,
+            Progress::Requests(_) | Progress::Fallback(_) | Progress::Ended => return,
             Progress::Interval(row, _)
                 if self.total_s.is_some_and(|total_s| row.end_s >= total_s + 1.0) =>
             {
@@ -113,12 +119,6 @@ impl LiveLine {
     fn shown_lately(&self) -> bool {
         const OFTEN_ENOUGH: Duration = Duration::from_millis(200);
         self.last_shown.is_some_and(|shown| shown.elapsed() < OFTEN_ENOUGH)
-    }
-
-    pub(super) fn clear(&mut self) {
-        if let Some(screen) = self.screen.take() {
-            screen.clear();
-        }
     }
 }
 

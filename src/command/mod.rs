@@ -5,20 +5,19 @@ mod compare;
 mod live;
 mod places;
 mod repeat;
-mod review;
+mod reports;
 mod sweep;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use crate::cli::{RunArgs, RunTarget, ServeArgs, SpikeArgs};
-use crate::exit::{self, Refusal};
-use crate::failure::{Phase, errno_name};
+use crate::exit::{self, ExitCode, Refusal};
 use crate::output::Destination;
-use crate::plan::{Output, Plan, cores};
-use crate::preflight::{self, Readiness};
-use crate::report::{self, Review};
-use crate::run::{self, Interrupts, check_descriptors};
+use crate::plan::{Plan, cores};
+use crate::report;
+use crate::run::preflight::warn_of_place;
+use crate::run::{Bench, Interrupts, check_descriptors};
 use crate::schedule::{Rate, Stage};
 use crate::serve::{self, Server};
 use crate::summary::{End, Summary};
@@ -27,13 +26,14 @@ pub use ceiling::ceiling;
 pub use compare::compare;
 use live::{LiveLine, style};
 use places::Places;
+use reports::{Forms, Reports, tell_of};
 pub use sweep::sweep;
 
 /// Prints help or the version: `colored` where colors are wanted, and `plain` elsewhere.
 ///
 /// # Errors
 /// Exit code 8.
-pub fn answer(plain: &str, colored: &str) -> Result<u8, Refusal> {
+pub fn answer(plain: &str, colored: &str) -> Result<ExitCode, Refusal> {
     let mut place = Destination::open("-o", Path::new("-"))?;
     place.write(if style(true).color { colored } else { plain })?;
     Ok(exit::FINISHED)
@@ -43,7 +43,7 @@ pub fn answer(plain: &str, colored: &str) -> Result<u8, Refusal> {
 ///
 /// # Errors
 /// Why there is no report.
-pub fn run(target: &RunTarget) -> Result<u8, Refusal> {
+pub fn run(target: &RunTarget) -> Result<ExitCode, Refusal> {
     let url = target.url.as_deref().unwrap_or_default();
     benchmark(url, &target.args)
 }
@@ -52,7 +52,7 @@ pub fn run(target: &RunTarget) -> Result<u8, Refusal> {
 ///
 /// # Errors
 /// Why there is no report.
-pub fn demo(args: &RunArgs) -> Result<u8, Refusal> {
+pub fn demo(args: &RunArgs) -> Result<ExitCode, Refusal> {
     let network = &args.network;
     for (flag, given) in [
         ("--unix-socket", network.unix_socket.is_some()),
@@ -85,7 +85,7 @@ pub fn demo(args: &RunArgs) -> Result<u8, Refusal> {
 ///
 /// # Errors
 /// Why there is no report.
-pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
+pub fn spike(spike: &SpikeArgs) -> Result<ExitCode, Refusal> {
     const AFTER_NS: u64 = 10_000_000_000;
     let args = &spike.target.args;
     for (flag, given) in [
@@ -133,14 +133,14 @@ pub fn spike(spike: &SpikeArgs) -> Result<u8, Refusal> {
         stage("recovery", whole_ns - before_ns, spike.base),
     ];
     let url = spike.target.url.as_deref().unwrap_or_default();
-    review::watched("run", args, || carry_out(Plan::with_stages(url, args, Some(stages))?, args))
+    reports::watched("run", &args.into(), || carry_out(Plan::with_stages(url, args, Some(stages))?))
 }
 
 /// `maxq serve`: until a signal comes.
 ///
 /// # Errors
 /// Why it cannot listen.
-pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
+pub fn serve(args: &ServeArgs) -> Result<ExitCode, Refusal> {
     let allowed = cores::allowed();
     let listed = args.cpus.as_ref().map(|cores| cores.0.as_slice()).unwrap_or_default();
     if args.threads == 0 {
@@ -163,70 +163,58 @@ pub fn serve(args: &ServeArgs) -> Result<u8, Refusal> {
     Ok(exit::FINISHED)
 }
 
-fn benchmark(url: &str, args: &RunArgs) -> Result<u8, Refusal> {
-    review::watched("run", args, || carry_out(Plan::build(url, args)?, args))
+fn benchmark(url: &str, args: &RunArgs) -> Result<ExitCode, Refusal> {
+    reports::watched("run", &args.into(), || carry_out(Plan::build(url, args)?))
 }
 
 /// Runs a plan, and writes down what came of it.
-fn carry_out(plan: Plan, args: &RunArgs) -> Result<u8, Refusal> {
-    repeat::check(args)?;
-    if args.preflight.dry_run {
-        tell(&plan, args, &Readiness::default());
+fn carry_out(plan: Plan) -> Result<ExitCode, Refusal> {
+    repeat::check(&plan)?;
+    if plan.preflight.dry_run {
         return dry_run(&plan);
     }
-    if let Some(times) = args.repeat {
-        return repeat::carry_out(plan, args, times);
+    if let Some(times) = plan.repeat {
+        return repeat::carry_out(plan, times);
     }
-    let mut plan = plan;
-    let mut places = Places::open(&plan)?;
-    let interrupts = Interrupts::catch()?;
-    let engine = run::prepare(&plan)?;
-    let readiness = preflight::await_target(&mut plan, args, &interrupts)?;
+    let Places { reports, hgrm, mut streams } = Places::open(&plan)?;
+    let mut bench = Bench::prepare(plan, Interrupts::catch()?)?;
+    let plan = &bench.plan().clone();
     // Nothing can be refused any more.
-    places.streams.begin()?;
-    let plan = &plan;
-    tell(plan, args, &readiness);
+    streams.begin()?;
+    tell(plan, bench.warnings());
     let mut live = LiveLine::new(plan);
-    let Places { report, hgrm, review, mut streams } = places;
-    let summary = run::run(plan, engine, &interrupts, |progress| {
+    let measured = bench.run(plan, |progress| {
         live.show(progress);
         streams.take(progress);
     });
-    live.clear();
-    let mut summary = match summary {
-        Ok(summary) => Summary { preflight: readiness.seen, ..summary },
+    let mut summary = match measured {
+        Ok(summary) => summary,
         Err(refusal) => {
             streams.discard();
             return Err(refusal);
         }
     };
-    if summary.record.connections.opened == 0 && !matches!(summary.end, End::Interrupted(_)) {
-        streams.discard();
-        return Err(unreachable_target(plan, &summary));
-    }
+    bench.close();
     let (written, mut refusals) = streams.finish(summary.unlogged);
     summary.verdict.note_dropped(&written);
     summary.streams = written;
-    refusals.extend(write_results(plan, &summary, report, hgrm).err());
-    refusals.extend(review.write_review(|| review_of(plan, &summary)).err());
+    refusals.extend(write(plan, &summary, (reports, hgrm)));
     if let Some(complaint) = complaint(plan, &summary) {
         eprintln!("maxq: {complaint}");
     }
-    refusals.iter().for_each(|refusal| eprintln!("maxq: {}", refusal.message));
-    let codes = refusals.iter().map(|refusal| refusal.code);
-    Ok(exit::first_of(codes.chain([exit_code(plan, &summary)])))
+    Ok(tell_of(&refusals, exit_code(plan, &summary)))
 }
 
 /// Shows the plan, and sends nothing.
-fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
+fn dry_run(plan: &Plan) -> Result<ExitCode, Refusal> {
+    tell(plan, &warn_of_place(plan));
     let output = &plan.output;
     if output.tsv || output.csv || output.markdown || output.junit {
         return Err(Refusal::usage(
             "--dry-run shows the plan as text, or with --json; leave --format out".to_owned(),
         ));
     }
-    let file = output.file.as_deref().unwrap_or(Path::new("-"));
-    let mut report = Destination::open("-o", file)?;
+    let mut report = Destination::open("-o", output.report())?;
     let text = if plan.output.json {
         report::plan_json(plan)
     } else {
@@ -237,33 +225,20 @@ fn dry_run(plan: &Plan) -> Result<u8, Refusal> {
     Ok(exit::FINISHED)
 }
 
-/// What the user should know before the run: of the plan, and of what the preflight showed.
-fn tell(plan: &Plan, args: &RunArgs, readiness: &Readiness) {
+/// What the user should know before the run: of the plan, and of what was found when the run was prepared.
+fn tell(plan: &Plan, warnings: &[String]) {
     tell_of_threads(plan);
-    tell_of_answer(plan, args, readiness);
+    warn(plan, warnings);
 }
 
 /// That fewer threads run than `-t` asked for.
 fn tell_of_threads(plan: &Plan) {
-    if let (Some(_), Some(reason), false) =
-        (plan.threads_asked, &plan.threads_reason, plan.output.quiet)
-    {
-        eprintln!("maxq: warning: {reason}");
-    }
+    let reason = plan.threads_asked.and(plan.threads_reason.clone());
+    warn(plan, reason.as_slice());
 }
 
-/// What the preflight showed, as far as it is not what anybody would expect.
-fn tell_of_answer(plan: &Plan, args: &RunArgs, readiness: &Readiness) {
-    if plan.output.quiet {
-        return;
-    }
-    let place = preflight::warn_of_place(plan, &args.preflight);
-    let answer = readiness.seen.iter().flat_map(|seen| seen.warnings.iter().cloned());
-    let doubt = readiness
-        .doubt
-        .iter()
-        .map(|doubt| format!("no answer to one request before the run: {doubt}"));
-    for warning in place.into_iter().chain(answer).chain(doubt) {
+fn warn(plan: &Plan, warnings: &[String]) {
+    for warning in warnings.iter().filter(|_| !plan.output.quiet) {
         eprintln!("maxq: warning: {warning}");
     }
 }
@@ -301,48 +276,32 @@ fn complaint(plan: &Plan, summary: &Summary) -> Option<String> {
     }
 }
 
-fn write_results(
+/// Writes what a run found, and returns why what is missing is.
+fn write(
     plan: &Plan,
     summary: &Summary,
-    mut report: Destination,
-    hgrm: Option<Destination>,
-) -> Result<(), Refusal> {
-    let text = if plan.output.json {
-        report::json(plan, summary)
-    } else if plan.output.tsv || plan.output.csv {
-        table(&plan.output, report::tsv_header() + &report::tsv_row(plan, summary))
-    } else if let Some(text) = review::formatted(&plan.output, || review_of(plan, summary)) {
-        text
-    } else if plan.output.quiet {
-        report::quiet_text(plan, summary)
-    } else {
-        report::text(plan, summary, style(report.is_stdout()))
-    };
-    let written = report.write(&text).and_then(|()| report.finish());
-    if let Err(refusal) = written {
-        // The measurement is not to be lost for want of a place to write it.
-        eprint!("{}", report::quiet_text(plan, summary));
-        return Err(refusal);
-    }
-    if let Some(mut hgrm) = hgrm {
-        hgrm.write(report::hgrm(&summary.latencies.response.all))?;
-        hgrm.finish()?;
-    }
-    Ok(())
-}
-
-/// A table with tabs, or the same with commas, whichever is wanted.
-fn table(output: &Output, tsv: String) -> String {
-    if output.csv { report::csv_of_tsv(&tsv) } else { tsv }
-}
-
-/// What a run found, for those who review it.
-fn review_of(plan: &Plan, summary: &Summary) -> Review {
+    (reports, hgrm): (Reports, Option<Destination>),
+) -> Vec<Refusal> {
     let complaint = complaint(plan, summary);
-    report::run_review(plan, summary, (exit_code(plan, summary), complaint.as_deref()))
+    let review =
+        || report::run_review(plan, summary, (exit_code(plan, summary), complaint.as_deref()));
+    let forms = Forms {
+        text: &|style| report::text(plan, summary, style),
+        quiet: &|| report::quiet_text(plan, summary),
+        json: &|| report::json(plan, summary),
+        tsv: &|| report::tsv_header() + &report::tsv_row(plan, summary),
+        markdown: &|| review().markdown(),
+        junit: &|| review().junit(),
+    };
+    let mut refusals = reports.write(&plan.output, &forms);
+    if let Some(mut hgrm) = hgrm {
+        let written = hgrm.write(report::hgrm(&summary.latencies.response.all));
+        refusals.extend(written.and_then(|()| hgrm.finish()).err());
+    }
+    refusals
 }
 
-fn exit_code(plan: &Plan, summary: &Summary) -> u8 {
+fn exit_code(plan: &Plan, summary: &Summary) -> ExitCode {
     match summary.end {
         End::Interrupted(signal) => signal.exit_code(),
         End::GaveUp => exit::TARGET,
@@ -352,40 +311,5 @@ fn exit_code(plan: &Plan, summary: &Summary) -> u8 {
         End::Finished if plan.strict && !summary.verdict.valid => exit::INVALID,
         End::Finished if summary.gates.iter().any(|gate| !gate.holds) => exit::GATE,
         End::Finished => exit::FINISHED,
-    }
-}
-
-/// One line for a target that never accepted a connection.
-fn unreachable_target(plan: &Plan, summary: &Summary) -> Refusal {
-    let rows = summary.record.errors.rows();
-    let Some(row) = rows.iter().max_by_key(|row| row.count) else {
-        return Refusal::target(format!(
-            "{}: no connection to {} could be opened, and none has failed; raise --give-up",
-            plan.target, plan.route
-        ));
-    };
-    let failure = row.failure;
-    let kind = failure.kind;
-    let sample = match &row.sample[..] {
-        [] => String::new(),
-        sample => format!(", '{}'", report::format::escape(sample)),
-    };
-    let errno = errno_name(failure.errno).map(|errno| format!(", {errno}")).unwrap_or_default();
-    let tried = report::format::counted(summary.record.connections.failed, "attempt");
-    let cause = format!("{}{errno}, {tried}{sample}", kind.name());
-    let (target, route, hint) = (&plan.target, &plan.route, failure.hint());
-    let message = if failure.is_permanent() {
-        let why = kind.description().trim_end_matches('.');
-        format!("{target}: no connection to {route}: {why} ({cause}); {hint}")
-    } else {
-        let patience_ns = plan.timeouts.give_up_ns.min(plan.load.duration_ns.unwrap_or(u64::MAX));
-        format!(
-            "{target}: no connection to {route} in {:.1} s ({cause}); {hint}; -d and --give-up set how long to try",
-            seconds(patience_ns)
-        )
-    };
-    match failure.phase {
-        Phase::Environment => Refusal::environment(message),
-        _ => Refusal::target(message),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::review::ReviewFiles;
+use super::reports::Reports;
 use crate::exit::Refusal;
 use crate::output::{Destination, Fed, Feed};
 use crate::plan::{Plan, RequestFormat};
@@ -13,9 +13,8 @@ use crate::summary::Stream;
 
 /// Where the results of a run go; opened before it starts.
 pub(super) struct Places {
-    pub(super) report: Destination,
+    pub(super) reports: Reports,
     pub(super) hgrm: Option<Destination>,
-    pub(super) review: ReviewFiles,
     pub(super) streams: Streams,
 }
 
@@ -112,7 +111,7 @@ impl Streams {
 
     pub(super) fn take(&mut self, progress: Progress<'_>) {
         match progress {
-            Progress::Opening(..) | Progress::Fallback(_) => {}
+            Progress::Opening(..) | Progress::Fallback(_) | Progress::Ended => {}
             Progress::Interval(row, latency) => {
                 if let Some(output) = &mut self.timeseries {
                     output.push(1, || report::timeseries_line(row).into_bytes());
@@ -175,10 +174,9 @@ impl Places {
         let auto = plan.load.auto_warmup;
         let name = |name: &String| if auto { "measured".to_owned() } else { name.clone() };
         let phases = plan.timeline.phases().iter().map(|phase| name(&phase.name)).collect();
-        let report = Destination::open("-o", output.file.as_deref().unwrap_or(Path::new("-")))?;
+        let reports = Reports::open(output)?;
         let hgrm =
             output.hgrm.as_ref().map(|path| Destination::open("--hgrm", path)).transpose()?;
-        let review = ReviewFiles::open(output)?;
         let hlog = open("--hlog", &output.hlog)?;
         const TIMESERIES: &str = "--timeseries";
         let timeseries = output.timeseries.as_ref().map(|path| {
@@ -186,6 +184,6 @@ impl Places {
         });
         let timeseries = timeseries.transpose()?;
         let streams = Streams { timeseries, hlog, hlog_start_s: None, requests, phases };
-        Ok(Self { report, hgrm, review, streams })
+        Ok(Self { reports, hgrm, streams })
     }
 }

@@ -5,21 +5,19 @@
 
 mod course;
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::live::{LiveLine, style};
-use super::repeat::wait;
-use super::review::{self, ReviewFiles};
-use super::{complaint, tell, unreachable_target};
-use crate::cli::{FormatArg, RunArgs, SweepArgs};
-use crate::exit::{self, Refusal};
+use super::reports::{self, Forms, Reports, tell_of};
+use super::{complaint, tell};
+use crate::cli::{FormatArg, SweepArgs};
+use crate::exit::{self, ExitCode, Refusal, Signal};
 use crate::output::Destination;
-use crate::plan::Plan;
-use crate::preflight::{self, Readiness};
+use crate::plan::{Load, Plan};
 use crate::report::{self, Attempt, Document, LineFormat};
-use crate::run::{self, Interrupts, Progress, Session};
-use crate::summary::{Course, End, Engine, Seen, SoFar, Summary, SweepRun, SweepSummary, Variable};
+use crate::run::preflight::warn_of_place;
+use crate::run::{Bench, Connections, Interrupts, no_connection};
+use crate::summary::{Course, End, SoFar, Summary, SweepRun, SweepSummary, Variable};
 use crate::time::seconds;
 use course::{Step, Values};
 
@@ -30,51 +28,50 @@ const USUAL_PAUSE_NS: u64 = 500_000_000;
 ///
 /// # Errors
 /// Why there is no report.
-pub fn sweep(args: &SweepArgs) -> Result<u8, Refusal> {
-    review::watched("sweep", &args.target.args, || carry_out(args))
+pub fn sweep(args: &SweepArgs) -> Result<ExitCode, Refusal> {
+    reports::watched("sweep", &(&args.target.args).into(), || carry_out(args))
 }
 
-fn carry_out(args: &SweepArgs) -> Result<u8, Refusal> {
+fn carry_out(args: &SweepArgs) -> Result<ExitCode, Refusal> {
     let values = Values::of(args)?;
     let base = course::base(args)?;
     let numbers = values.numbers();
     let largest = values.args(&base, numbers.len() - 1);
     let url = args.target.url.as_deref().unwrap_or_default();
-    let mut plan = Plan::build(url, &largest)?;
+    let plan = Plan::build(url, &largest)?;
     // What is wrong with one of them is to be known before the first is run.
-    for index in 0..numbers.len() {
-        plan.with_load(&values.args(&base, index))?;
-    }
+    let load = |index: usize| {
+        let load = plan.load_of(&values.args(&base, index))?;
+        plan.with_load(load).map(|plan| plan.load)
+    };
+    let loads = (0..numbers.len()).map(load).collect::<Result<Vec<Load>, Refusal>>()?;
+    let asked_ns = args.target.args.duration;
     let mut course = Course {
         variable: values.variable(),
         values: numbers,
-        lengths_ns: course::lengths_ns(&args.target.args, &values, None),
-        repeats: args.target.args.repeat.unwrap_or(1),
+        lengths_ns: course::lengths_ns(&loads, asked_ns, None),
+        repeats: plan.repeat.unwrap_or(1),
         open: plan.load.pacing.is_some(),
         order: course::order(args.flags.order),
-        pause_ns: args.target.args.pause.unwrap_or(USUAL_PAUSE_NS),
+        pause_ns: plan.pause_ns.unwrap_or(USUAL_PAUSE_NS),
         most_in_flight: most_in_flight(&plan, &values),
         seed: plan.seed,
     };
-    if base.preflight.dry_run {
-        tell(&plan, &base, &Readiness::default());
+    if plan.preflight.dry_run {
         return dry_run(&plan, args, &course);
     }
     let places = Places::open(&plan, args)?;
-    let interrupts = Interrupts::catch()?;
-    let engine = run::prepare(&plan)?;
-    let readiness = preflight::await_target(&mut plan, &largest, &interrupts)?;
-    tell(&plan, &base, &readiness);
-    course.lengths_ns = course::lengths_ns(&args.target.args, &values, readiness.seen.as_ref());
+    let bench =
+        Bench::prepare(plan, Interrupts::catch()?)?.with_connections(match course.variable {
+            Variable::Rate => Connections::Kept,
+            Variable::Connections | Variable::Pipeline => Connections::Renewed,
+        });
+    tell(bench.plan(), bench.warnings());
+    course.lengths_ns = course::lengths_ns(&loads, asked_ns, bench.seen());
     let mut sweep = Sweep {
-        base: &base,
-        values: &values,
-        plan: &plan,
+        bench,
+        loads,
         course: &course,
-        engine,
-        session: None,
-        interrupts: &interrupts,
-        seen: readiness.seen,
         places,
         runs: Vec::new(),
         sentinels: Vec::new(),
@@ -91,15 +88,15 @@ fn most_in_flight(plan: &Plan, values: &Values) -> Option<u64> {
 }
 
 /// Shows the plan of the largest value and all values, and sends nothing.
-fn dry_run(plan: &Plan, args: &SweepArgs, course: &Course) -> Result<u8, Refusal> {
+fn dry_run(plan: &Plan, args: &SweepArgs, course: &Course) -> Result<ExitCode, Refusal> {
     if !matches!(format_of(args), FormatArg::Text) {
         return Err(Refusal::usage(
             "--dry-run shows the plan of a sweep as text only; leave --json and --format out"
                 .to_owned(),
         ));
     }
-    let file = plan.output.file.as_deref().unwrap_or(Path::new("-"));
-    let mut place = Destination::open("-o", file)?;
+    tell(plan, &warn_of_place(plan));
+    let mut place = Destination::open("-o", plan.output.report())?;
     let values: Vec<String> = course.values.iter().map(ToString::to_string).collect();
     let sweep = format!(
         "Sweep of {} over {}; what follows is the plan of the largest.\n\n",
@@ -118,16 +115,11 @@ fn format_of(args: &SweepArgs) -> FormatArg {
 
 /// Where results go; opened before the first run.
 struct Places {
-    report: Destination,
+    reports: Reports,
     lines: Option<LineFormat>,
     /// There is a line, or at least a header.
     begun: bool,
-    json: bool,
     svg: Option<Destination>,
-    review: ReviewFiles,
-    quiet: bool,
-    /// A line a run on standard error is wanted.
-    progress: bool,
 }
 
 impl Places {
@@ -146,21 +138,13 @@ impl Places {
                 "--svg {shown}: {flag} already writes there; name another file"
             )));
         }
-        let file = output.file.as_deref().unwrap_or(Path::new("-"));
-        let report = if lines.is_some() {
-            Destination::open_stream("-o", file)
-        } else {
-            Destination::open("-o", file)
-        };
+        let reports =
+            if lines.is_some() { Reports::open_stream(output) } else { Reports::open(output) };
         Ok(Self {
-            report: report?,
+            reports: reports?,
             lines,
             begun: false,
-            json: format_of(args) == FormatArg::Json,
             svg: svg.map(|path| Destination::open("--svg", path)).transpose()?,
-            review: ReviewFiles::open(output)?,
-            quiet: output.quiet,
-            progress: !output.quiet && !output.no_progress,
         })
     }
 
@@ -170,29 +154,23 @@ impl Places {
         if !self.begun {
             self.begin(format)?;
         }
-        self.report.write(report::sweep_line(run, format))
+        self.reports.report.write(report::sweep_line(run, format))
     }
 
     fn begin(&mut self, format: LineFormat) -> Result<(), Refusal> {
         self.begun = true;
-        self.report.begin()?;
-        self.report.write(report::sweep_header(format))
+        self.reports.report.begin()?;
+        self.reports.report.write(report::sweep_header(format))
     }
 }
 
 /// A sweep under way.
 struct Sweep<'a> {
-    base: &'a RunArgs,
-    values: &'a Values,
-    /// That of the largest value; all others differ from it in their load only.
-    plan: &'a Plan,
+    /// Its plan is that of the largest value.
+    bench: Bench,
+    /// That of each value, but for its length.
+    loads: Vec<Load>,
     course: &'a Course,
-    engine: Engine,
-    /// Of a rate sweep, all runs of which go over the same connections.
-    session: Option<Session>,
-    interrupts: &'a Interrupts,
-    /// What one request before the first run showed.
-    seen: Option<Seen>,
     places: Places,
     runs: Vec<SweepRun>,
     sentinels: Vec<SweepRun>,
@@ -204,9 +182,7 @@ struct Sweep<'a> {
 enum Stopped {
     /// All are done, or the user wants to stop.
     By(End),
-    /// The target is of no use any more.
-    Dead(Refusal),
-    /// This machine refuses to go on, or results cannot be written.
+    /// The target is of no use any more, this machine refuses to go on, or results cannot be written.
     Refused(Refusal),
 }
 
@@ -214,32 +190,41 @@ impl Sweep<'_> {
     fn carry_out(&mut self, steps: &[Step]) -> Stopped {
         self.announce(steps);
         for (number, step) in steps.iter().enumerate() {
-            if number > 0
-                && let Some(signal) =
-                    wait(Duration::from_nanos(self.course.pause_ns), self.interrupts)
-            {
+            let pause = Duration::from_nanos(self.course.pause_ns);
+            let signal = (number > 0).then(|| self.bench.pause(pause)).flatten();
+            if let Some(signal) = signal {
                 return Stopped::By(End::Interrupted(signal));
             }
-            let (plan, summary) = match self.run(*step, number, &steps[number..]) {
-                Ok(ran) => ran,
+            match self.take(*step, number, &steps[number..]) {
+                Ok(None) => {}
+                Ok(Some(signal)) => return Stopped::By(End::Interrupted(signal)),
                 Err(refusal) => return Stopped::Refused(refusal),
-            };
-            if let End::Interrupted(_) = summary.end {
-                return Stopped::By(summary.end);
-            }
-            if summary.record.connections.opened == 0 {
-                return Stopped::Dead(unreachable_target(&plan, &summary));
-            }
-            if self.is_of_no_use(*step, &summary) {
-                let why = complaint(&plan, &summary).unwrap_or_default();
-                let (name, x) = (self.course.name(), self.course.values[step.index]);
-                return Stopped::Dead(Refusal::target(format!("{why}; this was at {name} {x}")));
-            }
-            if let Err(refusal) = self.keep(*step, &plan, &summary, (number + 1, steps.len())) {
-                return Stopped::Refused(refusal);
             }
         }
         Stopped::By(End::Finished)
+    }
+
+    /// Makes the first of the runs that are left, and keeps what it found unless a signal ended it.
+    fn take(
+        &mut self,
+        step: Step,
+        number: usize,
+        left: &[Step],
+    ) -> Result<Option<Signal>, Refusal> {
+        let (plan, summary) = self.run(step, number, left)?;
+        if let End::Interrupted(signal) = summary.end {
+            return Ok(Some(signal));
+        }
+        if let Some(refusal) = no_connection(&plan, &summary) {
+            return Err(refusal);
+        }
+        if self.is_of_no_use(step, &summary) {
+            let why = complaint(&plan, &summary).unwrap_or_default();
+            let (name, x) = (self.course.name(), self.course.values[step.index]);
+            return Err(Refusal::target(format!("{why}; this was at {name} {x}")));
+        }
+        self.keep(step, &plan, &summary, (number + 1, number + left.len()))?;
+        Ok(None)
     }
 
     /// Whether there is no point in going on. That a value is too much for the target is what a sweep is to show; that it
@@ -253,14 +238,16 @@ impl Sweep<'_> {
 
     /// Says how long it will take, as far as that is known.
     fn announce(&self, steps: &[Step]) {
-        if let (Some(whole_s), true) = (self.whole_s(steps), self.places.progress) {
+        if let (Some(whole_s), true) =
+            (self.whole_s(steps), self.bench.plan().output.shows_progress())
+        {
             eprintln!("maxq: {}", report::sweep_announcement(self.course, steps.len(), whole_s));
         }
     }
 
     /// How long some runs take, in seconds; `None` where a number of requests ends them.
     fn whole_s(&self, steps: &[Step]) -> Option<f64> {
-        course::whole_s(self.course, steps, self.plan.load.warmup_ns)
+        course::whole_s(self.course, steps, self.bench.plan().load.warmup_ns)
     }
 
     /// Makes the first of the runs that are left.
@@ -270,14 +257,14 @@ impl Sweep<'_> {
         number: usize,
         left: &[Step],
     ) -> Result<(Plan, Summary), Refusal> {
-        let mut args = self.values.args(self.base, step.index);
         let length_ns = self.course.lengths_ns.get(step.index).copied();
-        args.duration = length_ns;
+        let load = &self.loads[step.index];
+        let duration_ns = if load.requests.is_some() { load.duration_ns } else { length_ns };
+        let load = Load { duration_ns, ..load.clone() };
         // Each run draws arrivals of its own.
-        args.seed = Some(self.course.seed.wrapping_add(u64::try_from(number).unwrap_or(u64::MAX)));
-        let plan = self.plan.with_load(&args)?;
+        let seed = self.course.seed.wrapping_add(u64::try_from(number).unwrap_or(u64::MAX));
+        let plan = self.bench.plan().with_load(load)?.with_seed(seed)?;
         let mut live = LiveLine::new(&plan);
-        let is_first = number == 0;
         let attempt = Attempt {
             name: self.course.name(),
             x: self.course.values[step.index],
@@ -286,23 +273,9 @@ impl Sweep<'_> {
             rest_s: self.whole_s(&left[1..]),
             known: SoFar::of(&self.runs),
         };
-        let watch = |progress: Progress<'_>| {
-            // One word about the engine is enough.
-            if is_first || !matches!(progress, Progress::Fallback(_)) {
-                live.show_as(progress, |row, columns| report::sweep_live(&attempt, row, columns));
-            }
-        };
-        let ended = if self.course.variable == Variable::Rate {
-            let session = match self.session.take() {
-                Some(session) => session,
-                None => Session::open(&plan, self.engine.clone())?,
-            };
-            self.session.insert(session).run(&plan, self.interrupts, watch)
-        } else {
-            Session::open(&plan, self.engine.clone())?.run(&plan, self.interrupts, watch)
-        };
-        live.clear();
-        let summary = Summary { preflight: self.seen.take(), ..ended? };
+        let summary = self.bench.run(&plan, |progress| {
+            live.show_as(progress, |row, columns| report::sweep_live(&attempt, row, columns));
+        })?;
         Ok((plan, summary))
     }
 
@@ -315,7 +288,7 @@ impl Sweep<'_> {
         (done, all): (usize, usize),
     ) -> Result<(), Refusal> {
         let run = SweepRun::of(self.course.values[step.index], step.repeat, summary);
-        if self.places.progress {
+        if plan.output.shows_progress() {
             let kind = if step.sentinel { "sentinel, " } else { "" };
             let what = format!("{kind}{}", self.course.name());
             eprintln!("maxq: {}", report::sweep_progress(&what, &run, (done, all)));
@@ -326,7 +299,7 @@ impl Sweep<'_> {
         } else {
             (&mut self.runs, of_runs)
         };
-        if self.places.json {
+        if plan.output.json {
             documents.push(report::document(plan, summary));
         }
         let written = if step.sentinel { Ok(()) } else { self.places.line(&run) };
@@ -335,15 +308,15 @@ impl Sweep<'_> {
     }
 
     /// Writes what there is, and returns the exit code.
-    fn finish(self, stopped: Stopped) -> Result<u8, Refusal> {
-        let Self { places, plan, course, runs, sentinels, documents, .. } = self;
+    fn finish(self, stopped: Stopped) -> Result<ExitCode, Refusal> {
+        let Self { bench, places, course, runs, sentinels, documents, .. } = self;
+        let plan = bench.plan();
         let (end, refusal) = match stopped {
             Stopped::By(end) => (end, None),
-            Stopped::Dead(refusal) if runs.is_empty() => {
-                places.report.discard();
+            Stopped::Refused(refusal) if runs.is_empty() => {
+                places.reports.report.discard();
                 return Err(refusal);
             }
-            Stopped::Dead(refusal) => (End::GaveUp, Some(refusal)),
             Stopped::Refused(refusal) => (End::GaveUp, Some(refusal)),
         };
         let summary = SweepSummary::of(course.clone(), end, runs, sentinels);
@@ -354,62 +327,59 @@ impl Sweep<'_> {
         }
         let code = exit_code(plan, &summary);
         let code = refusal.as_ref().map_or(code, |refusal| refusal.code);
-        write(places, (plan, code), &summary, documents).map_err(|refusal| refusal.beside(code))?;
-        if let Some(refusal) = refusal {
-            // The files for reviewers have been written.
-            eprintln!("maxq: {}", refusal.message);
-            return Ok(refusal.code);
-        }
+        let mut refusals = write(places, (plan, code), &summary, documents);
+        refusals.extend(refusal);
         if code == exit::INVALID {
             let flawed = summary.runs.iter().filter(|run| run.is_flawed()).count();
             eprintln!("maxq: {flawed} of {} runs are not valid (--strict)", summary.runs.len());
         }
-        Ok(code)
+        Ok(tell_of(&refusals, code))
     }
 }
 
 fn write(
     mut places: Places,
-    (plan, code): (&Plan, u8),
+    (plan, code): (&Plan, ExitCode),
     summary: &SweepSummary,
     (runs, sentinels): (Vec<Document>, Vec<Document>),
-) -> Result<(), Refusal> {
-    let reviewed = || report::sweep_review(summary, code, plan.strict);
-    let text = if places.lines.is_some() {
-        String::new()
-    } else if places.json {
-        report::sweep_json(plan, summary, runs, sentinels)
-    } else if let Some(text) = review::formatted(&plan.output, reviewed) {
-        text
-    } else if places.quiet {
-        report::sweep_findings(summary)
-    } else {
-        report::sweep_text(plan, summary, style(places.report.is_stdout()))
+) -> Vec<Refusal> {
+    let review = || report::sweep_review(summary, code, plan.strict);
+    let forms = Forms {
+        text: &|style| report::sweep_text(plan, summary, style),
+        quiet: &|| report::sweep_findings(summary),
+        json: &|| report::sweep_json(plan, summary, runs.clone(), sentinels.clone()),
+        // Its lines have been written.
+        tsv: &String::new,
+        markdown: &|| review().markdown(),
+        junit: &|| review().junit(),
     };
-    let begun = match places.lines.filter(|_| !places.begun) {
+    let mut refusals = Vec::new();
+    let has_lines = places.lines.is_some();
+    if let Some(format) = places.lines.filter(|_| !places.begun) {
         // Interrupted before the first line: columns without rows.
-        Some(format) => places.begin(format),
-        None => Ok(()),
-    };
-    let written =
-        begun.and_then(|()| places.report.write(&text)).and_then(|()| places.report.finish());
+        refusals.extend(places.begin(format).err());
+    }
+    refusals.extend(if has_lines {
+        places.reports.close("", &forms)
+    } else {
+        places.reports.write(&plan.output, &forms)
+    });
     // Lines have no place for what they say together.
-    if written.is_err() || (places.lines.is_some() && !places.quiet) {
+    if has_lines && refusals.is_empty() && !plan.output.quiet {
         eprint!("{}", report::sweep_findings(summary));
-    } else if summary.drift.is_some_and(|drift| drift.is_large()) && !places.quiet {
+    } else if summary.drift.is_some_and(|drift| drift.is_large()) && !plan.output.quiet {
         eprintln!(
             "maxq: warning: the lowest value was run again and has moved; see Sentinel in the report"
         );
     }
-    written?;
     if let Some(mut svg) = places.svg {
-        svg.write(report::sweep_svg(plan, summary))?;
-        svg.finish()?;
+        let written = svg.write(report::sweep_svg(plan, summary));
+        refusals.extend(written.and_then(|()| svg.finish()).err());
     }
-    places.review.write_review(reviewed)
+    refusals
 }
 
-fn exit_code(plan: &Plan, summary: &SweepSummary) -> u8 {
+fn exit_code(plan: &Plan, summary: &SweepSummary) -> ExitCode {
     match summary.end {
         End::Interrupted(signal) => signal.exit_code(),
         End::GaveUp | End::Overloaded | End::Aborted { .. } => exit::TARGET,

@@ -1,20 +1,19 @@
 //! The metrics judged together, and the answer over all of them. Must not know how a report looks.
 
+use super::criteria::Criteria;
 use super::kept::Kept;
-use super::metric::{Metric, Settings};
 use super::values::{self, Found};
-use super::{Answer, Design, Row, Verdict};
+use super::{Conclusion, Decision, Design, Row};
 use crate::analysis::comparison::{Question, decide, holm, median};
+use crate::slo::{Metric, Unit};
 
-/// Two steps of a histogram, as a share of the value: less is not told apart.
-const TWO_STEPS: f64 = 2.0 / 1024.0;
 /// CPU time of the client never matters below this share of one core: at a low rate most of it is what a process takes
 /// anyway, dealt out over few requests.
 const CPU_SHARE_FLOOR: f64 = 0.01;
 
 /// All metrics, with the gated ones judged together by the test of `design`.
-pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Settings) -> Vec<Row> {
-    let mut rows: Vec<Row> = Metric::ALL
+pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Criteria) -> Vec<Row> {
+    let mut rows: Vec<Row> = Metric::COMPARED
         .iter()
         .map(|&metric| {
             let Found { base, new, shift, runs, .. } = values::shift(metric, kept, design, open);
@@ -50,7 +49,7 @@ pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Setti
     let adjusted = adjusted.into_iter().chain(hopeless.iter().map(|_| 1.0));
     let judged: Vec<(usize, f64)> = asked.iter().chain(&hopeless).copied().zip(adjusted).collect();
     rows.iter_mut().filter(|row| row.gated).for_each(|row| {
-        row.answer = Some(Answer::Inconclusive { more: None });
+        row.answer = Some(Decision::Inconclusive { more: None });
     });
     let cpu_floor_us = cpu_floor_us(kept);
     for (index, adjusted_p) in judged {
@@ -72,7 +71,7 @@ pub(super) fn rows(kept: &Kept<'_>, design: Design, open: bool, settings: &Setti
         });
         row.answer = Some(answer);
         row.excluded = match (answer, shift.interval) {
-            (Answer::Pass { .. }, Some((_, high))) if high >= matters => Some(high),
+            (Decision::Pass { .. }, Some((_, high))) if high >= matters => Some(high),
             _ => None,
         };
     }
@@ -94,8 +93,10 @@ fn for_the_worse(metric: Metric, share: f64) -> f64 {
 /// the histograms.
 fn forgiven(row: &Row, floor_us: f64, cpu_floor_us: f64) -> f64 {
     match row.base {
-        Some(base) if row.metric.has_floor() => (floor_us / base).ln_1p().max(TWO_STEPS.ln_1p()),
-        Some(base) if row.metric == Metric::Cpu => (cpu_floor_us / base).ln_1p(),
+        Some(base) if row.metric.unit(true) == Unit::Time => {
+            let floor_us = if row.metric.is_of_client() { cpu_floor_us } else { floor_us };
+            (floor_us / base).ln_1p().max(row.metric.resolution().ln_1p())
+        }
         _ => 0.0,
     }
 }
@@ -107,19 +108,19 @@ fn cpu_floor_us(kept: &Kept<'_>) -> f64 {
 }
 
 /// The answer over all gated metrics, and how many more runs would give one.
-pub(super) fn conclude(rows: &[Row]) -> (Verdict, Option<usize>) {
-    let answers: Vec<Answer> = rows.iter().filter_map(|row| row.answer).collect();
-    if answers.contains(&Answer::Regression) {
-        return (Verdict::Regression, None);
+pub(super) fn conclude(rows: &[Row]) -> (Conclusion, Option<usize>) {
+    let answers: Vec<Decision> = rows.iter().filter_map(|row| row.answer).collect();
+    if answers.contains(&Decision::Regression) {
+        return (Conclusion::Regression, None);
     }
     let open = answers.iter().filter_map(|answer| match answer {
-        Answer::Inconclusive { more } => Some(*more),
-        Answer::Pass { .. } | Answer::Regression => None,
+        Decision::Inconclusive { more } => Some(*more),
+        Decision::Pass { .. } | Decision::Regression => None,
     });
     let open: Vec<Option<usize>> = open.collect();
     if open.is_empty() {
-        return (Verdict::Pass, None);
+        return (Conclusion::Pass, None);
     }
     let most = open.iter().copied().try_fold(0, |most: usize, more| Some(most.max(more?)));
-    (Verdict::Inconclusive, most)
+    (Conclusion::Inconclusive, most)
 }

@@ -1,6 +1,6 @@
 //! Which runs count, and whether they are enough. Must not know what they say.
 
-use super::{Design, Settings, Side};
+use super::{Criteria, Design, Side};
 use crate::exit::{INVALID, Refusal};
 use crate::results::Run;
 
@@ -26,7 +26,7 @@ pub(super) fn keep<'a>(
     base: &'a Side,
     new: &'a Side,
     paired: bool,
-    settings: &Settings,
+    settings: &Criteria,
 ) -> (Kept<'a>, Vec<LeftOut>) {
     let reason = |run: &Run| {
         let partial =

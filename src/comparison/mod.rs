@@ -4,22 +4,23 @@
 //! Puts what documents say (`results`) to the statistics (`analysis::comparison`). Must not know where runs came from, nor
 //! how a report looks.
 
+mod criteria;
 mod judge;
 mod kept;
-mod metric;
 mod plans;
 mod values;
 
 use crate::analysis::comparison::Shift;
 use crate::analysis::comparison::shape::{Pool, share_above};
-pub use crate::analysis::comparison::{Answer, Design};
+pub use crate::analysis::comparison::{Decision, Design};
 use crate::analysis::comparison::{paired as paired_ranks, two_sample};
 use crate::exit::{Refusal, Signal};
 use crate::results::{self, Run};
+use crate::slo::Metric;
+pub use criteria::Criteria;
 use judge::{conclude, rows};
 pub use kept::LeftOut;
 use kept::{Kept, enough, keep};
-pub use metric::{Metric, Settings, Unit};
 pub use plans::Kind;
 
 /// The quantiles whose shift is shown, with their names.
@@ -38,7 +39,7 @@ const QUANTILES: [(&str, f64); 10] = [
 
 /// The answer over all gated metrics.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum Conclusion {
     /// None is worse by as much as matters.
     Pass,
     /// At least one is.
@@ -47,7 +48,7 @@ pub enum Verdict {
     Inconclusive,
 }
 
-impl Verdict {
+impl Conclusion {
     /// The stable name in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -74,9 +75,9 @@ pub struct Row {
     /// What it is.
     pub metric: Metric,
     /// Its stable name.
-    pub name: &'static str,
+    pub name: String,
     /// Its name for people.
-    pub label: &'static str,
+    pub label: String,
     /// The median over the base runs; of shares of requests the share over all of them.
     pub base: Option<f64>,
     /// The same of the new runs.
@@ -97,7 +98,7 @@ pub struct Row {
     /// The p-value, corrected for several gated metrics where it is gated.
     pub p_value: Option<f64>,
     /// What is to be said of it; `None` when it is not gated.
-    pub answer: Option<Answer>,
+    pub answer: Option<Decision>,
 }
 
 impl Row {
@@ -196,7 +197,7 @@ pub struct Comparison {
     /// Shifts of latencies below this many microseconds do not matter.
     pub floor_us: f64,
     /// Over all gated metrics.
-    pub verdict: Verdict,
+    pub verdict: Conclusion,
     /// So many more pairs, or runs a side, would probably decide; `None` where none are needed or none would do.
     pub more_runs: Option<usize>,
     /// What a reader has to know beside.
@@ -213,10 +214,10 @@ impl Comparison {
     pub fn undecided(&mut self, pairs: usize, signal: Option<Signal>, because: &str) {
         self.interrupted = signal;
         self.undecided_because = Some(because.to_owned());
-        self.verdict = Verdict::Inconclusive;
+        self.verdict = Conclusion::Inconclusive;
         let more = pairs.checked_sub(self.base_runs).filter(|more| *more > 0);
         self.rows.iter_mut().filter(|row| row.gated).for_each(|row| {
-            row.answer = Some(Answer::Inconclusive { more });
+            row.answer = Some(Decision::Inconclusive { more });
         });
         self.more_runs = more;
     }
@@ -230,7 +231,7 @@ pub fn compare(
     base: Side,
     new: Side,
     paired: bool,
-    settings: &Settings,
+    settings: &Criteria,
 ) -> Result<Comparison, Refusal> {
     let mut notes = Vec::new();
     if !paired {
@@ -293,7 +294,7 @@ pub fn compare(
     comparison.notes.extend(values::notes(&comparison, &kept));
     // Whatever the other runs say: a server that does not answer is not as good as before.
     let silent = comparison.new.runs.iter().filter(|run| run.ok == 0).count();
-    if silent > 0 && comparison.verdict != Verdict::Regression {
+    if silent > 0 && comparison.verdict != Conclusion::Regression {
         let all = comparison.new.runs.len();
         let because = format!("in {silent} of {all} new runs no request got a good response");
         comparison.undecided(0, None, &because);
@@ -303,7 +304,7 @@ pub fn compare(
 
 /// How runs are judged. The signed ranks of a few pairs cannot show anything whatever they are; their rank sums can, and
 /// what drifts for both sides of a pair makes these only more careful.
-fn judged_as(design: Design, pairs: usize, settings: &Settings) -> Design {
+fn judged_as(design: Design, pairs: usize, settings: &Criteria) -> Design {
     match design {
         Design::Paired if pairs < Design::Paired.fewest_among(settings.ranked_gates()) => {
             Design::TwoSample

@@ -32,7 +32,7 @@ fn older(change: impl Fn(&mut Value)) -> Side {
 
 fn with(allowed: &[Kind], base: Side, new: Side) -> Result<Comparison, Refusal> {
     let allowed = allowed.iter().copied().collect();
-    compare(base, new, false, &Settings { allowed, ..Settings::default() })
+    compare(base, new, false, &Criteria { allowed, ..Criteria::default() })
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn each_kind_of_difference_is_named_with_the_one_flag_that_allows_it() {
         ),
     ] {
         let refusal = with(&[], side(|_| ()), new.clone()).unwrap_err();
-        assert_eq!(refusal.code, 2);
+        assert_eq!(refusal.code, crate::exit::USAGE);
         assert!(refusal.message.contains(says), "{}", refusal.message);
         assert!(
             refusal.message.ends_with(&format!("anyway with {}", kind.flag())),

@@ -35,7 +35,7 @@ fn compared(
     draws: &mut Draws,
     slower: f64,
     (pairs, noise): (u32, f64),
-    settings: &Settings,
+    settings: &Criteria,
 ) -> Comparison {
     let mut side = |slower: f64| Side {
         label: "x".to_owned(),
@@ -48,11 +48,11 @@ fn compared(
 /// How many of so many comparisons are regressions, and how many pass.
 fn verdicts(seed: u64, comparisons: u32, slower: f64, size: (u32, f64)) -> (usize, usize) {
     let mut draws = Draws::new(seed);
-    let verdicts: Vec<Verdict> = (0..comparisons)
-        .map(|_| compared(&mut draws, slower, size, &Settings::default()).verdict)
+    let verdicts: Vec<Conclusion> = (0..comparisons)
+        .map(|_| compared(&mut draws, slower, size, &Criteria::default()).verdict)
         .collect();
     let number = |wanted| verdicts.iter().filter(|verdict| **verdict == wanted).count();
-    (number(Verdict::Regression), number(Verdict::Pass))
+    (number(Conclusion::Regression), number(Conclusion::Pass))
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_pass_of_small_runs_says_what_they_rule_out() {
     let mut draws = Draws::new(3);
     let mut bounds = Vec::new();
     for _ in 0..20 {
-        let comparison = compared(&mut draws, 1.0, (PAIRS, 1.0), &Settings::default());
+        let comparison = compared(&mut draws, 1.0, (PAIRS, 1.0), &Criteria::default());
         assert_eq!(comparison.design, Design::Paired);
         assert_eq!(comparison.judged_as, Design::TwoSample);
         let row = |name: &str| comparison.rows.iter().find(|row| row.name == name).unwrap();
@@ -94,23 +94,23 @@ fn a_pass_of_small_runs_says_what_they_rule_out() {
 
 #[test]
 fn an_effect_that_the_user_names_is_insisted_on() {
-    let mut settings = Settings::default();
+    let mut settings = Criteria::default();
     settings.add_effects("p99=10%,errors=0.1%").unwrap();
     let mut draws = Draws::new(3);
     let comparison = compared(&mut draws, 1.0, (PAIRS, 1.0), &settings);
-    assert_eq!(comparison.verdict, Verdict::Inconclusive);
+    assert_eq!(comparison.verdict, Conclusion::Inconclusive);
     let answer = |name: &str| comparison.rows.iter().find(|row| row.name == name).unwrap().answer;
-    assert!(matches!(answer("errors"), Some(Answer::Inconclusive { more: Some(_) })));
-    assert!(matches!(answer("p50"), Some(Answer::Pass { .. })));
+    assert!(matches!(answer("errors"), Some(Decision::Inconclusive { more: Some(_) })));
+    assert!(matches!(answer("p50"), Some(Decision::Pass { .. })));
 }
 
 #[test]
 fn the_client_needs_no_more_cpu_time_when_it_is_as_idle_as_before() {
-    let mut settings = Settings::default();
+    let mut settings = Criteria::default();
     settings.set_gates("cpu").unwrap();
     let mut draws = Draws::new(9);
     for _ in 0..40 {
         let comparison = compared(&mut draws, 1.0, (PAIRS, 1.0), &settings);
-        assert_eq!(comparison.verdict, Verdict::Pass, "{:?}", comparison.rows);
+        assert_eq!(comparison.verdict, Conclusion::Pass, "{:?}", comparison.rows);
     }
 }

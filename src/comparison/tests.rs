@@ -33,7 +33,7 @@ fn side(draws: &mut Draws, us: f64, runs: u32) -> Side {
 }
 
 fn compared(base: Side, new: Side) -> Comparison {
-    compare(base, new, false, &Settings::default()).unwrap()
+    compare(base, new, false, &Criteria::default()).unwrap()
 }
 
 fn row<'a>(comparison: &'a Comparison, name: &str) -> &'a Row {
@@ -44,11 +44,11 @@ fn row<'a>(comparison: &'a Comparison, name: &str) -> &'a Row {
 fn a_shift_of_twenty_percent_is_a_regression_of_every_metric_that_it_moves() {
     let mut draws = Draws::new(1);
     let comparison = compared(side(&mut draws, 5000.0, 6), side(&mut draws, 6000.0, 6));
-    assert_eq!(comparison.verdict, Verdict::Regression);
+    assert_eq!(comparison.verdict, Conclusion::Regression);
     for name in ["p50", "p99", "rate"] {
-        assert_eq!(row(&comparison, name).answer, Some(Answer::Regression), "{name}");
+        assert_eq!(row(&comparison, name).answer, Some(Decision::Regression), "{name}");
     }
-    assert_eq!(row(&comparison, "errors").answer, Some(Answer::Pass { improved: false }));
+    assert_eq!(row(&comparison, "errors").answer, Some(Decision::Pass { improved: false }));
     assert!((row(&comparison, "p50").shift_pct().unwrap() - 20.0).abs() < 4.0);
     assert!((row(&comparison, "rate").shift_pct().unwrap() + 16.7).abs() < 4.0);
     assert_eq!(row(&comparison, "mean").answer, None, "it is not gated");
@@ -56,10 +56,10 @@ fn a_shift_of_twenty_percent_is_a_regression_of_every_metric_that_it_moves() {
     let mut draws = Draws::new(1);
     let (slow, fast) = (side(&mut draws, 6000.0, 6), side(&mut draws, 5000.0, 6));
     let comparison = compared(slow, fast);
-    assert_eq!(comparison.verdict, Verdict::Pass);
+    assert_eq!(comparison.verdict, Conclusion::Pass);
     for name in ["p50", "p99", "rate"] {
         let answer = row(&comparison, name).answer;
-        assert_eq!(answer, Some(Answer::Pass { improved: true }), "{name}");
+        assert_eq!(answer, Some(Decision::Pass { improved: true }), "{name}");
     }
 }
 
@@ -82,26 +82,26 @@ fn runs_that_are_on_both_sides_are_said() {
 fn equal_sides_pass_and_a_shift_below_the_floor_does_too() {
     let mut draws = Draws::new(2);
     let equal = compared(side(&mut draws, 5000.0, 10), side(&mut draws, 5000.0, 10));
-    assert_eq!((equal.verdict, equal.more_runs), (Verdict::Pass, None), "{:#?}", equal.rows);
+    assert_eq!((equal.verdict, equal.more_runs), (Conclusion::Pass, None), "{:#?}", equal.rows);
     let (base, new) = (side(&mut draws, 50.0, 6), side(&mut draws, 60.0, 6));
     let below = compared(base.clone(), new.clone());
-    assert_eq!(row(&below, "p50").answer, Some(Answer::Pass { improved: false }));
-    let mut strict = Settings::default();
+    assert_eq!(row(&below, "p50").answer, Some(Decision::Pass { improved: false }));
+    let mut strict = Criteria::default();
     strict.set_floor("0").unwrap();
     let above = compare(base, new, false, &strict).unwrap();
-    assert_eq!(row(&above, "p50").answer, Some(Answer::Regression));
+    assert_eq!(row(&above, "p50").answer, Some(Decision::Regression));
 }
 
 #[test]
 fn too_few_runs_are_inconclusive_and_single_ones_say_so() {
     let mut draws = Draws::new(3);
     let comparison = compared(side(&mut draws, 5000.0, 3), side(&mut draws, 8000.0, 3));
-    assert_eq!(comparison.verdict, Verdict::Inconclusive);
+    assert_eq!(comparison.verdict, Conclusion::Inconclusive);
     // Four metrics that are judged by ranks need five runs a side.
     assert_eq!(comparison.more_runs, Some(2));
     assert_eq!(row(&comparison, "p50").interval_pct(), None);
     let single = compared(side(&mut draws, 5000.0, 1), side(&mut draws, 8000.0, 1));
-    assert_eq!((single.verdict, single.design), (Verdict::Inconclusive, Design::Single));
+    assert_eq!((single.verdict, single.design), (Conclusion::Inconclusive, Design::Single));
     assert!(single.notes[0].contains("without the noise between runs"));
 }
 
@@ -113,9 +113,9 @@ fn errors_that_rise_are_a_regression() {
     };
     let comparison = compared(side(0), side(80));
     let errors = row(&comparison, "errors");
-    assert_eq!(errors.answer, Some(Answer::Regression), "{errors:?}");
+    assert_eq!(errors.answer, Some(Decision::Regression), "{errors:?}");
     assert!((errors.shift_pct().unwrap() - 0.8).abs() < 1e-9);
-    assert_eq!(comparison.verdict, Verdict::Regression);
+    assert_eq!(comparison.verdict, Conclusion::Regression);
 }
 
 /// A document of a run with something else in it.
@@ -126,8 +126,8 @@ fn changed(change: impl Fn(&mut Value)) -> Run {
 }
 
 /// Everything may differ.
-fn forced() -> Settings {
-    Settings { allowed: Kind::ALL.into(), invalid: true, ..Settings::default() }
+fn forced() -> Criteria {
+    Criteria { allowed: Kind::ALL.into(), invalid: true, ..Criteria::default() }
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn different_plans_are_refused_with_what_differs_unless_forced() {
         document["plan"]["connections"] = json!(16);
         document["plan"]["url"] = json!("http://\u{1b}[2Jevil/");
     });
-    let refusal = compare(base.clone(), new.clone(), false, &Settings::default()).unwrap_err();
-    assert_eq!(refusal.code, 2);
+    let refusal = compare(base.clone(), new.clone(), false, &Criteria::default()).unwrap_err();
+    assert_eq!(refusal.code, crate::exit::USAGE);
     for part in
         ["connections 8 and 16", "target http://h and", "odd.json", "--other-target --other-load"]
     {
@@ -170,15 +170,19 @@ fn runs_that_are_not_valid_are_left_out_and_too_few_of_the_others_are_refused() 
     assert!(comparison.left_out[0].why.contains("not_steady"), "{:?}", comparison.left_out);
     assert!(comparison.left_out[1].why.contains("partial"), "{:?}", comparison.left_out);
     new.runs[2] = void();
-    let refusal = compare(base.clone(), new.clone(), false, &Settings::default()).unwrap_err();
-    assert_eq!(refusal.code, 6);
+    let refusal = compare(base.clone(), new.clone(), false, &Criteria::default()).unwrap_err();
+    assert_eq!(refusal.code, crate::exit::INVALID);
     for part in ["of 6 new runs 3 remain", "not_steady", "--invalid"] {
         assert!(refusal.message.contains(part), "{}", refusal.message);
     }
     assert_eq!(compare(base.clone(), new.clone(), false, &forced()).unwrap().new_runs, 6);
     // Of a pair both count, or neither.
-    let pairs = compare(base, new, true, &Settings::default()).unwrap_err();
-    assert!(pairs.code == 6 && pairs.message.contains("3 remain"), "{}", pairs.message);
+    let pairs = compare(base, new, true, &Criteria::default()).unwrap_err();
+    assert!(
+        pairs.code == crate::exit::INVALID && pairs.message.contains("3 remain"),
+        "{}",
+        pairs.message
+    );
 }
 
 #[test]
@@ -196,10 +200,10 @@ fn a_side_without_a_single_answer_is_no_number_and_no_pass() {
     };
     let new = Side { label: "y".to_owned(), runs: (0..5).map(|_| silent()).collect() };
     let comparison = compared(base, new);
-    assert_eq!(comparison.verdict, Verdict::Regression, "all of them failed");
+    assert_eq!(comparison.verdict, Conclusion::Regression, "all of them failed");
     let p50 = row(&comparison, "p50");
     assert_eq!((p50.new, p50.shift), (None, None));
-    assert_eq!(p50.answer, Some(Answer::Inconclusive { more: None }));
+    assert_eq!(p50.answer, Some(Decision::Inconclusive { more: None }));
     assert!((row(&comparison, "errors").shift_pct().unwrap() - 100.0).abs() < 1e-9);
 }
 
@@ -218,17 +222,18 @@ fn in_an_open_loop_the_share_of_the_rate_is_compared() {
     };
     let comparison = compared(open(0.99), open(0.8));
     let share = row(&comparison, "achieved");
-    assert_eq!(share.answer, Some(Answer::Regression));
+    assert_eq!(share.answer, Some(Decision::Regression));
     assert!(comparison.notes.iter().any(|note| note.contains("schedule makes the rate")));
 }
 
 #[test]
 fn flags_are_read_or_refused_by_name() {
-    let mut settings = Settings::default();
+    let mut settings = Criteria::default();
+    let p99 = Metric::compared("p99").unwrap();
     settings.set_gates("p99, rate,cpu").unwrap();
-    assert_eq!(settings.gates, [Metric::P99, Metric::Rate, Metric::Cpu]);
+    assert_eq!(settings.gates, [p99, Metric::Achieved, Metric::Cpu]);
     settings.add_effects("p99=5%,errors=0.2%").unwrap();
-    assert!((settings.effect(Metric::P99) - 0.05).abs() < 1e-12);
+    assert!((settings.effect(p99) - 0.05).abs() < 1e-12);
     assert!((settings.effect(Metric::Errors) - 0.002).abs() < 1e-12);
     for bad in ["", "p98", "p50,p50"] {
         assert!(settings.set_gates(bad).unwrap_err().starts_with("--gate "), "{bad}");

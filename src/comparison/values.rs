@@ -1,10 +1,11 @@
 //! One number a run and metric, and the shift between two sides of them.
 
-use super::{Comparison, Kept, Metric};
+use super::{Comparison, Kept};
 use crate::analysis::comparison::shares::{self, Tally};
 use crate::analysis::comparison::single::{self, Measured};
 use crate::analysis::comparison::{Design, Shift, median, paired, two_sample};
 use crate::results::Run;
+use crate::slo::{Figure, Metric, Part, Requests, Statistic, Timing};
 
 /// What was found of a metric.
 pub(super) struct Found {
@@ -18,20 +19,42 @@ pub(super) struct Found {
     pub(super) runs: usize,
 }
 
+/// A run that was read back; lengths of time are in microseconds, answers by the second.
+impl Part for Run {
+    fn requests(&self) -> Requests {
+        Requests {
+            ended: self.scheduled,
+            failed: self.scheduled - self.ok,
+            timeouts: Some(self.timeouts),
+            unsent: Some(self.unsent),
+            offered: self.offered_rps,
+            completed: self.achieved_rps,
+            ok: None,
+        }
+    }
+
+    fn per_second(&self, count: f64) -> Option<f64> {
+        Some(count)
+    }
+
+    fn time(&self, timing: Timing, statistic: Statistic) -> Option<Figure> {
+        let key = Metric::Time(timing, statistic).document_key()?;
+        let interval = self.interval_us.get(key.as_str()).copied();
+        let value = *self.latency_us.get(key.as_str())?;
+        let known = !self.unsupported.contains(&key);
+        Some(Figure { interval, ..Figure::bound(value, known) })
+    }
+
+    fn cpu(&self) -> Option<f64> {
+        self.cpu_us
+    }
+}
+
 /// The number that stands for a run; `None` where it has none, and never 0, which has no ratio to anything. How fast a
 /// server was that gave no good response says nothing.
-fn value(metric: Metric, run: &Run, open: bool) -> Option<f64> {
-    if run.ok == 0 {
-        return None;
-    }
-    let value = match metric {
-        Metric::Rate if open => run.achieved_rps / run.offered_rps,
-        Metric::Rate => run.achieved_rps,
-        Metric::Cpu => run.cpu_us?,
-        Metric::Errors | Metric::Timeouts | Metric::Unsent => return None,
-        latency => *run.latency_us.get(latency.latency_key()?)?,
-    };
-    (value.is_finite() && value > 0.0).then_some(value)
+fn value(metric: Metric, run: &Run, open: bool) -> Option<Figure> {
+    let figure = metric.value(metric.unit(open), run).filter(|_| run.ok > 0)?;
+    (figure.least.is_finite() && figure.least > 0.0).then_some(figure)
 }
 
 /// What stands for the base runs, what for the new ones, and the shift between them.
@@ -46,7 +69,7 @@ pub(super) fn shift(metric: Metric, kept: &Kept<'_>, design: Design, open: bool)
             runs: counted(&base).min(counted(&new)),
         };
     }
-    let of = |run: &&Run| value(metric, run, open);
+    let of = |run: &&Run| value(metric, run, open).map(|figure| figure.least);
     let pairs = kept.base.iter().zip(&kept.new).filter_map(|(base, new)| of(base).zip(of(new)));
     let pairs: Vec<(f64, f64)> =
         if design == Design::Paired { pairs.collect() } else { Vec::new() };
@@ -71,32 +94,21 @@ pub(super) fn shift(metric: Metric, kept: &Kept<'_>, design: Design, open: bool)
 
 /// What a single run says of itself.
 fn alone(metric: Metric, run: &Run, open: bool) -> Option<Measured> {
-    let value = value(metric, run, open)?;
-    Some(match metric {
-        Metric::Rate => {
-            let part = |&(scheduled, completed): &(f64, f64)| {
-                if open { completed / scheduled.max(1.0) } else { completed }
-            };
-            let parts: Vec<f64> = run.seconds.iter().map(part).collect();
-            Measured::with_parts(value, &parts)
-        }
-        Metric::Cpu | Metric::Errors | Metric::Timeouts | Metric::Unsent => {
-            Measured { value, error: None }
-        }
-        latency => {
-            let key = latency.latency_key().unwrap_or_default();
-            Measured::with_interval(value, run.interval_us.get(key).copied())
-        }
-    })
+    let figure = value(metric, run, open)?;
+    if !metric.is_throughput() {
+        return Some(Measured::with_interval(figure.least, figure.interval));
+    }
+    let part = |&(scheduled, completed): &(f64, f64)| {
+        if open { completed / scheduled.max(1.0) } else { completed }
+    };
+    let parts: Vec<f64> = run.seconds.iter().map(part).collect();
+    Some(Measured::with_parts(figure.least, &parts))
 }
 
 fn tallies(metric: Metric, runs: &[&Run]) -> Vec<Tally> {
-    let errors = |run: &Run| match metric {
-        Metric::Timeouts => run.timeouts,
-        Metric::Unsent => run.unsent,
-        _ => run.scheduled - run.ok,
-    };
-    runs.iter().map(|run| Tally { errors: errors(run), requests: run.scheduled }).collect()
+    let tally = |run: &&Run| metric.tally(&run.requests());
+    let tallies = runs.iter().filter_map(tally);
+    tallies.map(|(errors, requests)| Tally { errors, requests }).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share is shown with few digits")]
@@ -132,12 +144,12 @@ pub(super) fn notes(comparison: &Comparison, kept: &Kept<'_>) -> Vec<String> {
         .rows
         .iter()
         .filter(|row| {
-            let key = row.metric.latency_key();
+            let key = row.metric.document_key();
             let is_bound =
-                |run: &&Run| run.unsupported.iter().any(|name| Some(name.as_str()) == key);
+                |run: &&Run| run.unsupported.iter().any(|name| Some(name) == key.as_ref());
             row.gated && kept.base.iter().chain(&kept.new).any(is_bound)
         })
-        .map(|row| row.name)
+        .map(|row| row.name.as_str())
         .collect();
     if !bounds.is_empty() {
         notes.push(format!(

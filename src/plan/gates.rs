@@ -1,9 +1,9 @@
 //! Gates that make sense for the run that is planned: phases that it has, pieces of time that lie within it.
 
 use super::{Load, pacing};
-use crate::analysis::slo::{self, Clause, Metric, Scope, Unit};
 use crate::cli::RunArgs;
 use crate::schedule::{Stage, Timeline};
+use crate::slo::{self, Clause, Scope, Unit};
 use crate::time::seconds;
 
 /// The course of a run, as far as gates depend on it.
@@ -39,7 +39,7 @@ pub(super) fn check(gates: &[Clause], course: &Course<'_>) -> Result<(), String>
 
 fn check_gate(clause: &Clause, course: &Course<'_>) -> Result<(), String> {
     let Course { load, .. } = course;
-    if matches!(clause.metric, Metric::ClientLag(_)) && load.pacing.is_none() {
+    if clause.metric.needs_schedule() && load.pacing.is_none() {
         return Err("a closed loop has no schedule to lag behind; give --rate, --stages or --burst too, or leave it out".to_owned());
     }
     match &clause.scope {
@@ -141,11 +141,12 @@ mod tests {
         let stages = args(&["--stages", "1s@10,2s@50", "--slo", "p99[2s@50]<1s, max[1s..3s]<1s"]);
         let plan = Plan::build("http://127.0.0.1:9/", &stages).unwrap();
         assert_eq!(plan.slo.len(), 2);
-        assert!(plan.with_load(&args(&["--stages", "2s@50,1s@10"])).is_ok());
-        let refused = plan.with_load(&args(&["-R", "50"])).unwrap_err();
+        let with = |flags: &[&str]| plan.with_load(plan.load_of(&args(flags)).unwrap());
+        assert!(with(&["--stages", "2s@50,1s@10"]).is_ok());
+        let refused = with(&["-R", "50"]).unwrap_err();
         assert_eq!(refused.code, USAGE);
         assert!(refused.message.contains("'2s@50'"), "{}", refused.message);
-        let shorter = plan.with_load(&args(&["--stages", "2s@50"])).unwrap_err();
+        let shorter = with(&["--stages", "2s@50"]).unwrap_err();
         assert!(shorter.message.contains("takes 2 s"), "{}", shorter.message);
     }
 }

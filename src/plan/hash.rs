@@ -29,6 +29,9 @@ impl Hashes {
 
 impl Plan {
     /// Hashes of the parts of the plan. Target, output, seed, and cores do not count.
+    ///
+    /// What is hashed is the text of these types, which may not change: a field that is renamed or added would make runs of
+    /// today runs of another plan than those in older files. A test holds the hashes to theirs.
     #[must_use]
     pub fn hashes(&self) -> Hashes {
         let load = format!("{:?} {:?}", self.load, self.timeouts);
@@ -193,6 +196,41 @@ mod tests {
         assert_eq!(of_tls("https://127.0.0.1:9/a"), of_tls("https://127.0.0.3:8/a"));
         let proxied = |url| plan(url, &["--proxy", "http://127.0.0.1:1"]).hashes();
         assert_eq!(proxied(HERE), proxied("http://127.0.0.9:11/a"));
+    }
+
+    #[test]
+    fn hashes_are_those_that_older_files_hold() {
+        for (flags, load, request) in [
+            (&[][..], "1dbbf83937933582", "4021cbdf1735c2be"),
+            (
+                &["-c", "3", "-p", "2", "-n", "9", "--timeout", "1s"],
+                "3ef4bbc493f2ae7b",
+                "4021cbdf1735c2be",
+            ),
+            (
+                &["-R", "10", "--burst", "5@1s", "--arrivals", "poisson", "-d", "3s"],
+                "53441262d1df6c3d",
+                "4021cbdf1735c2be",
+            ),
+            (
+                &["--stages", "1s@10,2s@0..50", "--on-overload", "shed"],
+                "a3bafbf7a19f1003",
+                "4021cbdf1735c2be",
+            ),
+            (
+                &["--expect", "status=2xx,404", "--expect", "body~=x", "--quickack"],
+                "1dbbf83937933582",
+                "69d3877a0bbbf7bb",
+            ),
+            (
+                &["--proxy-protocol", "v2", "--send-buffer", "64k", "--body-check"],
+                "1dbbf83937933582",
+                "905ffc589797485a",
+            ),
+        ] {
+            let hashes = plan(HERE, flags).hashes();
+            assert_eq!((&hashes.load[..], &hashes.request[..]), (load, request), "{flags:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Built once before the clock starts, shared read-only by all workers.
 
+mod asked;
 mod build;
 pub mod content;
 pub mod cores;
@@ -10,6 +11,7 @@ pub mod expect;
 mod gates;
 mod hash;
 mod key;
+mod load;
 mod message;
 mod names;
 mod obligations;
@@ -23,13 +25,14 @@ mod sources;
 
 use std::sync::Arc;
 
-use crate::analysis::slo::Clause;
 use crate::calibration::Calibration;
 use crate::request::RequestImage;
 use crate::schedule::{Schedule, Timeline};
+use crate::slo::Clause;
 use crate::target::Target;
 use crate::time::Nanos;
 use crate::tls::Security;
+use asked::Asked;
 pub use content::{RequestBody, TypeSource};
 pub use expect::Expect;
 pub use hash::Hashes;
@@ -47,8 +50,10 @@ pub struct Plan {
     pub route: Route,
     /// Whether that is this host, so that target and client share its cores.
     pub same_host: bool,
-    /// Until when the target may get ready (`--wait-ready`).
-    pub ready_by: Option<Nanos>,
+    /// What happens before the clock.
+    pub preflight: Preflight,
+    /// What was asked for, where the plan holds only an answer to it.
+    pub(crate) asked: Arc<Asked>,
     /// The route leads to a proxy, which leads to the target.
     pub is_proxied: bool,
     /// What asks the proxy for a tunnel to the target, where there must be one.
@@ -65,6 +70,10 @@ pub struct Plan {
     pub body: Option<RequestBody>,
     /// How much of it.
     pub load: Load,
+    /// How many times it is run (`--repeat`); of a sweep, each value of it.
+    pub repeat: Option<u64>,
+    /// How long nothing is sent between two runs, in nanoseconds, if that was said.
+    pub pause_ns: Option<u64>,
     /// When each request is due; `None` in a closed loop.
     pub schedule: Option<Arc<Schedule>>,
     /// The phases of the run.
@@ -99,6 +108,21 @@ pub struct Plan {
     pub calibration: Option<Calibration>,
     /// Where results go.
     pub output: Output,
+}
+
+/// What happens before the clock.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Preflight {
+    /// Nothing is sent: the plan is only shown.
+    pub dry_run: bool,
+    /// The run begins without a request before it.
+    pub skipped: bool,
+    /// For how long the target may get ready, in nanoseconds.
+    pub wait_ready_ns: Option<u64>,
+    /// Until when that is.
+    pub ready_by: Option<Nanos>,
+    /// Load on a public address is meant.
+    pub allow_public: bool,
 }
 
 /// The offered load.

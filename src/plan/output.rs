@@ -89,14 +89,39 @@ impl Output {
         }
     }
 
+    /// Where the report goes; `-` is standard output.
+    #[must_use]
+    pub fn report(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new("-"))
+    }
+
+    /// Whether those who watch standard error want to see how far it is.
+    #[must_use]
+    pub const fn shows_progress(&self) -> bool {
+        !self.quiet && !self.no_progress
+    }
+
+    /// The flag, if any, that shows one run and has no place where there are several.
+    #[must_use]
+    pub fn of_one_run(&self) -> Option<&'static str> {
+        let given = [
+            ("--hgrm", self.hgrm.is_some()),
+            ("--hlog", self.hlog.is_some()),
+            ("--timeseries", self.timeseries.is_some()),
+            ("--log-requests", self.log_requests.is_some()),
+            ("--latency", self.latency),
+            ("--verbose", self.verbose),
+        ];
+        given.into_iter().find(|&(_, given)| given).map(|(flag, _)| flag)
+    }
+
     /// Refuses two results in one place.
     ///
     /// # Errors
     /// The flags that contradict each other.
     pub fn check_contradictions(&self) -> Result<(), String> {
         let stdout = Path::new("-");
-        let report = self.file.clone().unwrap_or_else(|| stdout.to_owned());
-        let mut places = vec![("-o", report)];
+        let mut places = vec![("-o", self.report().to_owned())];
         places.extend(self.hgrm.clone().map(|path| ("--hgrm", path)));
         places.extend(self.timeseries.clone().map(|path| ("--timeseries", path)));
         places.extend(self.hlog.clone().map(|path| ("--hlog", path)));
@@ -129,9 +154,8 @@ impl Output {
     /// The flag that already writes to `path`, whichever way it is named.
     #[must_use]
     pub fn writer_of(&self, path: &Path) -> Option<&'static str> {
-        let report = self.file.as_deref().unwrap_or(Path::new("-"));
         let places = [
-            ("-o", Some(report)),
+            ("-o", Some(self.report())),
             ("--markdown", self.markdown_file.as_deref()),
             ("--junit", self.junit_file.as_deref()),
         ];

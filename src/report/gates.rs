@@ -1,10 +1,10 @@
 //! Gates in the text report, and the condition that ended a run.
 
-use crate::analysis::slo::{Clause, Unit};
 use crate::plan::Plan;
 use crate::report::format::{duration, rate};
 use crate::report::page::{Page, Paint};
-use crate::summary::{Doubt, End, Gate, Summary};
+use crate::slo::{Clause, Doubt, Gate, Unit};
+use crate::summary::{End, Summary};
 use crate::units::significant;
 
 /// Longer clauses do not move the others' results away.
@@ -63,7 +63,7 @@ pub(super) fn found(gate: &Gate) -> String {
 /// A value in its unit; a share with four decimals at most, none that are 0.
 pub(super) fn amount(clause: &Clause, value: f64) -> String {
     match clause.unit {
-        Unit::Nanoseconds => duration(value),
+        Unit::Time => duration(value),
         Unit::PerSecond => format!("{}/s", rate(value)),
         Unit::Share => {
             let text = significant(value * 100.0, 4);

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::analysis::slo::Unit;
 use crate::base64;
 use crate::failure::errno_name;
 use crate::http1::head::Body;
@@ -16,9 +15,10 @@ use crate::pressure::Pressure;
 use crate::record::{BadAnswer, Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
 use crate::report::{format, tls};
+use crate::slo::{Gate, Unit};
 use crate::summary::{
-    Distribution, Disturbance, End, Gate, Latencies, PhaseSummary, Rates, Seen, Spread, Stream,
-    Summary, spin_share, work_share,
+    Distribution, Disturbance, End, Latencies, PhaseSummary, Rates, Seen, Spread, Stream, Summary,
+    spin_share, work_share,
 };
 use crate::time::seconds;
 use crate::verdict::Verdict;
@@ -191,7 +191,7 @@ fn verdict(verdict: &Verdict) -> Value {
     let reasons: Vec<Value> = verdict
         .reasons
         .iter()
-        .map(|reason| json!({ "rule": reason.rule, "level": reason.level.name(), "text": reason.text }))
+        .map(|reason| json!({ "rule": reason.rule.name(), "level": reason.level.name(), "text": reason.text }))
         .collect();
     json!({
         "code": verdict.code.name(),
@@ -227,16 +227,13 @@ fn unsent(record: &PhaseRecord) -> Value {
 }
 
 fn gate(gate: &Gate) -> Value {
-    let (unit, scale) = match gate.clause.unit {
-        Unit::Nanoseconds => ("us", 1e3),
-        Unit::Share => ("share", 1.0),
-        Unit::PerSecond => ("rps", 1.0),
-    };
+    let unit = gate.clause.unit;
+    let scale = if unit == Unit::Time { 1e3 } else { 1.0 };
     json!({
         "clause": gate.clause.text,
         "scope": gate.clause.scope_text(),
         "value": gate.value.map(|value| value / scale),
-        "unit": unit,
+        "unit": unit.name(),
         "pass": gate.holds,
         "known": gate.doubt.is_none(),
         "at_s": gate.at_s,

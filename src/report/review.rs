@@ -1,13 +1,14 @@
 //! What a command found, for those who review it: a Markdown page with a table of the gates, which a review or a job
 //! summary can show, and a JUnit document with a test case per gate, which a build server reads.
 
-use crate::exit;
+use crate::exit::{self, ExitCode};
 use crate::plan::Plan;
 use crate::report::format::{duration, float, part, rate};
 use crate::report::gates;
 use crate::report::markup;
 use crate::report::runs::Carried;
-use crate::summary::{End, Gate, Summary};
+use crate::slo::Gate;
+use crate::summary::{End, Summary};
 use crate::verdict::Verdict;
 
 /// What became of a check.
@@ -55,7 +56,7 @@ pub struct Review {
     /// The command that found it.
     pub(super) command: &'static str,
     /// The exit code.
-    pub(super) code: u8,
+    pub(super) code: ExitCode,
     /// What it found in a sentence, without a period at its end.
     pub(super) sentence: String,
     pub(super) checks: Vec<Check>,
@@ -151,21 +152,25 @@ pub fn refused_junit(command: &str, why: &str) -> String {
 }
 
 /// What an exit code means in a heading.
-fn mark(code: u8) -> &'static str {
+fn mark(code: ExitCode) -> &'static str {
     match code {
         exit::FINISHED => "pass",
         exit::GATE => "**fail**",
         exit::INCONCLUSIVE => "inconclusive",
         exit::TARGET => "**target unusable**",
         exit::INVALID => "**not valid**",
-        code if code > 128 => "**interrupted**",
+        code if code.is_of_signal() => "**interrupted**",
         _ => "**no result**",
     }
 }
 
 /// What a run found, which ended with `code`, and about which there may be a `complaint`.
 #[must_use]
-pub fn run_review(plan: &Plan, summary: &Summary, (code, complaint): (u8, Option<&str>)) -> Review {
+pub fn run_review(
+    plan: &Plan,
+    summary: &Summary,
+    (code, complaint): (ExitCode, Option<&str>),
+) -> Review {
     let mut checks = gate_checks("", &summary.gates);
     checks.push(run_check("run", summary, (code, complaint)));
     let verdict = &summary.verdict;
@@ -184,8 +189,8 @@ pub fn run_review(plan: &Plan, summary: &Summary, (code, complaint): (u8, Option
 pub fn runs_review(
     runs: &[Carried],
     asked: u64,
-    endings: &[(u8, Option<String>)],
-    code: u8,
+    endings: &[(ExitCode, Option<String>)],
+    code: ExitCode,
 ) -> Review {
     let mut checks = Vec::new();
     for (index, ((_, summary), (code, complaint))) in runs.iter().zip(endings).enumerate() {
@@ -224,7 +229,7 @@ pub(super) fn gate_checks(prefix: &str, found: &[Gate]) -> Vec<Check> {
 }
 
 /// Whether a run came to its end, and means what it seems to.
-fn run_check(name: &str, summary: &Summary, (code, complaint): (u8, Option<&str>)) -> Check {
+fn run_check(name: &str, summary: &Summary, (code, complaint): (ExitCode, Option<&str>)) -> Check {
     let verdict = &summary.verdict;
     let said = said(verdict);
     // That a gate failed is said by the gate.
@@ -234,7 +239,7 @@ fn run_check(name: &str, summary: &Summary, (code, complaint): (u8, Option<&str>
         _ if is_whole => (Outcome::Skip, format!("not valid: {said}")),
         Some(complaint) if code == exit::GATE => (Outcome::Fail, complaint.to_owned()),
         Some(complaint) => (Outcome::Error, complaint.to_owned()),
-        None if code > 128 => (Outcome::Error, "it was interrupted".to_owned()),
+        None if code.is_of_signal() => (Outcome::Error, "it was interrupted".to_owned()),
         None => (Outcome::Error, said),
     };
     Check { name: name.to_owned(), outcome, found }

@@ -15,7 +15,7 @@ use crate::report::page::{Page, Paint, Style};
 use crate::report::{answers, gates, latency, machine, phases, tls};
 use crate::summary::{End, Engine, Seen, Summary};
 use crate::units::significant;
-use crate::verdict::{Level, TargetState, Verdict};
+use crate::verdict::{Level, Rule, TargetState, Verdict};
 
 /// The whole report: with `--verbose` all there is, otherwise what fits a screen as long as all is well.
 #[must_use]
@@ -296,10 +296,10 @@ fn verdict(page: &mut Page, verdict: &Verdict, verbose: bool) {
         // What has been said already need not be read twice, and what is only worth knowing is for who asks for all.
         let is_told = reason.text == verdict.sentence
             || verdict.target_text.contains(&reason.text)
-            || (reason.rule == "E1" && !verbose);
+            || (reason.rule == Rule::BadResponses && !verbose);
         if !is_told && (verbose || reason.level != Level::Info) {
             let level = reason.level.name();
-            page.more(&format!("{level} {}: {}", reason.rule, reason.text));
+            page.more(&format!("{level} {}: {}", reason.rule.name(), reason.text));
         }
     }
 }

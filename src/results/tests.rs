@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{Run, read, runs_in};
+use crate::exit::USAGE;
 
 /// A document as small as one can be.
 fn document() -> Value {
@@ -133,7 +134,7 @@ fn files_that_cannot_be_read_are_named_in_one_line() {
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();
         let refusal = read(&[path]).unwrap_err();
-        assert_eq!((refusal.code, refusal.message.lines().count()), (2, 1));
+        assert_eq!((refusal.code, refusal.message.lines().count()), (USAGE, 1));
         assert!(refusal.message.contains(says), "{}", refusal.message);
         assert!(refusal.message.contains(&name.replace('\u{7}', "\\x07")), "{}", refusal.message);
     }
@@ -155,7 +156,7 @@ fn files_that_cannot_be_read_are_named_in_one_line() {
     fs::File::create(&large).unwrap().set_len(2 << 30).unwrap();
     assert!(read(&[large]).unwrap_err().message.contains("larger than 256 MiB"));
     let nowhere = read(&[folder.path().join("nowhere.json")]).unwrap_err();
-    assert!(nowhere.code == 2 && nowhere.message.contains("nowhere.json"));
+    assert!(nowhere.code == USAGE && nowhere.message.contains("nowhere.json"));
 }
 
 #[test]
@@ -189,7 +190,7 @@ fn a_run_that_is_there_twice_is_refused_however_its_file_is_called() {
     assert_eq!(read(&[path("a.json"), path("b.json")]).unwrap().len(), 2);
     for paths in [[path("a.json"), path("a.json")], [path("a.json"), path("copy.json")]] {
         let refusal = read(&paths).unwrap_err();
-        assert_eq!((refusal.code, refusal.message.lines().count()), (2, 1));
+        assert_eq!((refusal.code, refusal.message.lines().count()), (USAGE, 1));
         assert!(refusal.message.contains("the same run"), "{}", refusal.message);
     }
     assert!(read(&[folder.path().to_owned()]).unwrap_err().message.contains("copy.json"));

@@ -6,18 +6,21 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::exit::{Refusal, Signal};
 use crate::output;
 use crate::sys;
 
-/// The signals that end a run: the first asks for a partial report, a second one for it at once.
-#[derive(Debug)]
+/// The signals that end a run: the first asks for a partial report, a second one for it at once. Of all clones, the one that
+/// looks first takes a signal.
+#[derive(Clone, Debug)]
 pub struct Interrupts {
     /// The number of the last signal that nobody has taken yet; 0 without one.
     last: Arc<AtomicUsize>,
     /// Gets a byte with each signal.
-    woken: UnixStream,
+    woken: Arc<UnixStream>,
 }
 
 impl Interrupts {
@@ -40,7 +43,7 @@ impl Interrupts {
             signal_hook::low_level::pipe::register(number, waker).map_err(failed)?;
         }
         output::end_waits_by(Arc::clone(&last));
-        Ok(Self { last, woken })
+        Ok(Self { last, woken: Arc::new(woken) })
     }
 
     /// A signal that came since the last call.
@@ -55,6 +58,23 @@ impl Interrupts {
         self.last.load(Ordering::Relaxed) != 0
     }
 
+    /// Sleeps for so long, and says which signal ended that early.
+    #[must_use]
+    pub fn pause(&self, length: Duration) -> Option<Signal> {
+        const LOOK_EVERY: Duration = Duration::from_millis(20);
+        let begun = Instant::now();
+        loop {
+            if let Some(signal) = self.take() {
+                return Some(signal);
+            }
+            let left = length.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return None;
+            }
+            thread::sleep(left.min(LOOK_EVERY));
+        }
+    }
+
     /// Sleeps until one comes.
     ///
     /// # Errors
@@ -65,7 +85,7 @@ impl Interrupts {
                 return Ok(signal);
             }
             // It goes on when a signal interrupts it.
-            (&self.woken).read_exact(&mut [0]).map_err(|error| {
+            (&*self.woken).read_exact(&mut [0]).map_err(|error| {
                 Refusal::environment(format!("signals cannot be waited for: {error}"))
             })?;
         }

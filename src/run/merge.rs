@@ -4,20 +4,20 @@
 
 use std::time::SystemTime;
 
-use super::gates::{Findings, Part};
 use super::observer::Observer;
 use crate::analysis::recovery::{Recovery, recovery};
 use crate::analysis::series::Slice;
-use crate::analysis::slo::windows::Windows;
 use crate::analysis::warmup::{Steady, mser5};
 use crate::host;
 use crate::plan::{Plan, Secrets, pacing};
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, PhaseRecord, Record};
 use crate::schedule::{PhaseIndex, PhaseSpan, Stage};
+use crate::slo::windows::Windows;
+use crate::slo::{Gate, Parts};
 use crate::summary::{
-    Client, Disturbance, End, Engine, Gate, InFlight, Latencies, Measured, PhaseSummary, Presence,
-    Summary, Window,
+    Client, Disturbance, End, Engine, InFlight, Latencies, Measured, PhaseSummary, Presence,
+    RunPart, Summary, Window,
 };
 use crate::sys;
 use crate::time::{Nanos, seconds};
@@ -296,14 +296,15 @@ struct Seen<'a> {
 fn gates(plan: &Plan, seen: &Seen<'_>, times: Measured, windows: &[Windows]) -> Vec<Gate> {
     let Seen { measured, latencies, phases, presence } = *seen;
     let between_ns = (times.from_ns, times.from_ns + times.length_ns);
-    let judge = |whole: Part<'_>, phases: &[PhaseSummary]| {
-        let findings = Findings { whole, phases, windows, between_ns };
-        plan.slo.iter().map(|clause| findings.judge(clause)).collect()
+    let judge = |whole: RunPart<'_>, phases: &[PhaseSummary]| {
+        let phases: Vec<_> = phases.iter().map(PhaseSummary::part).collect();
+        let parts = Parts { whole, phases: &phases, windows, between_ns };
+        plan.slo.iter().map(|clause| parts.judge(clause)).collect()
     };
     let length_ns = times.length_ns;
     // An open loop goes on asking while the target is away: its requests say all there is to say.
     if plan.load.pacing.is_some() || presence.gone_share <= 0.0 {
-        let whole = Part { record: measured, latencies, length_ns, gone_share: 0.0 };
+        let whole = RunPart { record: measured, latencies, length_ns, gone_share: 0.0 };
         return judge(whole, phases);
     }
     let ages = presence.lost.iter().map(|&lost_ns| between_ns.1.saturating_sub(lost_ns));
@@ -323,7 +324,7 @@ fn gates(plan: &Plan, seen: &Seen<'_>, times: Measured, windows: &[Windows]) -> 
         last.gone_share = presence.gone_share;
     }
     let gone_share = presence.gone_share;
-    judge(Part { record: &record, latencies: &latencies, length_ns, gone_share }, &phases)
+    judge(RunPart { record: &record, latencies: &latencies, length_ns, gone_share }, &phases)
 }
 
 /// How long the parts of the run really lasted.

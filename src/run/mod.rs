@@ -1,9 +1,14 @@
-//! Carries out a plan: one pinned thread a core, a common start, a watchful eye, a join, a merge.
+//! What every command that measures goes through: a bench asks machine and target, and each run is one pinned thread a core, a
+//! common start, a watchful eye, a join, a merge.
+//!
+//! Owned by the control plane. It must not know which command runs, nor what reports look like.
 
-mod gates;
+mod bench;
 mod interrupts;
+mod machine;
 mod merge;
 mod observer;
+pub mod preflight;
 mod simulated;
 mod witness;
 
@@ -15,11 +20,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use crate::engine::{
-    Control, Desk, Gauges, Link, Order, Settings, Stop, Unsupported, portable, sockets, uring,
+    Control, Desk, Gauges, Link, Order, Settings, Stop, Unsupported, portable, uring,
 };
 use crate::exit::Refusal;
-use crate::memory;
-use crate::plan::{EngineChoice, Idle, Plan, Route};
+use crate::plan::{Idle, Plan, Route};
 use crate::pressure::Sample;
 use crate::record::buckets::IntervalBuckets;
 use crate::record::{Interval, Record, RequestRow};
@@ -27,7 +31,9 @@ use crate::summary::{End, Engine, IntervalRow, Summary};
 use crate::sys;
 use crate::time::{Nanos, monotonic};
 use crate::worker::{Job, Span};
+pub use bench::{Bench, Connections, no_connection};
 pub use interrupts::Interrupts;
+pub use machine::{affordable_connections, check_descriptors, prepare};
 use merge::Finished;
 use observer::Observer;
 pub use simulated::SimulatedSession;
@@ -39,8 +45,6 @@ const WATCH_EVERY: Duration = Duration::from_millis(20);
 const OPENING_EVERY: Duration = Duration::from_millis(1);
 /// From the announcement of the common start to the start: every worker has woken up by then.
 const START_AHEAD_NS: u64 = 2_000_000;
-/// Descriptors that a process needs beside its connections: standard streams, files, a ring a worker.
-const OTHER_DESCRIPTORS: u64 = 32;
 /// Batches of logged requests that may wait to be written.
 const LOG_BATCHES: usize = 4096;
 
@@ -55,6 +59,8 @@ pub enum Progress<'a> {
     Fallback(&'a str),
     /// Requests have ended that are to be logged.
     Requests(&'a [RequestRow]),
+    /// The run is over, and nothing more comes.
+    Ended,
 }
 
 /// What comes from the workers while they run.
@@ -63,28 +69,14 @@ struct News {
     requests: Receiver<Vec<RequestRow>>,
 }
 
-/// Asks this machine for what `plan` needs, and says which engine will run.
-///
-/// # Errors
-/// What is refused; nothing was sent.
-pub fn prepare(plan: &Plan) -> Result<Engine, Refusal> {
-    let connections = u64::from(plan.load.connections);
-    check_descriptors(connections + 2 * plan.threads() as u64, connections)?;
-    check_memory(plan)?;
-    sockets::try_out(&plan.route).map_err(Refusal::environment)?;
-    choose(plan)
-}
-
 /// Workers that carry out one plan after the other, all with the same target, on the same connections.
 ///
 /// The threads, their rings and their connections stay from one plan to the next; what happens on the connections in
 /// between is seen when the next one begins.
 #[derive(Debug)]
-pub struct Session {
+struct Session {
     engine: Engine,
     workers: Vec<WorkerThread>,
-    /// The first run says why io_uring is not used.
-    told: bool,
 }
 
 /// One worker's thread, and the other side of its [`Desk`].
@@ -101,9 +93,9 @@ impl Session {
     ///
     /// # Errors
     /// A thread that the kernel does not start.
-    pub fn open(plan: &Plan, engine: Engine) -> Result<Self, Refusal> {
+    fn open(plan: &Plan, engine: Engine) -> Result<Self, Refusal> {
         let on_epoll = engine != Engine::Uring;
-        let mut session = Self { workers: Vec::new(), engine, told: false };
+        let mut session = Self { workers: Vec::new(), engine };
         for index in 0..plan.threads() {
             let (orders, worker_orders) = mpsc::channel();
             let (worker_outcomes, outcomes) = mpsc::channel();
@@ -122,17 +114,13 @@ impl Session {
     ///
     /// # Errors
     /// What this machine refuses all the same.
-    pub fn run(
-        &mut self,
+    fn run(
+        &self,
         plan: &Plan,
         interrupts: &Interrupts,
         mut watch: impl FnMut(Progress<'_>),
     ) -> Result<Summary, Refusal> {
         debug_assert_eq!(plan.threads(), self.workers.len(), "a plan for these workers");
-        if let Some(cause) = self.engine.instead_because().filter(|_| !self.told) {
-            watch(Progress::Fallback(cause));
-        }
-        self.told = true;
         let control = Arc::new(Control::default());
         let gauges: Arc<[Gauges]> = plan.cores.iter().map(|_| Gauges::default()).collect();
         let (sender, intervals) = mpsc::channel();
@@ -191,44 +179,12 @@ impl Drop for Session {
     }
 }
 
-/// Carries out `plan` on an engine that [`prepare`] has chosen. `watch` is called from this thread while the run goes on.
-///
-/// # Errors
-/// What this machine refuses all the same.
-pub fn run(
-    plan: &Plan,
-    engine: Engine,
-    interrupts: &Interrupts,
-    watch: impl FnMut(Progress<'_>),
-) -> Result<Summary, Refusal> {
-    Session::open(plan, engine)?.run(plan, interrupts, watch)
-}
-
 fn no_thread(plan: &Plan, error: &io::Error) -> Refusal {
     Refusal::environment(format!(
         "-t {}: a worker's thread cannot be started: {error}; lower -t, or raise the limit of processes (ulimit -u) or of \
          memory (ulimit -v)",
         plan.threads()
     ))
-}
-
-/// Which engine runs.
-fn choose(plan: &Plan) -> Result<Engine, Refusal> {
-    let threads = u32::try_from(plan.threads()).unwrap_or(u32::MAX);
-    let probed = || uring::probe(plan.load.connections.div_ceil(threads));
-    match plan.engine {
-        EngineChoice::Portable => Ok(Engine::Portable(None)),
-        EngineChoice::Uring => match probed() {
-            Ok(()) => Ok(Engine::Uring),
-            Err(Unsupported(cause)) => {
-                Err(Refusal::environment(format!("--engine uring: {cause}")))
-            }
-        },
-        EngineChoice::Auto => Ok(match probed() {
-            Ok(()) => Engine::Uring,
-            Err(Unsupported(cause)) => Engine::Portable(Some(cause)),
-        }),
-    }
 }
 
 /// What one look at the clock takes, in nanoseconds: the shortest of a few tries.
@@ -242,38 +198,6 @@ fn clock_read_ns() -> u64 {
         monotonic().since(begun) / (READS + 1)
     });
     tries.min().unwrap_or(0)
-}
-
-/// Raises the soft limit of open descriptors as far as `wanted` and what a process needs beside, for `connections` of -c.
-///
-/// # Errors
-/// Exit code 7 when the hard limit is below that.
-pub fn check_descriptors(wanted: u64, connections: u64) -> Result<(), Refusal> {
-    let needed = wanted.saturating_add(OTHER_DESCRIPTORS);
-    let limit = sys::raise_descriptor_limit(needed).map_err(|error| {
-        Refusal::environment(format!("the descriptor limit cannot be read: {error}"))
-    })?;
-    if limit < needed {
-        return Err(Refusal::environment(format!(
-            "-c {connections}: {needed} descriptors are needed and the hard limit is {limit}; raise it with 'ulimit -Hn {needed}' or use a smaller -c"
-        )));
-    }
-    Ok(())
-}
-
-/// Refuses what this machine has no memory for.
-fn check_memory(plan: &Plan) -> Result<(), Refusal> {
-    let needed = memory::needed_bytes(plan);
-    match memory::available_bytes() {
-        Some(available) if available < needed => Err(Refusal::environment(format!(
-            "-c {}, -p {}: at least {} MiB of memory are needed, and {} MiB can be had; use a smaller -c or -p",
-            plan.load.connections,
-            plan.load.pipeline,
-            needed >> 20,
-            available >> 20
-        ))),
-        _ => Ok(()),
-    }
 }
 
 /// Where a worker's thread runs, and what it needs to know beside its jobs.

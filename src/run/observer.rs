@@ -12,12 +12,12 @@ use std::thread;
 use super::{LOG_BATCHES, News, OPENING_EVERY, Progress, WATCH_EVERY};
 use crate::analysis::series::{Series, Slice, Waiting};
 use crate::analysis::silence::Silences;
-use crate::analysis::slo::lookout::Lookout;
-use crate::analysis::slo::windows::Windows;
 use crate::engine::Gauges;
 use crate::plan::Plan;
 use crate::record::Interval;
 use crate::record::buckets::IntervalBuckets;
+use crate::slo::lookout::Lookout;
+use crate::slo::windows::Windows;
 use crate::summary::IntervalRow;
 use crate::time::NANOS_PER_SECOND;
 

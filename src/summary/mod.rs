@@ -2,6 +2,7 @@
 
 mod distribution;
 mod in_flight;
+mod part;
 mod presence;
 mod seen;
 mod sweep;
@@ -10,14 +11,15 @@ use std::time::SystemTime;
 
 use crate::analysis::recovery::Recovery;
 use crate::analysis::series::Series;
-use crate::analysis::slo::Clause;
 use crate::exit::Signal;
 use crate::pressure::Pressure;
 use crate::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
+use crate::slo::Gate;
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 use crate::verdict::Verdict;
 pub use distribution::{Distribution, Lags, Latencies, Quantile, fewest_samples};
 pub use in_flight::InFlight;
+pub use part::RunPart;
 pub use presence::{Measured, Presence, Quiet, Stretch};
 pub use seen::Seen;
 pub use sweep::{
@@ -269,33 +271,6 @@ pub struct Disturbance {
     pub end_s: f64,
     /// What it did.
     pub recovery: Recovery,
-}
-
-/// A gate, and what was found.
-#[derive(Clone, Debug)]
-pub struct Gate {
-    /// What was demanded.
-    pub clause: Clause,
-    /// The value that decides, in the clause's unit: the found one, or the end of its confidence interval where that was
-    /// asked for; of several windows that of the worst. `None` without a single value.
-    pub value: Option<f64>,
-    /// Why that value does not decide it.
-    pub doubt: Option<Doubt>,
-    /// Whether it holds.
-    pub holds: bool,
-    /// Start of the worst of several windows on the run's clock, in seconds.
-    pub at_s: Option<f64>,
-}
-
-/// Why a value does not decide a gate.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Doubt {
-    /// It is a lower bound: requests have no answer, and may have taken any time.
-    Unanswered,
-    /// The target was gone for longer than the limit allows, and what would have been asked of it meanwhile is not known.
-    Gone,
-    /// It has no confidence interval: there are too few responses, or too few slices to tell how they depend on one another.
-    NoInterval,
 }
 
 /// What talked to the kernel.

@@ -3,7 +3,7 @@
 use crate::analysis::inflection::{self, Asked, Drawing, Findings, Point};
 use crate::summary::{Distribution, End, Summary, float, share};
 use crate::time::seconds;
-use crate::verdict::{Code, Level, Reason};
+use crate::verdict::{Code, Level, Reason, Rule};
 
 pub use crate::analysis::inflection::{
     Doubling, Estimate, Knee, Onset, PowerPoint, Saturation, Scalability, Sweep as Variable,
@@ -76,9 +76,11 @@ impl SweepRun {
         // A target that answers nothing in time is what a sweep may find; one that is gone is not.
         let is_invalid = |reason: &&Reason| reason.level == Level::Invalid;
         let reasons = || summary.verdict.reasons.iter().filter(is_invalid);
-        let mut invalid = reasons().filter(|reason| reason.rule != "T3");
+        let mut invalid = reasons().filter(|reason| reason.rule != Rule::NoGoodAnswer);
         let at_fault = invalid.clone().count() > 0;
-        let late = at_fault && summary.latencies.lags.is_some() && invalid.all(|r| r.rule == "C1");
+        let late = at_fault
+            && summary.latencies.lags.is_some()
+            && invalid.all(|r| r.rule == Rule::ClientLag);
         let gates = &summary.gates;
         let asks_for_latency = gates.iter().any(|gate| gate.clause.metric.is_of_time());
         let only_short = summary.verdict.code == Code::InsufficientSamples

@@ -7,8 +7,8 @@
 //! most, which is taken off in the same way.
 
 use super::Evidence;
-use crate::analysis::slo::{Metric, Scope};
-use crate::summary::{Distribution, Latencies};
+use crate::slo::{Metric, Scope, Timing};
+use crate::summary::{Distribution, Latencies, RunPart};
 
 /// A figure that cannot have moved by more than this share means what it seems to.
 const TOLERATED_SHARE: f64 = 0.05;
@@ -114,22 +114,22 @@ fn gates(evidence: &Evidence<'_>, hidden_share: f64) -> Vec<Moved> {
     let Some(lags) = &evidence.latencies.lags else { return Vec::new() };
     let response = &evidence.latencies.response;
     let curves = Curves::of(response, &lags.client);
+    let window = RunPart {
+        record: evidence.measured,
+        latencies: evidence.latencies,
+        length_ns: evidence.measured_ns,
+        gone_share: 0.0,
+    };
     let clauses = evidence.plan.slo.iter().filter(|clause| clause.metric.is_response_time());
     let moved = clauses.filter_map(|clause| {
         let name = format!("the value of {}", clause.text);
-        let (shown_ns, least_ns) = match clause.metric {
-            Metric::Quantile(quantile) => {
-                (response.all.quantile_ns(quantile)?, curves.least_ns(quantile, hidden_share))
-            }
-            Metric::Max => {
-                let (longest, lag) = (response.all.max_ns()?, lags.client.all.max_ns()?);
-                (longest, longest.saturating_sub(lag))
-            }
-            Metric::Mean => {
-                let (mean, lag) = (response.all.mean_ns()?, lags.client.all.mean_ns()?);
-                (mean as u64, (mean - lag).max(0.0) as u64)
-            }
-            _ => return None,
+        let (shown_ns, least_ns) = if let Some(quantile) = clause.metric.quantile() {
+            (response.all.quantile_ns(quantile)?, curves.least_ns(quantile, hidden_share))
+        } else {
+            let value = |metric: Metric| Some(metric.value(clause.unit, &window)?.least);
+            let shown = value(clause.metric)?;
+            let lag = value(clause.metric.of(Timing::ClientLag))?;
+            (shown as u64, (shown - lag).max(0.0) as u64)
         };
         let least_ns = (clause.scope == Scope::Window).then_some(least_ns);
         Some(Moved { name, shown_ns, least_ns })

@@ -4,7 +4,7 @@
 //! longer warm-up. One that goes on changing to the end is what a long run is made to find: S3 reports it with its slope,
 //! and the measurement is as valid as it was.
 
-use super::{Evidence, Level, Reason, unstable};
+use super::{Evidence, Level, Reason, Rule, unstable};
 use crate::analysis::trend::{Course, course, median, theil_sen};
 use crate::time::{NANOS_PER_SECOND, seconds};
 
@@ -28,7 +28,7 @@ pub(super) fn all(evidence: &Evidence<'_>) -> Vec<Reason> {
     let drifts = change.as_ref().is_some_and(|change| change.course == Course::Drifts);
     if !evidence.steady && !drifts {
         let text = "no time was found from which on nothing changed: run longer".to_owned();
-        return vec![Reason { rule: "W1", level: Level::Warn, text }];
+        return vec![Reason { rule: Rule::NotSettled, level: Level::Warn, text }];
     }
     let Some(change) = change else { return Vec::new() };
     match change.course {
@@ -39,11 +39,11 @@ pub(super) fn all(evidence: &Evidence<'_>) -> Vec<Reason> {
                 "the median latency went from {:.3} ms at the start to {:.3} ms and stayed there: use a longer --warmup",
                 change.first_ms, change.last_ms
             );
-            vec![Reason { rule: "W1", level: Level::Warn, text }]
+            vec![Reason { rule: Rule::NotSettled, level: Level::Warn, text }]
         }
         Course::Drifts => {
             let level = if change.rises() { Level::Warn } else { Level::Info };
-            vec![Reason { rule: "S3", level, text: change.text() }]
+            vec![Reason { rule: Rule::Drift, level, text: change.text() }]
         }
     }
 }

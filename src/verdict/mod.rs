@@ -1,27 +1,29 @@
 //! What did the target do, is this measurement valid, and who was the bottleneck? Pure over what is known of a finished
 //! run.
 //!
-//! `rules`, `drift` and `target` look at one thing each and say what they found, `bound` how much of what is shown the
+//! `rule` names what may be found; `rules`, `drift` and `target` look at one thing each and say what they found, `bound` how much of what is shown the
 //! client can have moved, `state` what the target did; this file draws the conclusion.
 
 mod bound;
 mod drift;
+mod rule;
 mod rules;
 mod state;
 mod target;
 
 use crate::analysis::series::Slice;
-use crate::analysis::slo::{Metric, Scope};
 use crate::analysis::trend::growth;
 use crate::calibration::Calibration;
 use crate::plan::{Plan, pacing};
 use crate::pressure::Pressure;
 use crate::record::{PhaseRecord, Record};
+use crate::slo::Scope;
 use crate::summary::{
     Client, Distribution, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,
 };
 use crate::time::{Nanos, seconds};
 use crate::units::significant;
+pub use rule::Rule;
 pub use state::TargetState;
 
 /// The answer, in the order in which the first that holds is taken.
@@ -85,8 +87,8 @@ impl Level {
 /// One rule that fired, with its evidence.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reason {
-    /// Stable short name of the rule.
-    pub rule: &'static str,
+    /// The rule.
+    pub rule: Rule,
     /// How much it weighs.
     pub level: Level,
     /// The evidence in a sentence.
@@ -179,23 +181,20 @@ impl Evidence<'_> {
 /// From this share of its time on, a worker counts as saturated.
 const SATURATED_SHARE: f64 = 0.95;
 
-/// Rules about a target that was not there.
-const TARGET_RULES: [&str; 3] = ["T1", "T2", "T3"];
-
 impl Verdict {
     /// The target was lost, or gave no good answer for a while.
     #[must_use]
     pub fn has_lost_target(&self) -> bool {
-        self.is_invalid_by(&TARGET_RULES)
+        self.is_invalid_by(&Rule::OF_TARGET)
     }
 
     /// Connections to the target were lost, and could not be had again in time.
     #[must_use]
     pub fn has_lost_connections(&self) -> bool {
-        self.is_invalid_by(&["T1", "T2"])
+        self.is_invalid_by(&Rule::OF_CONNECTIONS)
     }
 
-    fn is_invalid_by(&self, rules: &[&str]) -> bool {
+    fn is_invalid_by(&self, rules: &[Rule]) -> bool {
         let mut invalid = self.reasons.iter().filter(|reason| reason.level == Level::Invalid);
         invalid.any(|reason| rules.contains(&reason.rule))
     }
@@ -205,16 +204,16 @@ impl Verdict {
 #[must_use]
 pub fn judge(evidence: &Evidence<'_>) -> Verdict {
     let reasons = rules::all(evidence);
-    let invalid = |rules: &[&str]| {
+    let invalid = |rules: &[Rule]| {
         reasons.iter().find(|reason| reason.level == Level::Invalid && rules.contains(&reason.rule))
     };
-    let has = |rule: &str| reasons.iter().find(|reason| reason.rule == rule);
+    let has = |rule: Rule| reasons.iter().find(|reason| reason.rule == rule);
     let (code, sentence) = if evidence.end == End::Overloaded {
         (Code::ConnectionLimited, overloaded(evidence))
-    } else if let Some(reason) = invalid(&["C8"]) {
+    } else if let Some(reason) = invalid(&[Rule::Refused]) {
         // Whoever waited for a port or a descriptor did not wait for the server, whatever else the numbers look like.
         (Code::ClientLimited, reason.text.clone())
-    } else if let Some(found) = client_limited(evidence, invalid(&["C1", "C2", "C3", "C5"])) {
+    } else if let Some(found) = client_limited(evidence, invalid(&Rule::OF_CLIENT)) {
         (Code::ClientLimited, found)
     } else if let Some(slope) = unstable(evidence) {
         let rate = evidence.rates().offered_rps;
@@ -226,17 +225,19 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
                 significant(rate, 0)
             ),
         )
-    } else if let Some(reason) = invalid(&["T1", "T2"]) {
+    } else if let Some(reason) = invalid(&Rule::OF_CONNECTIONS) {
         (Code::ConnectionLimited, reason.text.clone())
-    } else if let Some(reason) = has("C7") {
+    } else if let Some(reason) = has(Rule::NoConnectionFree) {
         (Code::ConnectionLimited, reason.text.clone())
     } else if evidence.record.connections.opened < evidence.record.connections.asked {
         let connections = &evidence.record.connections;
         let (opened, asked) = (connections.opened, connections.asked);
         (Code::ConnectionLimited, format!("only {opened} of {asked} connections could be opened"))
-    } else if let Some(reason) = invalid(&["T3"]).filter(|_| evidence.measured.counts.ok > 0) {
+    } else if let Some(reason) =
+        invalid(&[Rule::NoGoodAnswer]).filter(|_| evidence.measured.counts.ok > 0)
+    {
         (Code::NotSteady, reason.text.clone())
-    } else if let Some(reason) = has("W1") {
+    } else if let Some(reason) = has(Rule::NotSettled) {
         (Code::NotSteady, reason.text.clone())
     } else if let Some(sentence) = too_few(evidence) {
         (Code::InsufficientSamples, sentence)
@@ -244,14 +245,16 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
         fine(evidence)
     };
     // Whatever else holds: that the target was not there is what people must know first, unless the client was at fault.
-    let gone =
-        invalid(&TARGET_RULES).filter(|_| invalid(&["C1", "C2", "C3", "C5", "C8"]).is_none());
+    let at_fault = invalid(&Rule::OF_CLIENT).or_else(|| invalid(&[Rule::Refused]));
+    let gone = invalid(&Rule::OF_TARGET).filter(|_| at_fault.is_none());
     let sentence = gone.map_or(sentence, |reason| reason.text.clone());
     // A saturated worker is no fault in a closed loop: it is what the load was limited by.
     let harmless = match code {
         Code::Valid | Code::ServerLimited => true,
         Code::ClientLimited => !evidence.is_open(),
-        Code::ConnectionLimited => has("C7").is_some() && evidence.end != End::Overloaded,
+        Code::ConnectionLimited => {
+            has(Rule::NoConnectionFree).is_some() && evidence.end != End::Overloaded
+        }
         Code::InsufficientSamples | Code::NotSteady | Code::Unstable => false,
     };
     let valid = harmless && reasons.iter().all(|reason| reason.level != Level::Invalid);
@@ -265,7 +268,7 @@ impl Verdict {
     pub fn note_dropped(&mut self, streams: &[Stream]) {
         let holed = streams.iter().filter(|stream| stream.dropped > 0);
         self.reasons.extend(holed.map(|stream| Reason {
-            rule: "O1",
+            rule: Rule::OutputDropped,
             level: Level::Warn,
             text: format!(
                 "{} of {} entries for {} were not written: the output is incomplete",
@@ -280,7 +283,9 @@ impl Verdict {
 fn client_limited(evidence: &Evidence<'_>, invalid: Option<&Reason>) -> Option<String> {
     let busiest = evidence.busiest();
     match invalid {
-        Some(reason) if evidence.is_open() || reason.rule == "C1" => Some(reason.text.clone()),
+        Some(reason) if evidence.is_open() || reason.rule == Rule::ClientLag => {
+            Some(reason.text.clone())
+        }
         _ if busiest >= SATURATED_SHARE && !evidence.is_open() => Some(rules::limit(evidence)),
         _ => None,
     }
@@ -306,13 +311,9 @@ fn unstable(evidence: &Evidence<'_>) -> Option<f64> {
 fn too_few(evidence: &Evidence<'_>) -> Option<String> {
     let of_gates = evidence.plan.slo.iter().filter(|clause| clause.scope == Scope::Window);
     let mut of_gates = of_gates.filter_map(|clause| {
-        let latencies = evidence.latencies;
-        let (values, quantile) = match clause.metric {
-            Metric::Quantile(quantile) => (&latencies.response, quantile),
-            Metric::Service(quantile) => (&latencies.service, quantile),
-            Metric::FirstByte(quantile) => (&latencies.first_byte, quantile),
-            _ => return None,
-        };
+        // How late the client was is judged by rules of its own.
+        let timing = clause.metric.timing().filter(|_| !clause.metric.is_of_client())?;
+        let (values, quantile) = (evidence.latencies.timing(timing)?, clause.metric.quantile()?);
         lacks(values, quantile, &clause.text)
     });
     lacks(&evidence.latencies.response, 0.99, "a p99").or_else(|| of_gates.next())

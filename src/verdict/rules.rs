@@ -6,7 +6,7 @@
 //! purpose: a CPU quota, a competitor on the same core, a stopped process; see `tests/accuracy`.
 
 use super::bound::Effect;
-use super::{Evidence, Level, Reason, SATURATED_SHARE, milliseconds, percent};
+use super::{Evidence, Level, Reason, Rule, SATURATED_SHARE, milliseconds, percent};
 use crate::failure::Phase;
 use crate::time::seconds;
 use crate::units::significant;
@@ -50,7 +50,7 @@ pub(super) fn all(evidence: &Evidence<'_>) -> Vec<Reason> {
     .collect()
 }
 
-fn found(rule: &'static str, level: Level, text: String) -> Vec<Reason> {
+fn found(rule: Rule, level: Level, text: String) -> Vec<Reason> {
     vec![Reason { rule, level, text }]
 }
 
@@ -77,13 +77,13 @@ fn client_lag(evidence: &Evidence<'_>) -> Vec<Reason> {
             "client lag is {lag} at p99 of a p99 response of {whole}, and {} at most",
             milliseconds(longest)
         );
-        return found("C1", Level::Warn, text);
+        return found(Rule::ClientLag, Level::Warn, text);
     } else {
         return Vec::new();
     };
     let effect = Effect::of(evidence, 0.0);
     text += &effect.text();
-    found("C1", if effect.is_material() { Level::Invalid } else { Level::Warn }, text)
+    found(Rule::ClientLag, if effect.is_material() { Level::Invalid } else { Level::Warn }, text)
 }
 
 /// Whether the longest response time is as long as it is because the client was late.
@@ -113,7 +113,7 @@ fn away(evidence: &Evidence<'_>) -> Vec<Reason> {
         significant(rate / here, 0),
         significant(rate, 0)
     );
-    found("C1", level, text)
+    found(Rule::ClientLag, level, text)
 }
 
 /// A lag that is a fifth of the longest response makes that response the client's own.
@@ -140,7 +140,7 @@ fn behind_schedule(evidence: &Evidence<'_>) -> Vec<Reason> {
     }
     let share = sent as f64 / scheduled as f64;
     found(
-        "C2",
+        Rule::BehindSchedule,
         Level::Invalid,
         format!("the client could send only {:.1} % of what was due in time", share * 100.0),
     )
@@ -179,14 +179,14 @@ fn saturated(evidence: &Evidence<'_>) -> Vec<Reason> {
             "the busiest worker worked {} of the time and could not keep the schedule; {remedy}",
             percent(busiest)
         );
-        return found("C3", Level::Invalid, text);
+        return found(Rule::Saturated, Level::Invalid, text);
     }
     if busiest >= SATURATED_SHARE && !evidence.is_open() {
-        return found("C3", Level::Warn, limit(evidence));
+        return found(Rule::Saturated, Level::Warn, limit(evidence));
     }
     if busiest >= BUSY_SHARE && evidence.is_open() {
         let text = format!("the busiest worker worked {} of the time; {remedy}", percent(busiest));
-        return found("C3", Level::Warn, text);
+        return found(Rule::Saturated, Level::Warn, text);
     }
     Vec::new()
 }
@@ -198,17 +198,17 @@ fn slow_turns(evidence: &Evidence<'_>) -> Vec<Reason> {
     if let Some(slow) = slow.filter(|_| evidence.is_open()) {
         let text =
             format!("one in a thousand turns of the client's loop took {}", milliseconds(slow));
-        reasons.extend(found("C4", Level::Warn, text));
+        reasons.extend(found(Rule::SlowTurns, Level::Warn, text));
     }
     let lost = evidence.record.client.completions_lost;
     if lost > 0 {
         let text = format!("the kernel lost {lost} completions for want of memory");
-        reasons.extend(found("C4", Level::Invalid, text));
+        reasons.extend(found(Rule::SlowTurns, Level::Invalid, text));
     }
     let overflowed = evidence.record.client.completions_overflowed;
     if overflowed > 0 {
         let text = format!("the completion queue overflowed in {overflowed} turns");
-        reasons.extend(found("C4", Level::Warn, text));
+        reasons.extend(found(Rule::SlowTurns, Level::Warn, text));
     }
     reasons
 }
@@ -232,11 +232,15 @@ fn taken_away(evidence: &Evidence<'_>) -> Vec<Reason> {
             effect.text()
         );
         let is_invalid = evidence.is_open() && effect.is_material();
-        reasons.extend(found("C5", if is_invalid { Level::Invalid } else { Level::Warn }, text));
+        reasons.extend(found(
+            Rule::TakenAway,
+            if is_invalid { Level::Invalid } else { Level::Warn },
+            text,
+        ));
     }
     if let Some(share) = pressure.stolen_share.filter(|&share| share > STOLEN_SHARE) {
         let text = format!("the hypervisor took {:.1} % of the time of the cores", share * 100.0);
-        reasons.extend(found("C5", Level::Warn, text));
+        reasons.extend(found(Rule::TakenAway, Level::Warn, text));
     }
     let switches = |worker: &crate::record::ClientTally| {
         worker.involuntary_switches as f64 / seconds(worker.wall_ns).max(1e-9)
@@ -255,11 +259,11 @@ fn taken_away(evidence: &Evidence<'_>) -> Vec<Reason> {
             significant(most, 0),
             delayed * 100.0
         );
-        reasons.extend(found("C5", Level::Warn, text));
+        reasons.extend(found(Rule::TakenAway, Level::Warn, text));
     }
     if let Some(share) = pressure.waiting_share.filter(|&share| share > WAITING_SHARE) {
         let text = format!("something waited for a core {:.0} % of the last 10 s", share * 100.0);
-        reasons.extend(found("C5", Level::Info, text));
+        reasons.extend(found(Rule::TakenAway, Level::Info, text));
     }
     reasons
 }
@@ -279,7 +283,7 @@ fn late_looks(evidence: &Evidence<'_>) -> Vec<Reason> {
         milliseconds(together.late_ns),
         effect.text()
     );
-    found("C6", if effect.is_material() { Level::Warn } else { Level::Info }, text)
+    found(Rule::LateLook, if effect.is_material() { Level::Warn } else { Level::Info }, text)
 }
 
 /// C7: requests waited for a connection.
@@ -315,7 +319,7 @@ fn connections(evidence: &Evidence<'_>) -> Vec<Reason> {
     if unsent > 0 {
         text += &format!("; {unsent} requests found none and were never sent");
     }
-    found("C7", Level::Warn, text)
+    found(Rule::NoConnectionFree, Level::Warn, text)
 }
 
 /// C8: this machine refused operations.
@@ -328,7 +332,7 @@ fn refused(evidence: &Evidence<'_>) -> Vec<Reason> {
     }
     let text =
         format!("this machine refused {refused} operations (see errors): not the server's doing");
-    found("C8", Level::Invalid, text)
+    found(Rule::Refused, Level::Invalid, text)
 }
 
 /// C9: client and target share a host.
@@ -337,7 +341,7 @@ fn same_host(evidence: &Evidence<'_>) -> Vec<Reason> {
         return Vec::new();
     }
     let text = "the target runs on this host and shares its cores and caches".to_owned();
-    found("C9", Level::Info, text)
+    found(Rule::SameHost, Level::Info, text)
 }
 
 /// C10: the clock is slow.
@@ -348,7 +352,7 @@ fn clock(evidence: &Evidence<'_>) -> Vec<Reason> {
     }
     let source = evidence.host.clocksource.as_deref().unwrap_or("unknown");
     let text = format!("reading the clock takes {slow} ns (clock source {source})");
-    found("C10", Level::Warn, text)
+    found(Rule::SlowClock, Level::Warn, text)
 }
 
 /// C11: the offered rate is close to what this client can do here.
@@ -368,7 +372,7 @@ fn near_ceiling(evidence: &Evidence<'_>) -> Vec<Reason> {
         significant(offered, 0),
         significant(ceiling, 0)
     );
-    found("C11", Level::Warn, text)
+    found(Rule::NearCeiling, Level::Warn, text)
 }
 
 /// S1, S2: what the network and the server did.
@@ -381,11 +385,11 @@ fn network(evidence: &Evidence<'_>) -> Vec<Reason> {
     {
         let text =
             format!("this host sent {again} TCP segments again: packets were lost or held up");
-        reasons.extend(found("S1", Level::Info, text));
+        reasons.extend(found(Rule::Retransmits, Level::Info, text));
     }
     if let Some(turned) = evidence.pressure.listen_overflows.filter(|&turned| turned > 0) {
         let text = format!("a listener of this host had no room for {turned} connections");
-        reasons.extend(found("S2", Level::Info, text));
+        reasons.extend(found(Rule::ListenOverflows, Level::Info, text));
     }
     reasons
 }
@@ -401,5 +405,5 @@ fn bad_responses(evidence: &Evidence<'_>) -> Vec<Reason> {
     let text = format!(
         "{bad} of {sent} requests got no good response: rates and latencies are of errors too"
     );
-    found("E1", Level::Warn, text)
+    found(Rule::BadResponses, Level::Warn, text)
 }

@@ -1,6 +1,6 @@
 //! What the target did, as opposed to whether the measurement of it can be believed.
 
-use super::{Evidence, Level, Reason, TARGET_RULES, drift, unstable};
+use super::{Evidence, Level, Reason, Rule, drift, unstable};
 use crate::summary::End;
 use crate::units::{significant, thousands};
 
@@ -73,7 +73,7 @@ fn errors(evidence: &Evidence<'_>) -> (u64, u64) {
 fn failing(evidence: &Evidence<'_>, reasons: &[Reason]) -> Option<String> {
     let lost = reasons
         .iter()
-        .find(|reason| reason.level == Level::Invalid && TARGET_RULES.contains(&reason.rule));
+        .find(|reason| reason.level == Level::Invalid && Rule::OF_TARGET.contains(&reason.rule));
     if let Some(lost) = lost {
         // What the rates mean then is for the verdict to say.
         return Some(lost.text.split(';').next().unwrap_or_default().to_owned());
@@ -174,7 +174,7 @@ fn degraded(evidence: &Evidence<'_>, reasons: &[Reason]) -> Option<String> {
         let unsent = thousands(&unsent.to_string());
         found.push(format!("{unsent} requests were never sent, because no connection was free"));
     }
-    let lost = reasons.iter().filter(|reason| TARGET_RULES.contains(&reason.rule));
+    let lost = reasons.iter().filter(|reason| Rule::OF_TARGET.contains(&reason.rule));
     found.extend(lost.map(|reason| reason.text.clone()));
     (!found.is_empty()).then(|| found.join("; "))
 }

@@ -1,6 +1,6 @@
 //! The `T` rules: was the target there all the time?
 
-use super::{Evidence, Level, Reason, percent};
+use super::{Evidence, Level, Reason, Rule, percent};
 use crate::summary::{End, Quiet, Stretch};
 use crate::time::{NANOS_PER_SECOND, seconds};
 use crate::units::significant;
@@ -23,7 +23,7 @@ fn no_connection(evidence: &Evidence<'_>) -> Vec<Reason> {
     }
     let when = times(dark.iter().copied());
     let text = format!("no connection could be had {when}{}", rate_meanwhile(evidence, dark));
-    vec![Reason { rule: "T1", level: Level::Invalid, text }]
+    vec![Reason { rule: Rule::NoConnection, level: Level::Invalid, text }]
 }
 
 /// T2: some connections were lost, for good or for a while, and others were not.
@@ -41,7 +41,7 @@ fn lost(evidence: &Evidence<'_>) -> Vec<Reason> {
     );
     let is_much = presence.missing_share > MISSING_SHARE || evidence.end == End::GaveUp;
     let level = if is_much { Level::Invalid } else { Level::Warn };
-    vec![Reason { rule: "T2", level, text }]
+    vec![Reason { rule: Rule::ConnectionsLost, level, text }]
 }
 
 /// T2 where all of them came back. When none was open is told by T1.
@@ -57,13 +57,13 @@ fn came_back(evidence: &Evidence<'_>) -> Vec<Reason> {
         seconds(missing.from_ns),
         seconds(missing.to_ns)
     );
-    vec![Reason { rule: "T2", level: Level::Invalid, text }]
+    vec![Reason { rule: Rule::ConnectionsLost, level: Level::Invalid, text }]
 }
 
 /// T3: connections were open, and no good answer came.
 fn no_good_answer(evidence: &Evidence<'_>) -> Vec<Reason> {
     let counts = &evidence.measured.counts;
-    let rule = |level, text| vec![Reason { rule: "T3", level, text }];
+    let rule = |level, text| vec![Reason { rule: Rule::NoGoodAnswer, level, text }];
     if counts.ok == 0 && counts.sent > 0 {
         let text = match counts.sent {
             1 => "the only request got no good answer".to_owned(),

@@ -6,7 +6,7 @@ mod state;
 
 use std::sync::Arc;
 
-use super::{Code, Evidence, Level, Verdict, judge};
+use super::{Code, Evidence, Level, Rule, Verdict, judge};
 use crate::analysis::series::Slice;
 use crate::calibration::Calibration;
 use crate::failure::{Failure, Phase as FailurePhase};
@@ -151,7 +151,11 @@ impl Case {
     /// The rules that fired at `level`.
     fn rules(&self, level: Level) -> Vec<&'static str> {
         let reasons = self.verdict().reasons;
-        reasons.iter().filter(|reason| reason.level == level).map(|reason| reason.rule).collect()
+        reasons
+            .iter()
+            .filter(|reason| reason.level == level)
+            .map(|reason| reason.rule.name())
+            .collect()
     }
 }
 
@@ -201,7 +205,7 @@ fn waiting_for_connections_is_named_with_how_many_are_missing() {
     let waiting = |_| Lag { send_ns: 50 * MS, pool_ns: 50 * MS, client_ns: 0 };
     let verdict = case(true, waiting).verdict();
     assert_eq!((verdict.code, verdict.valid), (Code::ConnectionLimited, true), "{verdict:?}");
-    assert_eq!(verdict.reasons[0].rule, "C7");
+    assert_eq!(verdict.reasons[0].rule, Rule::NoConnectionFree);
 }
 
 #[test]
@@ -216,7 +220,7 @@ fn what_the_end_came_before_did_not_wait_for_connections() {
         }
         case.record.conserved().unwrap();
         let verdict = case.verdict();
-        (verdict.code, verdict.reasons.iter().any(|reason| reason.rule == "C7"))
+        (verdict.code, verdict.reasons.iter().any(|reason| reason.rule == Rule::NoConnectionFree))
     };
     assert_eq!(unsent(true), (Code::Valid, false));
     assert_eq!(unsent(false), (Code::ConnectionLimited, true));
@@ -250,7 +254,7 @@ fn responses_that_depend_on_one_another_are_too_few() {
     });
     let case = Case { record: spoilt.record, ..case };
     let verdict = case.verdict();
-    let found = verdict.reasons.iter().any(|reason| reason.rule == "C7")
+    let found = verdict.reasons.iter().any(|reason| reason.rule == Rule::NoConnectionFree)
         || verdict.code == Code::InsufficientSamples;
     assert!(found, "{verdict:?}");
 }

@@ -19,10 +19,8 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
                     "cli",
                     "comparison",
                     "exit",
-                    "failure",
                     "output",
                     "plan",
-                    "preflight",
                     "pressure",
                     "report",
                     "results",
@@ -53,8 +51,11 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
                     "time",
                 ],
             ),
-            ("capacity", &["analysis", "exit", "plan", "pressure", "summary", "time", "verdict"]),
-            ("comparison", &["analysis", "exit", "results", "units"]),
+            (
+                "capacity",
+                &["analysis", "exit", "plan", "pressure", "slo", "summary", "time", "verdict"],
+            ),
+            ("comparison", &["analysis", "exit", "results", "slo", "units"]),
         ],
     ),
     (
@@ -72,6 +73,7 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
                 "pressure",
                 "record",
                 "request",
+                "slo",
                 "summary",
                 "target",
                 "time",
@@ -82,22 +84,14 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
     ),
     (
         "run",
-        &[
-            (
-                "preflight",
-                &[
-                    "cli", "engine", "exit", "failure", "http1", "plan", "run", "summary", "sys",
-                    "time", "tls", "tunnel",
-                ],
-            ),
-            (
-                "run",
-                &[
-                    "analysis", "engine", "exit", "host", "memory", "output", "plan", "pressure",
-                    "record", "schedule", "summary", "sys", "time", "verdict", "worker",
-                ],
-            ),
-        ],
+        &[(
+            "run",
+            &[
+                "analysis", "engine", "exit", "failure", "host", "http1", "memory", "output",
+                "plan", "pressure", "record", "schedule", "slo", "summary", "sys", "time", "tls",
+                "tunnel", "units", "verdict", "worker",
+            ],
+        )],
     ),
     ("engine", &[("engine", &["conn", "failure", "plan", "record", "sys", "time", "worker"])]),
     (
@@ -117,6 +111,7 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
                 "http1",
                 "request",
                 "schedule",
+                "slo",
                 "sys",
                 "target",
                 "time",
@@ -137,13 +132,14 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
                     "failure",
                     "pressure",
                     "record",
+                    "slo",
                     "summary",
                     "time",
                     "units",
                 ],
             ),
             ("calibration", &["summary"]),
-            ("summary", &["analysis", "exit", "http1", "pressure", "record", "time"]),
+            ("summary", &["analysis", "exit", "http1", "pressure", "record", "slo", "time"]),
         ],
     ),
     ("serve", &[("serve", &["sys", "time"])]),
@@ -167,6 +163,7 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
         ],
     ),
     ("request", &[("request", &[]), ("target", &[])]),
+    ("slo", &[("slo", &["analysis", "time", "units"])]),
     ("stats", &[("analysis", &["units"])]),
     (
         "machine",
@@ -211,6 +208,7 @@ pub(crate) const TESTS_MAY_NAME: &[Place] = &[
     ("report", &["results", "schedule"]),
     ("results", &["record"]),
     ("run", &["cli"]),
+    ("slo", &["record", "summary"]),
     ("verdict", &["exit", "report", "schedule", "target"]),
     ("worker", &["engine"]),
 ];
@@ -225,9 +223,9 @@ pub(crate) const DATA_PATH: &[&str] = &[
 pub(crate) const NEEDLESSLY_PUBLIC: &[&str] = &[
     "base64",
     "comparison",
-    "preflight",
     "report",
     "results",
+    "slo",
     "sys",
     "target",
     "tls",

@@ -37,7 +37,7 @@ pub enum Doubt {
 
 /// What a search knows in the end.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct SearchResult {
     /// How it ended.
     pub ending: Ending,
     /// The highest load that holds the goals, or as much of it as is known.

@@ -7,7 +7,7 @@
 //! Pure over the trials: it decides what to try again and what that says, and nothing else about the search.
 
 use super::search::is_same;
-use super::{Purpose, Settings, Trial, Verdict};
+use super::{Purpose, SearchSettings, Trial, TrialVerdict};
 
 /// How far apart the two trials of a contradiction are, as the logarithm of a ratio of odds; set by searches over queues
 /// that do not change.
@@ -52,16 +52,16 @@ pub(super) struct Suspicion {
 /// The lowest load that held by a margin and was contradicted by [`ENOUGH_FAILURES`] later trials; only trials that
 /// `counts` has not set aside are looked at.
 pub(super) fn suspicion(
-    settings: &Settings,
+    settings: &SearchSettings,
     trials: &[Trial],
     counts: impl Fn(usize) -> bool,
 ) -> Option<Suspicion> {
-    let judged = |verdict: Verdict| {
+    let judged = |verdict: TrialVerdict| {
         let counts = &counts;
         let those = trials.iter().enumerate();
         those.filter(move |(index, trial)| trial.verdict == verdict && counts(*index))
     };
-    let contradicted = judged(Verdict::Pass).filter_map(|(held, pass)| {
+    let contradicted = judged(TrialVerdict::Pass).filter_map(|(held, pass)| {
         let margin = distance(settings, pass) + CONTRAST;
         let short = pass.proposal.length_s < settings.rules.trial_s;
         let most = pass.proposal.load * if short { SHORT_PROVES } else { 1.0 + 1e-6 };
@@ -72,7 +72,7 @@ pub(super) fn suspicion(
                 && distance(settings, trial) >= margin
         };
         let failed: Vec<usize> =
-            judged(Verdict::Fail).filter(contradicts).map(|(index, _)| index).collect();
+            judged(TrialVerdict::Fail).filter(contradicts).map(|(index, _)| index).collect();
         (failed.len() >= ENOUGH_FAILURES).then_some(Suspicion { held, failed })
     });
     contradicted.min_by(|a, b| {
@@ -83,10 +83,10 @@ pub(super) fn suspicion(
 
 /// The lowest load at or above `from` such that [`ENOUGH_FAILURES`] trials failed there or between, beyond chance: it must
 /// still fail at the end.
-pub(super) fn must_fail(settings: &Settings, trials: &[Trial], from: f64) -> Option<f64> {
+pub(super) fn must_fail(settings: &SearchSettings, trials: &[Trial], from: f64) -> Option<f64> {
     // What fails for longer may hold for the length of a trial.
     let beyond = |trial: &&Trial| {
-        trial.verdict == Verdict::Fail
+        trial.verdict == TrialVerdict::Fail
             && trial.proposal.purpose != Purpose::Verify
             && trial.proposal.load >= from * (1.0 - 1e-6)
             && is_beyond_chance(settings, trial)
@@ -110,7 +110,7 @@ pub(super) enum Rechecked {
 
 /// See [`Rechecked`]; only trials that `counts` has not set aside are looked at.
 pub(super) fn rechecked(
-    settings: &Settings,
+    settings: &SearchSettings,
     trials: &[Trial],
     counts: impl Fn(usize) -> bool,
     load: f64,
@@ -123,18 +123,18 @@ pub(super) fn rechecked(
     let failed = |&index: &usize| {
         let trial = &trials[index];
         counts(index)
-            && trial.verdict == Verdict::Fail
+            && trial.verdict == TrialVerdict::Fail
             && trial.proposal.purpose != Purpose::Verify
             && trial.proposal.load <= load * (1.0 + 1e-6)
             && is_beyond_chance(settings, trial)
     };
     let before = (0..since).rev().find(failed);
     let (Some(before), false) =
-        (before, those.iter().any(|(_, trial)| trial.verdict == Verdict::Fail))
+        (before, those.iter().any(|(_, trial)| trial.verdict == TrialVerdict::Fail))
     else {
         return Rechecked::Fails;
     };
-    let held = those.iter().filter(|(_, trial)| trial.verdict == Verdict::Pass).count();
+    let held = those.iter().filter(|(_, trial)| trial.verdict == TrialVerdict::Pass).count();
     if held < ENOUGH_PASSES {
         return Rechecked::Open;
     }
@@ -142,14 +142,14 @@ pub(super) fn rechecked(
 }
 
 /// A trial at the load that held in `suspicion`, which fails again by a margin.
-pub(super) fn confirms(settings: &Settings, held: &Trial, again: &Trial) -> bool {
-    again.verdict == Verdict::Fail
+pub(super) fn confirms(settings: &SearchSettings, held: &Trial, again: &Trial) -> bool {
+    again.verdict == TrialVerdict::Fail
         && is_beyond_chance(settings, again)
         && distance(settings, again) >= distance(settings, held) + CONTRAST
 }
 
 /// A trial that failed by more than bursts of slow requests make of it.
-fn is_beyond_chance(settings: &Settings, trial: &Trial) -> bool {
+fn is_beyond_chance(settings: &SearchSettings, trial: &Trial) -> bool {
     let mut goals = trial.measures.iter().zip(&settings.limits);
     let by_far = goals.any(|(measure, limit)| {
         !measure.kept
@@ -160,7 +160,7 @@ fn is_beyond_chance(settings: &Settings, trial: &Trial) -> bool {
 
 /// How far a trial was from its limits: the logarithm of the ratio of odds between share and limit, of the goal that was
 /// closest to being missed, or missed by most. Below 0 it held, above it did not.
-fn distance(settings: &Settings, trial: &Trial) -> f64 {
+fn distance(settings: &SearchSettings, trial: &Trial) -> f64 {
     let goals = trial.measures.iter().zip(&settings.limits);
     let distances = goals.map(|(measure, limit)| match limit {
         Some(limit) if *limit < 1.0 => {

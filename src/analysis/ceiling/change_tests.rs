@@ -2,7 +2,8 @@
 //! in virtual time, request by request.
 
 use super::{
-    Answer, Doubt, Ending, Measure, Proposal, Purpose, Search, Settings, Step, Trial, Verdict,
+    Doubt, Ending, Measure, Proposal, Purpose, Search, SearchResult, SearchSettings, Step, Trial,
+    TrialVerdict,
 };
 use crate::analysis::known::Draws;
 
@@ -15,9 +16,13 @@ fn search(
     from: f64,
     limit: f64,
     mut is_bad: impl FnMut(f64) -> bool,
-) -> (Answer, Vec<(Trial, f64)>) {
-    let settings =
-        Settings { from, limits: vec![Some(limit)], seed: 1, ..Settings::usual(10.0, BESIDE_S) };
+) -> (SearchResult, Vec<(Trial, f64)>) {
+    let settings = SearchSettings {
+        from,
+        limits: vec![Some(limit)],
+        seed: 1,
+        ..SearchSettings::usual(10.0, BESIDE_S)
+    };
     let mut search = Search::new(settings);
     let mut made = Vec::new();
     let mut now_s = 0.0;
@@ -60,7 +65,7 @@ fn trial(
         }
     }
     let kept = amount < limit * of;
-    let verdict = if kept && !cut_short { Verdict::Pass } else { Verdict::Fail };
+    let verdict = if kept && !cut_short { TrialVerdict::Pass } else { TrialVerdict::Fail };
     let measures = vec![Measure { amount, of, kept }];
     Trial { proposal: *proposal, verdict, requests: of, measures, cut_short }
 }
@@ -86,12 +91,12 @@ fn starts() -> impl Iterator<Item = f64> {
 }
 
 /// The interval holds `truth`. What piles up in 30 s is allowed to take 50 ms: that is 0.2 % more.
-fn holds(answer: &Answer, truth: f64) -> bool {
+fn holds(answer: &SearchResult, truth: f64) -> bool {
     answer.interval.is_some_and(|(low, high)| low <= truth * 1.002 && truth <= high)
 }
 
 /// The answer names a change in the given direction, with trials that show it, and no interval.
-fn assert_changed(answer: &Answer, made: &[(Trial, f64)], worse: bool) {
+fn assert_changed(answer: &SearchResult, made: &[(Trial, f64)], worse: bool) {
     assert_eq!(answer.ending, Ending::Changed, "{answer:?}");
     assert_eq!((answer.ceiling, answer.interval, answer.safe), (None, None, None));
     let change = answer.change.unwrap();
@@ -99,10 +104,10 @@ fn assert_changed(answer: &Answer, made: &[(Trial, f64)], worse: bool) {
     let shown = |index: usize| (made[index].0.verdict, made[index].0.proposal.load);
     let ((was, load_before), (is, load_since)) = (shown(change.before), shown(change.since));
     if worse {
-        assert_eq!((was, is), (Verdict::Pass, Verdict::Fail), "{answer:?}");
+        assert_eq!((was, is), (TrialVerdict::Pass, TrialVerdict::Fail), "{answer:?}");
         assert!(load_since <= load_before, "{answer:?}");
     } else {
-        assert_eq!((was, is), (Verdict::Fail, Verdict::Pass), "{answer:?}");
+        assert_eq!((was, is), (TrialVerdict::Fail, TrialVerdict::Pass), "{answer:?}");
         assert!(load_since >= load_before, "{answer:?}");
     }
 }
@@ -145,7 +150,7 @@ fn a_target_that_recovers_again_and_again_is_said_to_have_been_disturbed() {
         assert_changed(&answer, &made, true);
         let until = answer.change.unwrap().until.unwrap();
         assert_eq!(made[until].0.proposal.purpose, Purpose::Recheck);
-        assert_eq!(made[until].0.verdict, Verdict::Pass);
+        assert_eq!(made[until].0.verdict, TrialVerdict::Pass);
     }
 }
 
@@ -223,10 +228,11 @@ fn window(ahead_s: f64) -> impl FnMut(f64) -> bool {
 }
 
 /// No interval without the truth, and an interval nearly every time.
-fn assert_limit(what: &str, limit: f64, answers: Vec<Answer>) {
+fn assert_limit(what: &str, limit: f64, answers: Vec<SearchResult>) {
     let truth = 300.0 / (1.0 - limit);
     let count = answers.len();
-    let found: Vec<&Answer> = answers.iter().filter(|answer| answer.interval.is_some()).collect();
+    let found: Vec<&SearchResult> =
+        answers.iter().filter(|answer| answer.interval.is_some()).collect();
     for answer in &found {
         let (low, high) = answer.interval.unwrap();
         assert!((low..=high).contains(&truth), "{what}, {limit}: {answer:?}");

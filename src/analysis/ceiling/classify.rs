@@ -1,7 +1,7 @@
 //! Whether a load is a lower or an upper bound of the ceiling, from trials that may contradict one another: the load
 //! classification of RFC 9971, with "misses a goal" in place of "loses too much".
 
-use super::{Trial, Verdict};
+use super::{Trial, TrialVerdict};
 
 /// What it takes to classify a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,9 +34,9 @@ pub fn classify<'t>(trials: impl Iterator<Item = &'t Trial>, rules: &Rules) -> C
         let length_s = trial.proposal.length_s;
         let kind = if length_s < rules.trial_s { &mut short } else { &mut full };
         match trial.verdict {
-            Verdict::Pass => kind[0] += length_s,
-            Verdict::Fail => kind[1] += length_s,
-            Verdict::ClientLimited | Verdict::Inconclusive | Verdict::HeldUp => {}
+            TrialVerdict::Pass => kind[0] += length_s,
+            TrialVerdict::Fail => kind[1] += length_s,
+            TrialVerdict::ClientLimited | TrialVerdict::Inconclusive | TrialVerdict::HeldUp => {}
         }
     }
     let ([short_pass, short_fail], [full_pass, full_fail]) = (short, full);

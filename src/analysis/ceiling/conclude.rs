@@ -1,9 +1,9 @@
 //! How a search ends: whether its low end holds for longer, and what is known in the end, with an interval or without.
 
-use super::answer::{Answer, Doubt, Ending};
+use super::answer::{Doubt, Ending, SearchResult};
 use super::confirm::{Finding, Unfit, finding, is_missed_by_far};
 use super::search::{Search, Step, is_same};
-use super::{Measure, Proposal, Purpose, Trial, Verdict};
+use super::{Measure, Proposal, Purpose, Trial, TrialVerdict};
 
 /// Verifications that may fail before there is no answer.
 const MOST_VERIFICATIONS: usize = 3;
@@ -17,7 +17,7 @@ const MUCH_LONGER: f64 = 3.0;
 
 impl Search {
     /// Does the low end hold, and does what is beyond the high end still fail?
-    pub(super) fn verify(&self, answer: Answer) -> Step {
+    pub(super) fn verify(&self, answer: SearchResult) -> Step {
         let Some((low_end, high_end)) = answer.interval else { return Step::Done(answer) };
         let attempts = self.verifications(|_| true);
         if self.settings.quick && !answer.verified && attempts < MOST_ATTEMPTS {
@@ -29,7 +29,7 @@ impl Search {
         if answer.verified {
             return self.recheck_above(high_end).unwrap_or(Step::Done(answer));
         }
-        let failed = self.verifications(|verdict| verdict == Verdict::Fail);
+        let failed = self.verifications(|verdict| verdict == TrialVerdict::Fail);
         if attempts >= MOST_ATTEMPTS {
             return Step::Done(answer);
         }
@@ -63,10 +63,11 @@ impl Search {
         let below = load / (1.0 + 2.0 * self.settings.precision);
         let below = if self.settings.whole { below.min(load - 1.0).floor() } else { below };
         let longest = self.proposal(below, MUCH_LONGER * self.settings.verify_s, Purpose::Verify);
-        let judged = |trial: &&Trial| matches!(trial.verdict, Verdict::Pass | Verdict::Fail);
+        let judged =
+            |trial: &&Trial| matches!(trial.verdict, TrialVerdict::Pass | TrialVerdict::Fail);
         let unsupported = || Step::Done(self.unsupported(self.missed_at(load), Doubt::LongerFails));
         Some(match at(below, Purpose::Verify).find(judged).map(|trial| trial.verdict) {
-            Some(Verdict::Pass) => {
+            Some(TrialVerdict::Pass) => {
                 let answer = self.answer((below, load), None);
                 self.recheck_above(load).unwrap_or(Step::Done(answer))
             }
@@ -81,11 +82,11 @@ impl Search {
     /// often it failed. Where chance decides (`by_chance`), they must hold with room to spare.
     fn longer_fails(&self, by_chance: bool) -> Option<(f64, usize)> {
         let verifies = |trial: &&Trial| trial.proposal.purpose == Purpose::Verify;
-        let failed = |trial: &&Trial| verifies(trial) && trial.verdict == Verdict::Fail;
+        let failed = |trial: &&Trial| verifies(trial) && trial.verdict == TrialVerdict::Fail;
         let mut loads = self.evidence.iter().rev().filter(failed).map(|trial| trial.proposal.load);
         let load = loads.find(|&load| self.shorter_hold(load, by_chance))?;
         let held = |trial: &Trial| {
-            trial.verdict == Verdict::Pass && trial.proposal.load >= load * (1.0 - 1e-6)
+            trial.verdict == TrialVerdict::Pass && trial.proposal.load >= load * (1.0 - 1e-6)
         };
         if self.evidence.iter().filter(verifies).any(held) {
             return None;
@@ -103,7 +104,7 @@ impl Search {
             purpose != Purpose::Verify
                 && length_s >= self.settings.rules.trial_s
                 && above.contains(&load)
-                && matches!(trial.verdict, Verdict::Pass | Verdict::Fail)
+                && matches!(trial.verdict, TrialVerdict::Pass | TrialVerdict::Fail)
         };
         let full: Vec<&Trial> = self.evidence.iter().filter(judged).collect();
         let has_room = self.settings.limits.iter().enumerate().all(|(goal, limit)| {
@@ -112,16 +113,16 @@ impl Search {
             limit.is_none_or(|limit| used <= limit * ROOM * full.len() as f64)
         });
         full.len() >= ENOUGH_TO_DOUBT
-            && full.iter().all(|trial| trial.verdict == Verdict::Pass)
+            && full.iter().all(|trial| trial.verdict == TrialVerdict::Pass)
             && (has_room || !by_chance)
     }
 
     /// The same without an interval, because trials speak against it.
-    fn unsupported(&self, limiting: Option<usize>, doubt: Doubt) -> Answer {
-        Answer { doubt: Some(doubt), limiting, ..self.early(Ending::Unsupported) }
+    fn unsupported(&self, limiting: Option<usize>, doubt: Doubt) -> SearchResult {
+        SearchResult { doubt: Some(doubt), limiting, ..self.early(Ending::Unsupported) }
     }
 
-    pub(super) fn answer(&self, (low, high): (f64, f64), found: Option<Finding>) -> Answer {
+    pub(super) fn answer(&self, (low, high): (f64, f64), found: Option<Finding>) -> SearchResult {
         let whole = |load: f64| if self.settings.whole { load.floor() } else { load };
         let regressed = found.is_some();
         let (ceiling, interval, safe, limiting) = match found {
@@ -137,9 +138,9 @@ impl Search {
         let last =
             self.evidence.iter().rev().find(|trial| trial.proposal.purpose == Purpose::Verify);
         let close = |load: f64| load >= whole(interval.0) * (1.0 - self.settings.precision / 4.0);
-        let verified =
-            last.is_some_and(|trial| trial.verdict == Verdict::Pass && close(trial.proposal.load));
-        Answer {
+        let verified = last
+            .is_some_and(|trial| trial.verdict == TrialVerdict::Pass && close(trial.proposal.load));
+        SearchResult {
             ending: Ending::Found,
             ceiling: Some(whole(ceiling)),
             interval: Some((whole(interval.0), whole(interval.1))),
@@ -157,12 +158,12 @@ impl Search {
 
     /// What is known when somebody breaks the search off.
     #[must_use]
-    pub fn abandoned(&self) -> Answer {
+    pub fn abandoned(&self) -> SearchResult {
         self.give_up()
     }
 
     /// What is known when there is no time for what would come next.
-    pub(super) fn give_up(&self) -> Answer {
+    pub(super) fn give_up(&self) -> SearchResult {
         if self.has_changed() {
             return self.early(Ending::Changed);
         }
@@ -170,7 +171,7 @@ impl Search {
             return self.quick_end();
         }
         if let Some(change) = self.suspected_change() {
-            return Answer { change: Some(change), ..self.early(Ending::Changed) };
+            return SearchResult { change: Some(change), ..self.early(Ending::Changed) };
         }
         let (Some(low), Some(high)) = self.bounds() else {
             return self.early(Ending::OutOfBudget);
@@ -181,10 +182,10 @@ impl Search {
             (None, Ok(found)) => self.answer((low, high), Some(found)),
             (None, Err(unfit)) => {
                 let doubt = (unfit == Unfit::Line).then_some(Doubt::NoFit);
-                return Answer { doubt, ..self.early(Ending::OutOfBudget) };
+                return SearchResult { doubt, ..self.early(Ending::OutOfBudget) };
             }
         };
-        let failed = |trial: &Trial| trial.verdict == Verdict::Fail;
+        let failed = |trial: &Trial| trial.verdict == TrialVerdict::Fail;
         match self.evidence.iter().rev().find(|trial| trial.proposal.purpose == Purpose::Verify) {
             Some(last) if failed(last) => {
                 self.unsupported(answer.limiting, Doubt::VerificationFailed)
@@ -194,13 +195,13 @@ impl Search {
     }
 
     /// The end of a search without an interval.
-    pub(super) fn early(&self, ending: Ending) -> Answer {
+    pub(super) fn early(&self, ending: Ending) -> SearchResult {
         let (low, high) = self.bracket();
         let first_missed = high.and_then(|high| {
             if self.settings.quick { self.most_missed(high) } else { self.missed_at(high) }
         });
         let at_least = self.bounds().0.or(low);
-        Answer {
+        SearchResult {
             ending,
             ceiling: at_least.filter(|_| matches!(ending, Ending::AtMost | Ending::ClientLimited)),
             interval: None,
@@ -221,8 +222,9 @@ impl Search {
             Some(Some(limit)) if *limit > 0.0 => share / limit,
             _ => share,
         };
-        let judged =
-            |trial: &&Trial| trial.verdict == Verdict::Fail && is_same(trial.proposal.load, load);
+        let judged = |trial: &&Trial| {
+            trial.verdict == TrialVerdict::Fail && is_same(trial.proposal.load, load)
+        };
         let trials = self.evidence.iter().filter(judged);
         let missed = trials.flat_map(|trial| trial.measures.iter().enumerate());
         missed

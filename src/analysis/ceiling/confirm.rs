@@ -2,7 +2,7 @@
 
 use super::fit::{Crossing, Point, crossing};
 use super::search::is_same;
-use super::{Measure, Purpose, Settings, Trial, Verdict};
+use super::{Measure, Purpose, SearchSettings, Trial, TrialVerdict};
 use crate::analysis::random::Random;
 
 /// Trials further away than this ratio say nothing of where exactly the limit is crossed.
@@ -44,7 +44,7 @@ pub(super) enum Unfit {
 /// The lowest crossing of all goals that are missed at times near `bracket`; none while another goal, whose crossing
 /// cannot be told, is missed more often than not below it.
 pub(super) fn finding(
-    settings: &Settings,
+    settings: &SearchSettings,
     trials: &[Trial],
     bracket: (f64, f64),
 ) -> Result<Finding, Unfit> {
@@ -90,16 +90,16 @@ pub(super) fn finding(
 /// The highest load near `bracket` that held and the lowest that did not, where all trials agree on which side they are:
 /// the place where goals turn from kept to missed along no line, but without chance.
 pub(super) fn separation(
-    settings: &Settings,
+    settings: &SearchSettings,
     trials: &[Trial],
     bracket: (f64, f64),
 ) -> Option<(f64, f64)> {
     let near: Vec<&Trial> = full_trials_near(settings, trials, bracket).collect();
-    let loads = |verdict: Verdict| -> Vec<f64> {
+    let loads = |verdict: TrialVerdict| -> Vec<f64> {
         let those = near.iter().filter(|trial| trial.verdict == verdict);
         those.map(|trial| trial.proposal.load).collect()
     };
-    let (held, missed) = (loads(Verdict::Pass), loads(Verdict::Fail));
+    let (held, missed) = (loads(TrialVerdict::Pass), loads(TrialVerdict::Fail));
     let last = held.iter().copied().fold(0.0, f64::max);
     let first = missed.iter().copied().fold(f64::INFINITY, f64::min);
     // A longer trial may miss what these just held: of the loads that held, one as far down as the precision allows.
@@ -110,7 +110,7 @@ pub(super) fn separation(
 }
 
 /// Loads that were never to be tried are not spoken of.
-fn allowed(settings: &Settings, found: Crossing) -> Crossing {
+fn allowed(settings: &SearchSettings, found: Crossing) -> Crossing {
     let most = settings.most.unwrap_or(f64::INFINITY);
     let inside = |load: f64| load.clamp(settings.from, most);
     let (low, high) = found.interval;
@@ -128,14 +128,14 @@ fn point(trial: &Trial, measure: &Measure) -> Point {
 
 /// Trials that were made to their full length, not far from the bracket.
 fn full_trials_near<'t>(
-    settings: &'t Settings,
+    settings: &'t SearchSettings,
     trials: &'t [Trial],
     (low, high): (f64, f64),
 ) -> impl Iterator<Item = &'t Trial> {
     let middle = (low * high).sqrt();
     trials.iter().filter(move |trial| {
         let Trial { proposal, verdict, cut_short, .. } = trial;
-        let judged = matches!(verdict, Verdict::Pass | Verdict::Fail);
+        let judged = matches!(verdict, TrialVerdict::Pass | TrialVerdict::Fail);
         let ratio = proposal.load / middle;
         judged
             && !cut_short
@@ -146,10 +146,10 @@ fn full_trials_near<'t>(
 
 /// Where the goals go from kept with room to spare to missed by far, with nothing in between that could be regressed:
 /// the highest load up to which all trials were the one, and the lowest from which on all were the other.
-pub(super) fn edges(settings: &Settings, trials: &[Trial]) -> Option<(f64, f64)> {
+pub(super) fn edges(settings: &SearchSettings, trials: &[Trial]) -> Option<(f64, f64)> {
     let full = |trial: &&Trial| {
         trial.proposal.length_s >= settings.rules.trial_s
-            && matches!(trial.verdict, Verdict::Pass | Verdict::Fail)
+            && matches!(trial.verdict, TrialVerdict::Pass | TrialVerdict::Fail)
     };
     let mut judged: Vec<&Trial> = trials.iter().filter(full).collect();
     judged.sort_by(|a, b| a.proposal.load.total_cmp(&b.proposal.load));
@@ -178,7 +178,7 @@ pub(super) fn edges(settings: &Settings, trials: &[Trial]) -> Option<(f64, f64)>
 }
 
 /// A goal was missed by so much that chance explains it badly.
-pub(super) fn is_missed_by_far(settings: &Settings, trial: &Trial) -> bool {
+pub(super) fn is_missed_by_far(settings: &SearchSettings, trial: &Trial) -> bool {
     let mut goals = trial.measures.iter().zip(&settings.limits);
     goals.any(|(measure, limit)| !measure.kept && is_hopeless(measure, *limit))
 }
@@ -194,7 +194,7 @@ fn is_hopeless(measure: &Measure, limit: Option<f64>) -> bool {
 /// Where the next trial says most: one of five loads around what is known of the ceiling so far, each once in a round, in
 /// an order that chance decides.
 pub(super) fn next_load(
-    settings: &Settings,
+    settings: &SearchSettings,
     trials: &[Trial],
     (low, high): (f64, f64),
     found: Option<&Finding>,
@@ -210,7 +210,7 @@ pub(super) fn next_load(
     let step = found.map_or(0.02, |found| (1.0 / found.crossing.slope).clamp(STEEPEST, FLATTEST));
     let judged = |trial: &&Trial| {
         trial.proposal.purpose == Purpose::Confirm
-            && matches!(trial.verdict, Verdict::Pass | Verdict::Fail)
+            && matches!(trial.verdict, TrialVerdict::Pass | TrialVerdict::Fail)
     };
     let made = trials.iter().filter(judged).count();
     let order = shuffled(settings.seed.wrapping_add((made / STEPS.len()) as u64));
@@ -220,14 +220,14 @@ pub(super) fn next_load(
 
 /// Between the last load that held below all that did not, and the first of those, as far as full trials near the bracket
 /// know.
-fn turning(settings: &Settings, trials: &[Trial], bracket: (f64, f64)) -> f64 {
-    let loads = |verdict: Verdict| {
+fn turning(settings: &SearchSettings, trials: &[Trial], bracket: (f64, f64)) -> f64 {
+    let loads = |verdict: TrialVerdict| {
         full_trials_near(settings, trials, bracket)
             .filter(move |trial| trial.verdict == verdict)
             .map(|trial| trial.proposal.load)
     };
-    let first = loads(Verdict::Fail).fold(bracket.1, f64::min);
-    let last = loads(Verdict::Pass).filter(|&load| load < first).fold(bracket.0, f64::max);
+    let first = loads(TrialVerdict::Fail).fold(bracket.1, f64::min);
+    let last = loads(TrialVerdict::Pass).filter(|&load| load < first).fold(bracket.0, f64::max);
     (last.min(first) * first).sqrt()
 }
 

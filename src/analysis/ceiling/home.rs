@@ -1,11 +1,11 @@
 //! The quick search: where there is little time, every trial is made where it says most of the threshold between passing
 //! and failing, and a disturbance that makes trials fail is reckoned with; see [`super::threshold`].
 
-use super::answer::{Answer, Ending};
+use super::answer::{Ending, SearchResult};
 use super::confirm::{Finding, finding};
 use super::search::{Search, Step, is_same};
 use super::threshold::{SHORT_PROVES, Threshold};
-use super::{Crossing, Proposal, Purpose, Trial, Verdict};
+use super::{Crossing, Proposal, Purpose, Trial, TrialVerdict};
 
 /// While the threshold may lie anywhere in so wide a range, short trials make it narrower: a few, since what they prove is
 /// limited.
@@ -69,7 +69,7 @@ impl Search {
     fn below_cap(&self, threshold: &Threshold) -> Option<Step> {
         let cap = self.cap().filter(|&cap| threshold.below(cap) < CERTAIN)?;
         let full = |trial: &&Trial| {
-            trial.verdict == Verdict::Pass && self.is_full(trial) && trial.proposal.load < cap
+            trial.verdict == TrialVerdict::Pass && self.is_full(trial) && trial.proposal.load < cap
         };
         let held = self.evidence.iter().filter(full).map(|trial| trial.proposal.load);
         let held = held.fold(0.0, f64::max);
@@ -85,7 +85,7 @@ impl Search {
     /// The threshold lies where no load is tried.
     fn is_outside(&self, threshold: &Threshold) -> Option<Ending> {
         let from = self.settings.from;
-        let count = |load: f64, verdict: Verdict| {
+        let count = |load: f64, verdict: TrialVerdict| {
             let those = self.evidence.iter().filter(move |trial| {
                 trial.verdict == verdict
                     && is_same(trial.proposal.load, load)
@@ -93,11 +93,11 @@ impl Search {
             });
             those.count()
         };
-        if count(from, Verdict::Fail) >= FEWEST && threshold.below(from) > CERTAIN {
+        if count(from, TrialVerdict::Fail) >= FEWEST && threshold.below(from) > CERTAIN {
             return Some(Ending::MinimumFails);
         }
         let most = self.settings.most?;
-        let holds = count(most, Verdict::Pass) >= FEWEST && threshold.below(most) < 0.5;
+        let holds = count(most, TrialVerdict::Pass) >= FEWEST && threshold.below(most) < 0.5;
         holds.then_some(Ending::AtMost)
     }
 
@@ -112,7 +112,7 @@ impl Search {
     }
 
     /// The interval that the trials so far lead to.
-    fn quick_answer(&self, threshold: &Threshold) -> Answer {
+    fn quick_answer(&self, threshold: &Threshold) -> SearchResult {
         let whole = |load: f64| if self.settings.whole { load.floor().max(1.0) } else { load };
         let loads = [TAIL, 0.5, 1.0 - TAIL].map(|probability| threshold.load(probability));
         let regressed = self.regression(threshold);
@@ -123,7 +123,7 @@ impl Search {
         let [mut low, ceiling, high] = loads.map(|load| whole(self.allowed(load)));
         let last =
             self.evidence.iter().rev().find(|trial| trial.proposal.purpose == Purpose::Verify);
-        let held = last.filter(|trial| trial.verdict == Verdict::Pass);
+        let held = last.filter(|trial| trial.verdict == TrialVerdict::Pass);
         let held = held.map(|trial| trial.proposal.load);
         // What has been verified is the low end, if it is not far below it.
         let verified = held.filter(|&held| held >= low * (1.0 - self.settings.precision));
@@ -133,7 +133,7 @@ impl Search {
         let half = (high - low) / 2.0;
         let precise = half <= self.settings.precision * ceiling * 1.01
             || (self.settings.whole && high - low <= 2.0);
-        Answer {
+        SearchResult {
             ending: Ending::Found,
             ceiling: Some(ceiling),
             interval: Some((low, high)),
@@ -165,9 +165,9 @@ impl Search {
     }
 
     /// The interval is of trials long enough to make it.
-    fn is_well_founded(&self, answer: &Answer) -> bool {
+    fn is_well_founded(&self, answer: &SearchResult) -> bool {
         let Some((low, high)) = answer.interval else { return false };
-        let full = |verdict: Verdict, from: f64, to: f64| {
+        let full = |verdict: TrialVerdict, from: f64, to: f64| {
             let those = self.evidence.iter().filter(|trial| {
                 trial.verdict == verdict
                     && self.is_full(trial)
@@ -176,17 +176,17 @@ impl Search {
             those.count()
         };
         let near = |trial: &&Trial| {
-            trial.verdict == Verdict::Fail && trial.proposal.load <= high * (1.0 + WIDEST)
+            trial.verdict == TrialVerdict::Fail && trial.proposal.load <= high * (1.0 + WIDEST)
         };
         // What fails in a short trial fails in a full one.
         let failed = self.evidence.iter().filter(near).count();
-        full(Verdict::Pass, low / (1.0 + WIDEST), f64::INFINITY) >= FEWEST && failed >= FEWEST
+        full(TrialVerdict::Pass, low / (1.0 + WIDEST), f64::INFINITY) >= FEWEST && failed >= FEWEST
     }
 
     /// The goal that was missed in most trials up to a little above `high`.
     pub(super) fn most_missed(&self, high: f64) -> Option<usize> {
         let near = |trial: &&Trial| {
-            trial.verdict == Verdict::Fail && trial.proposal.load <= high * (1.0 + WIDEST)
+            trial.verdict == TrialVerdict::Fail && trial.proposal.load <= high * (1.0 + WIDEST)
         };
         let missed: Vec<&Trial> = self.evidence.iter().filter(near).collect();
         let times = |goal: usize| {
@@ -199,7 +199,7 @@ impl Search {
     }
 
     /// What is known when there is no time for what would come next.
-    pub(super) fn quick_end(&self) -> Answer {
+    pub(super) fn quick_end(&self) -> SearchResult {
         let Some(threshold) = Threshold::of(&self.settings, &self.evidence) else {
             return self.early(Ending::OutOfBudget);
         };
@@ -213,14 +213,14 @@ impl Search {
 
     /// The highest load that has held, and the lowest above it that has not.
     pub(super) fn quick_bracket(&self) -> (Option<f64>, Option<f64>) {
-        let loads = |verdict: Verdict| {
+        let loads = |verdict: TrialVerdict| {
             let those = self.evidence.iter().filter(move |trial| trial.verdict == verdict);
             those.map(|trial| trial.proposal.load)
         };
         let proves = |trial: &Trial| if self.is_full(trial) { 1.0 } else { SHORT_PROVES };
-        let held = self.evidence.iter().filter(|trial| trial.verdict == Verdict::Pass);
+        let held = self.evidence.iter().filter(|trial| trial.verdict == TrialVerdict::Pass);
         let low = held.map(|trial| trial.proposal.load * proves(trial)).reduce(f64::max);
-        let above = loads(Verdict::Fail).filter(|&load| low.is_none_or(|low| load > low));
+        let above = loads(TrialVerdict::Fail).filter(|&load| low.is_none_or(|low| load > low));
         (low, above.reduce(f64::min))
     }
 
@@ -231,7 +231,7 @@ impl Search {
     }
 
     /// The interval is narrow enough to be called one.
-    fn is_close(&self, answer: &Answer) -> bool {
+    fn is_close(&self, answer: &SearchResult) -> bool {
         let (Some((low, high)), Some(ceiling)) = (answer.interval, answer.ceiling) else {
             return false;
         };

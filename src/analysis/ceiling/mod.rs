@@ -23,7 +23,7 @@ mod recheck;
 mod search;
 mod threshold;
 
-pub use answer::{Answer, Doubt, Ending};
+pub use answer::{Doubt, Ending, SearchResult};
 pub use change::Change;
 pub use classify::{Class, Rules, classify};
 pub use fit::{Crossing, Point, crossing};
@@ -31,7 +31,7 @@ pub use search::{LONGEST_TRIAL_S, Search, Step};
 
 /// How to search.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct SearchSettings {
     /// The first load; it must hold the goals.
     pub from: f64,
     /// The highest load that is tried; `None` has no end.
@@ -60,7 +60,7 @@ pub struct Settings {
     pub quick: bool,
 }
 
-impl Settings {
+impl SearchSettings {
     /// A search for a rate from 100 a second on, by full trials of `trial_s` seconds, without goals; `beside_s` as above.
     #[must_use]
     pub fn usual(trial_s: f64, beside_s: f64) -> Self {
@@ -125,7 +125,7 @@ pub struct Proposal {
 
 /// What came of a trial.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verdict {
+pub enum TrialVerdict {
     /// Every goal was kept.
     Pass,
     /// One was missed.
@@ -138,7 +138,7 @@ pub enum Verdict {
     HeldUp,
 }
 
-impl Verdict {
+impl TrialVerdict {
     /// The stable name.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -176,7 +176,7 @@ pub struct Trial {
     /// As it was proposed.
     pub proposal: Proposal,
     /// What came of it.
-    pub verdict: Verdict,
+    pub verdict: TrialVerdict,
     /// How many requests it was made of.
     pub requests: f64,
     /// Every goal's measure, in the order of the goals.

@@ -1,10 +1,10 @@
 //! How a search deals with a target that may have changed: it tries again what is contradicted, sets aside what a passing
 //! disturbance spoilt, and gives up when the target is not what it was.
 
-use super::answer::{Answer, Ending};
+use super::answer::{Ending, SearchResult};
 use super::change::{Change, Rechecked, Suspicion, confirms, must_fail, rechecked, suspicion};
 use super::search::{Search, Step, is_same};
-use super::{Purpose, Trial, Verdict};
+use super::{Purpose, Trial, TrialVerdict};
 
 /// So often one load is tried again before its contradiction is taken for chance.
 const MOST_RECHECKS: usize = 3;
@@ -35,7 +35,8 @@ impl Search {
         let Suspicion { held, failed } =
             suspicion(&self.settings, &self.trials, |index| self.counts(index))?;
         let load = self.trials[held].proposal.load;
-        let holds = |trial: &Trial| is_recheck_of(trial, load) && trial.verdict == Verdict::Pass;
+        let holds =
+            |trial: &Trial| is_recheck_of(trial, load) && trial.verdict == TrialVerdict::Pass;
         if self.only_longer(&failed) && self.trials[failed[0]..].iter().any(holds) {
             return None;
         }
@@ -48,7 +49,7 @@ impl Search {
         let last = self.evidence.last()?;
         // A quick search takes what failed for disturbed, once it holds.
         let again = last.proposal.purpose == Purpose::Recheck
-            && last.verdict == Verdict::Pass
+            && last.verdict == TrialVerdict::Pass
             && !self.settings.quick;
         if again { self.recheck(last.proposal.load) } else { None }
     }
@@ -65,9 +66,10 @@ impl Search {
                 let again = self.proposal(load, self.settings.rules.trial_s, Purpose::Recheck);
                 self.has_time_for(&again).then_some(Step::Try(again))
             }
-            Rechecked::Holds(change) => {
-                Some(Step::Done(Answer { change: Some(change), ..self.early(Ending::Changed) }))
-            }
+            Rechecked::Holds(change) => Some(Step::Done(SearchResult {
+                change: Some(change),
+                ..self.early(Ending::Changed)
+            })),
         }
     }
 
@@ -87,7 +89,9 @@ impl Search {
         }
         if confirms(&self.settings, held, &self.trials[last]) {
             self.change = Some(change);
-        } else if self.trials[last].verdict == Verdict::Pass && !self.only_longer(&found.failed) {
+        } else if self.trials[last].verdict == TrialVerdict::Pass
+            && !self.only_longer(&found.failed)
+        {
             self.change = Some(Change { until: Some(last), ..change });
             self.disturbances += 1;
             self.set_aside(change.before, last);
@@ -100,7 +104,7 @@ impl Search {
         let since = found.failed[0];
         let load = self.trials[since].proposal.load;
         let shows = |trial: &Trial| {
-            trial.verdict == Verdict::Pass && trial.proposal.load >= load * (1.0 - 1e-6)
+            trial.verdict == TrialVerdict::Pass && trial.proposal.load >= load * (1.0 - 1e-6)
         };
         let before = self.trials[..since].iter().rposition(shows).unwrap_or(found.held);
         Some((found, Change { worse: true, before, since, until: None }))
@@ -108,7 +112,7 @@ impl Search {
 
     /// Whatever failed between `before` and `until` says nothing of the target: it failed while the target was held up.
     fn set_aside(&mut self, before: usize, until: usize) {
-        let failed = |&index: &usize| self.trials[index].verdict == Verdict::Fail;
+        let failed = |&index: &usize| self.trials[index].verdict == TrialVerdict::Fail;
         let spoilt: Vec<usize> = (before..until).filter(failed).collect();
         self.aside.extend(spoilt);
         let left = self.trials.iter().enumerate().filter(|(index, _)| self.counts(*index));

@@ -1,9 +1,9 @@
 //! Which trial comes next: a function of all trials so far, so that the same results always lead the same way.
 
-use super::answer::{Answer, Ending};
+use super::answer::{Ending, SearchResult};
 use super::change::Change;
 use super::confirm::{Finding, Unfit, edges, finding, next_load, separation};
-use super::{Class, Proposal, Purpose, Settings, Trial, Verdict, classify};
+use super::{Class, Proposal, Purpose, SearchSettings, Trial, TrialVerdict, classify};
 
 /// So often a load is tried again where the client, or too few answers, made a trial worthless.
 const PATIENCE: usize = 3;
@@ -24,13 +24,13 @@ pub enum Step {
     /// Make this trial, and tell what came of it.
     Try(Proposal),
     /// Nothing more.
-    Done(Answer),
+    Done(SearchResult),
 }
 
 /// A search as far as it has come.
 #[derive(Clone, Debug)]
 pub struct Search {
-    pub(super) settings: Settings,
+    pub(super) settings: SearchSettings,
     /// All that were made.
     pub(super) trials: Vec<Trial>,
     /// Places among them of those that say nothing of the target as it is.
@@ -46,7 +46,7 @@ pub struct Search {
 impl Search {
     /// One that has made no trial yet.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: SearchSettings) -> Self {
         Self {
             settings,
             trials: Vec::new(),
@@ -66,7 +66,7 @@ impl Search {
 
     /// How it searches.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &SearchSettings {
         &self.settings
     }
 
@@ -89,9 +89,9 @@ impl Search {
         let between = |load: &f64| {
             proved_low.is_none_or(|low| *load > low) && proved_high.is_none_or(|high| *load < high)
         };
-        let failed = self.last_words(Verdict::Fail).filter(between);
+        let failed = self.last_words(TrialVerdict::Fail).filter(between);
         let high = failed.min_by(f64::total_cmp).or(proved_high);
-        let held = self.last_words(Verdict::Pass).filter(between);
+        let held = self.last_words(TrialVerdict::Pass).filter(between);
         let held = held.filter(|&load| high.is_none_or(|high| load < high));
         (held.max_by(f64::total_cmp).or(proved_low), high)
     }
@@ -113,7 +113,8 @@ impl Search {
         let Some(last) = self.evidence.last() else {
             return self.short(self.settings.from);
         };
-        let worthless = |trial: &&Trial| !matches!(trial.verdict, Verdict::Pass | Verdict::Fail);
+        let worthless =
+            |trial: &&Trial| !matches!(trial.verdict, TrialVerdict::Pass | TrialVerdict::Fail);
         let in_vain = self.evidence.iter().rev().take_while(worthless).count();
         if in_vain > 0 && in_vain < PATIENCE {
             // By now it may be known how long it must be.
@@ -133,10 +134,10 @@ impl Search {
         if self.cap().is_some_and(|cap| cap <= self.settings.from * (1.0 + 1e-9)) {
             return Step::Done(self.early(Ending::ClientLimited));
         }
-        if last.verdict == Verdict::Inconclusive && self.hints() == (None, None) {
+        if last.verdict == TrialVerdict::Inconclusive && self.hints() == (None, None) {
             return Step::Done(self.early(Ending::TooFewAnswers));
         }
-        if last.verdict == Verdict::HeldUp && self.first_fail().is_none() {
+        if last.verdict == TrialVerdict::HeldUp && self.first_fail().is_none() {
             // It may be too much or not: a lower load is easier to keep, whatever the machine does.
             return self.short((last.proposal.load * EASIER).max(self.settings.from));
         }
@@ -185,7 +186,8 @@ impl Search {
     fn look_lower(&self, high: Option<f64>) -> Step {
         let below = |load: f64| high.is_none_or(|high| load < high);
         let open = |load: f64| below(load) && self.class_of(load) == Class::Undecided;
-        let passed = |trial: &&Trial| trial.verdict == Verdict::Pass && open(trial.proposal.load);
+        let passed =
+            |trial: &&Trial| trial.verdict == TrialVerdict::Pass && open(trial.proposal.load);
         let loads = self.evidence.iter().filter(passed).map(|trial| trial.proposal.load);
         let hint = loads
             .fold(None, |most: Option<f64>, load| Some(most.map_or(load, |most| most.max(load))));
@@ -205,7 +207,9 @@ impl Search {
         }
         let above = |trial: &&Trial| {
             let load = trial.proposal.load;
-            load > low && trial.verdict == Verdict::Fail && self.class_of(load) == Class::Undecided
+            load > low
+                && trial.verdict == TrialVerdict::Fail
+                && self.class_of(load) == Class::Undecided
         };
         let loads = self.evidence.iter().filter(above).map(|trial| trial.proposal.load);
         let suspect = loads.fold(f64::INFINITY, f64::min);
@@ -266,20 +270,20 @@ impl Search {
 
     /// The same by the last word of each load, whatever it is worth.
     fn hints(&self) -> (Option<f64>, Option<f64>) {
-        let high = self.last_words(Verdict::Fail).chain(self.cap()).min_by(f64::total_cmp);
+        let high = self.last_words(TrialVerdict::Fail).chain(self.cap()).min_by(f64::total_cmp);
         let low = self
-            .last_words(Verdict::Pass)
+            .last_words(TrialVerdict::Pass)
             .filter(|&load| high.is_none_or(|high| load < high))
             .max_by(f64::total_cmp);
         (low, high)
     }
 
     /// The loads of which the last trial that judged the target says so.
-    fn last_words(&self, verdict: Verdict) -> impl Iterator<Item = f64> {
+    fn last_words(&self, verdict: TrialVerdict) -> impl Iterator<Item = f64> {
         let last_word = |load: f64| {
             let mut at =
                 self.evidence.iter().rev().filter(move |trial| is_same(trial.proposal.load, load));
-            at.find(|trial| matches!(trial.verdict, Verdict::Pass | Verdict::Fail))
+            at.find(|trial| matches!(trial.verdict, TrialVerdict::Pass | TrialVerdict::Fail))
         };
         let loads = self.evidence.iter().map(|trial| trial.proposal.load);
         loads.filter(move |&load| last_word(load).is_some_and(|trial| trial.verdict == verdict))
@@ -287,13 +291,15 @@ impl Search {
 
     /// The smallest load that the client could not offer.
     pub(super) fn cap(&self) -> Option<f64> {
-        let limited = self.evidence.iter().filter(|trial| trial.verdict == Verdict::ClientLimited);
+        let limited =
+            self.evidence.iter().filter(|trial| trial.verdict == TrialVerdict::ClientLimited);
         let loads = limited.map(|trial| trial.proposal.load).filter(|&load| {
             let at = || self.evidence.iter().filter(|trial| is_same(trial.proposal.load, load));
-            let in_vain = at().filter(|trial| trial.verdict == Verdict::ClientLimited).count();
+            let in_vain = at().filter(|trial| trial.verdict == TrialVerdict::ClientLimited).count();
             in_vain >= PATIENCE
-                && at()
-                    .all(|trial| trial.verdict != Verdict::Fail && trial.verdict != Verdict::Pass)
+                && at().all(|trial| {
+                    trial.verdict != TrialVerdict::Fail && trial.verdict != TrialVerdict::Pass
+                })
         });
         loads.min_by(f64::total_cmp)
     }
@@ -312,10 +318,10 @@ impl Search {
     }
 
     fn first_fail(&self) -> Option<&Trial> {
-        self.evidence.iter().find(|trial| trial.verdict == Verdict::Fail)
+        self.evidence.iter().find(|trial| trial.verdict == TrialVerdict::Fail)
     }
 
-    pub(super) fn verifications(&self, of: impl Fn(Verdict) -> bool) -> usize {
+    pub(super) fn verifications(&self, of: impl Fn(TrialVerdict) -> bool) -> usize {
         let made = self.evidence.iter().filter(|trial| trial.proposal.purpose == Purpose::Verify);
         made.filter(|trial| of(trial.verdict)).count()
     }
@@ -365,13 +371,13 @@ impl Search {
     /// between them.
     fn neighbours(&self) -> Option<(f64, f64)> {
         let (Some(low), Some(high)) = self.bounds() else { return None };
-        let always = |load: f64, verdict: Verdict| {
+        let always = |load: f64, verdict: TrialVerdict| {
             let at = self.evidence.iter().filter(|trial| is_same(trial.proposal.load, load));
             let mut judged =
-                at.filter(|trial| matches!(trial.verdict, Verdict::Pass | Verdict::Fail));
+                at.filter(|trial| matches!(trial.verdict, TrialVerdict::Pass | TrialVerdict::Fail));
             judged.all(|trial| trial.verdict == verdict)
         };
-        let clear = always(low, Verdict::Pass) && always(high, Verdict::Fail);
+        let clear = always(low, TrialVerdict::Pass) && always(high, TrialVerdict::Fail);
         (self.settings.whole && high - low <= 1.0 && clear).then_some((low, high))
     }
 

@@ -2,28 +2,28 @@
 
 use super::search::is_same;
 use super::{
-    Answer, Class, Doubt, Ending, Measure, Point, Proposal, Purpose, Rules, Search, Settings, Step,
-    Trial, Verdict, classify, crossing,
+    Class, Doubt, Ending, Measure, Point, Proposal, Purpose, Rules, Search, SearchResult,
+    SearchSettings, Step, Trial, TrialVerdict, classify, crossing,
 };
 use crate::analysis::known::Draws;
 
 const RULES: Rules = Rules { trial_s: 10.0, sum_s: 30.0, exceed_ratio: 0.5 };
 
-fn settings(limit: f64) -> Settings {
-    Settings { limits: vec![Some(limit)], seed: 1, ..Settings::usual(10.0, 1.7) }
+fn settings(limit: f64) -> SearchSettings {
+    SearchSettings { limits: vec![Some(limit)], seed: 1, ..SearchSettings::usual(10.0, 1.7) }
 }
 
-fn trial(load: f64, length_s: f64, verdict: Verdict) -> Trial {
+fn trial(load: f64, length_s: f64, verdict: TrialVerdict) -> Trial {
     let proposal = Proposal { load, length_s, purpose: Purpose::Narrow };
-    let measures = vec![Measure { amount: 0.0, of: 1.0, kept: verdict == Verdict::Pass }];
+    let measures = vec![Measure { amount: 0.0, of: 1.0, kept: verdict == TrialVerdict::Pass }];
     Trial { proposal, verdict, measures, cut_short: false, requests: 1e6 }
 }
 
 /// Searches with `answer` giving the share above the limit, which decides.
 fn search(
-    settings: Settings,
+    settings: SearchSettings,
     mut answer: impl FnMut(&Proposal) -> Option<f64>,
-) -> (Answer, Search, f64) {
+) -> (SearchResult, Search, f64) {
     let limit = settings.limits[0].unwrap();
     let mut search = Search::new(settings);
     let mut spent_s = 0.0;
@@ -37,9 +37,9 @@ fn search(
         let amount = share.unwrap_or(0.0) * of;
         let kept = share.is_some_and(|share| share < limit);
         let verdict = match share {
-            None => Verdict::ClientLimited,
-            Some(_) if kept => Verdict::Pass,
-            Some(_) => Verdict::Fail,
+            None => TrialVerdict::ClientLimited,
+            Some(_) if kept => TrialVerdict::Pass,
+            Some(_) => TrialVerdict::Fail,
         };
         let hopeless = share.is_some_and(|share| share > 20.0 * limit);
         let cut_short = hopeless && proposal.purpose != Purpose::Confirm;
@@ -93,7 +93,7 @@ fn known(queue: Queue, limit: f64, truth: f64, searches: u64) -> (u64, u64) {
     let (mut covered, mut close) = (0, 0);
     for seed in 0..searches {
         let mut draws = Draws::new(seed * 7919 + 13);
-        let settings = Settings { seed, ..settings(limit) };
+        let settings = SearchSettings { seed, ..settings(limit) };
         let (answer, _, spent_s) =
             search(settings, |proposal| Some(queue.slow(&mut draws, proposal)));
         assert!(spent_s <= 600.0, "the budget is kept");
@@ -168,7 +168,7 @@ fn a_hiccup_at_the_minimum_does_not_end_the_search() {
 
 #[test]
 fn goals_that_never_fail_end_at_the_highest_load_that_is_allowed() {
-    let settings = Settings { most: Some(3000.0), ..settings(0.01) };
+    let settings = SearchSettings { most: Some(3000.0), ..settings(0.01) };
     let (answer, search, _) = search(settings, |_| Some(0.0));
     assert_eq!((answer.ending, answer.ceiling), (Ending::AtMost, Some(3000.0)));
     assert!(search.trials().iter().all(|trial| trial.proposal.load <= 3000.0));
@@ -190,12 +190,12 @@ fn the_bracket_is_the_tightest_that_was_seen() {
         search.bracket()
     };
     // As long as the sum of durations: proved. The others are not.
-    assert_eq!(told(&mut search, 100.0, 30.0, Verdict::Pass), (Some(100.0), None));
-    assert_eq!(told(&mut search, 200.0, 3.0, Verdict::Pass), (Some(200.0), None));
-    assert_eq!(told(&mut search, 800.0, 3.0, Verdict::Fail), (Some(200.0), Some(800.0)));
-    assert_eq!(told(&mut search, 400.0, 3.0, Verdict::Fail), (Some(200.0), Some(400.0)));
+    assert_eq!(told(&mut search, 100.0, 30.0, TrialVerdict::Pass), (Some(100.0), None));
+    assert_eq!(told(&mut search, 200.0, 3.0, TrialVerdict::Pass), (Some(200.0), None));
+    assert_eq!(told(&mut search, 800.0, 3.0, TrialVerdict::Fail), (Some(200.0), Some(800.0)));
+    assert_eq!(told(&mut search, 400.0, 3.0, TrialVerdict::Fail), (Some(200.0), Some(400.0)));
     // One word does not undo a proof.
-    assert_eq!(told(&mut search, 100.0, 3.0, Verdict::Fail), (Some(200.0), Some(400.0)));
+    assert_eq!(told(&mut search, 100.0, 3.0, TrialVerdict::Fail), (Some(200.0), Some(400.0)));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn what_the_client_cannot_offer_caps_the_answer_and_decides_nothing() {
     let proved = search
         .trials()
         .iter()
-        .filter(|trial| is_same(trial.proposal.load, least) && trial.verdict == Verdict::Pass);
+        .filter(|trial| is_same(trial.proposal.load, least) && trial.verdict == TrialVerdict::Pass);
     assert!(proved.map(|trial| trial.proposal.length_s).sum::<f64>() >= 15.0);
 }
 
@@ -228,7 +228,7 @@ fn a_trial_that_the_client_spoilt_is_made_again() {
 
 #[test]
 fn too_little_time_gives_what_is_known_and_no_interval() {
-    let settings = Settings { budget_s: 20.0, ..settings(0.01) };
+    let settings = SearchSettings { budget_s: 20.0, ..settings(0.01) };
     let (answer, _, spent_s) =
         search(settings, |proposal| Some(if proposal.load <= 700.0 { 0.0 } else { 1.0 }));
     assert!(spent_s <= 20.0);
@@ -239,7 +239,8 @@ fn too_little_time_gives_what_is_known_and_no_interval() {
 #[test]
 fn whole_numbers_are_searched_to_the_last_that_holds() {
     for edge in [1.0, 2.0, 3.0, 17.0, 100.0] {
-        let settings = Settings { from: 1.0, whole: true, most: Some(1000.0), ..settings(0.01) };
+        let settings =
+            SearchSettings { from: 1.0, whole: true, most: Some(1000.0), ..settings(0.01) };
         let (answer, search, _) =
             search(settings, |proposal| Some(if proposal.load <= edge { 0.0 } else { 1.0 }));
         let ceiling = answer.ceiling.unwrap();
@@ -251,7 +252,7 @@ fn whole_numbers_are_searched_to_the_last_that_holds() {
 #[test]
 fn the_goal_that_is_missed_first_limits() {
     let mut search =
-        Search::new(Settings { limits: vec![Some(0.01), Some(0.05)], ..settings(0.01) });
+        Search::new(SearchSettings { limits: vec![Some(0.01), Some(0.05)], ..settings(0.01) });
     let answer = loop {
         let proposal = match search.next() {
             Step::Done(answer) => break answer,
@@ -263,7 +264,7 @@ fn the_goal_that_is_missed_first_limits() {
         };
         let measures = vec![measure(900.0, 0.01), measure(600.0, 0.05)];
         let kept = measures.iter().all(|measure| measure.kept);
-        let verdict = if kept { Verdict::Pass } else { Verdict::Fail };
+        let verdict = if kept { TrialVerdict::Pass } else { TrialVerdict::Fail };
         search.record(Trial { proposal, verdict, measures, cut_short: false, requests: 1e6 }, 0.0);
     };
     assert_eq!(answer.limiting, Some(1));
@@ -290,7 +291,7 @@ fn loads_are_classified_as_the_standard_says() {
     let class = |trials: &[Trial]| classify(trials.iter(), &RULES);
     let full = |verdict| trial(1.0, 10.0, verdict);
     let short = |verdict| trial(1.0, 3.0, verdict);
-    let (pass, fail) = (Verdict::Pass, Verdict::Fail);
+    let (pass, fail) = (TrialVerdict::Pass, TrialVerdict::Fail);
     assert_eq!(class(&[full(pass)]), Class::Undecided);
     assert_eq!(class(&[full(pass), full(pass)]), Class::Lower);
     assert_eq!(class(&[full(fail), full(fail)]), Class::Upper);
@@ -302,7 +303,7 @@ fn loads_are_classified_as_the_standard_says() {
     assert_eq!(class(&vec![short(fail); 6]), Class::Upper);
     assert_eq!(class(&[vec![short(fail); 6], vec![short(pass); 6]].concat()), Class::Undecided);
     assert_eq!(
-        class(&[full(Verdict::ClientLimited), full(Verdict::Inconclusive)]),
+        class(&[full(TrialVerdict::ClientLimited), full(TrialVerdict::Inconclusive)]),
         Class::Undecided
     );
     // Without tolerance one trial that fails is enough, and all must pass for as long as is asked.
@@ -333,7 +334,7 @@ fn the_crossing_of_a_line_is_where_it_is() {
 
 #[test]
 fn whole_numbers_next_to_one_another_have_nothing_between_them() {
-    let settings = Settings { from: 1.0, most: Some(4096.0), whole: true, ..settings(0.1) };
+    let settings = SearchSettings { from: 1.0, most: Some(4096.0), whole: true, ..settings(0.1) };
     // The share is too small to be hopeless, and every trial says the same.
     let (answer, search, _) =
         search(settings, |proposal| Some(if proposal.load < 20.0 { 0.0 } else { 0.3 }));
@@ -358,7 +359,7 @@ fn a_load_whose_trials_contradict_one_another_is_no_edge() {
     ]
     .map(|(load, share)| Trial {
         proposal: Proposal { load, length_s: 10.0, purpose: Purpose::Narrow },
-        verdict: if share > 0.01 { Verdict::Fail } else { Verdict::Pass },
+        verdict: if share > 0.01 { TrialVerdict::Fail } else { TrialVerdict::Pass },
         measures: vec![Measure { amount: share, of: 1.0, kept: share <= 0.01 }],
         cut_short: false,
         requests: 1e6,
@@ -372,7 +373,7 @@ fn a_goal_that_is_missed_by_chance_does_not_keep_the_ceiling_from_being_found() 
     let queue = Queue { exponential: true, poisson: true, limit_s: 0.02 };
     let mut draws = Draws::new(5);
     let mut search =
-        Search::new(Settings { limits: vec![Some(0.05), None], seed: 3, ..settings(0.05) });
+        Search::new(SearchSettings { limits: vec![Some(0.05), None], seed: 3, ..settings(0.05) });
     let mut spent_s = 0.0;
     let answer = loop {
         let proposal = match search.next() {
@@ -386,7 +387,7 @@ fn a_goal_that_is_missed_by_chance_does_not_keep_the_ceiling_from_being_found() 
             Measure { amount: 0.0, of: 1.0, kept: !unlucky },
         ];
         let kept = share < 0.05 && !unlucky;
-        let verdict = if kept { Verdict::Pass } else { Verdict::Fail };
+        let verdict = if kept { TrialVerdict::Pass } else { TrialVerdict::Fail };
         spent_s += proposal.length_s + 1.7;
         search.record(
             Trial { proposal, verdict, measures, cut_short: false, requests: 1e6 },
@@ -413,7 +414,7 @@ fn a_hiccup_on_the_way_up_does_not_slow_the_search_down() {
 #[test]
 fn a_hiccup_at_a_few_connections_does_not_stop_the_search() {
     let mut hiccup = true;
-    let settings = Settings { from: 1.0, whole: true, most: Some(1000.0), ..settings(0.01) };
+    let settings = SearchSettings { from: 1.0, whole: true, most: Some(1000.0), ..settings(0.01) };
     let (answer, _, _) = search(settings, |proposal| {
         let unlucky = is_same(proposal.load, 4.0) && std::mem::take(&mut hiccup);
         Some(if unlucky || proposal.load > 40.0 { 1.0 } else { 0.0 })
@@ -440,7 +441,7 @@ fn loads_beyond_the_highest_are_neither_tried_nor_named() {
     let queue = Queue { exponential: true, poisson: true, limit_s: 0.02 };
     let mut draws = Draws::new(3);
     // The closed form is 850.
-    let settings = Settings { most: Some(855.0), ..settings(0.05) };
+    let settings = SearchSettings { most: Some(855.0), ..settings(0.05) };
     let (answer, search, _) = search(settings, |proposal| Some(queue.slow(&mut draws, proposal)));
     assert!(search.trials().iter().all(|trial| trial.proposal.load <= 855.0 + 1e-9));
     let named = [answer.ceiling, answer.safe, answer.interval.map(|interval| interval.1)];
@@ -450,15 +451,21 @@ fn loads_beyond_the_highest_are_neither_tried_nor_named() {
 #[test]
 fn a_trial_is_as_long_as_its_number_of_requests_takes() {
     let lengths = |from: f64, whole: bool| -> Vec<f64> {
-        let settings =
-            Settings { from, whole, most: Some(1000.0), fewest_requests: 500.0, ..settings(0.01) };
+        let settings = SearchSettings {
+            from,
+            whole,
+            most: Some(1000.0),
+            fewest_requests: 500.0,
+            ..settings(0.01)
+        };
         let mut search = Search::new(settings);
         (0..2)
             .map(|_| {
                 let Step::Try(proposal) = search.next() else { panic!("it has just begun") };
                 let measures = vec![Measure { amount: 0.0, of: 1.0, kept: true }];
                 let requests = proposal.length_s * if whole { 20.0 } else { proposal.load };
-                let verdict = if requests < 500.0 { Verdict::Inconclusive } else { Verdict::Pass };
+                let verdict =
+                    if requests < 500.0 { TrialVerdict::Inconclusive } else { TrialVerdict::Pass };
                 let trial = Trial { proposal, verdict, requests, measures, cut_short: false };
                 search.record(trial, 0.0);
                 proposal.length_s

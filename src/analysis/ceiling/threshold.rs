@@ -5,7 +5,7 @@
 //! nothing to do with the load. None of the three is known; all of them are weighed by what the trials say. So a pass
 //! counts for much, wherever it comes, and one failure below many passes counts for little.
 
-use super::{Settings, Trial, Verdict};
+use super::{SearchSettings, Trial, TrialVerdict};
 
 /// Points of a grid over thresholds.
 const POINTS: usize = 240;
@@ -41,7 +41,7 @@ struct Seen {
 
 impl Threshold {
     /// What the judged ones among `trials` say; `None` without any.
-    pub(super) fn of(settings: &Settings, trials: &[Trial]) -> Option<Self> {
+    pub(super) fn of(settings: &SearchSettings, trials: &[Trial]) -> Option<Self> {
         let seen: Vec<Seen> = trials.iter().filter_map(|trial| seen(settings, trial)).collect();
         let lowest = seen.iter().map(|seen| seen.x).reduce(f64::min)?;
         let highest = seen.iter().map(|seen| seen.x).reduce(f64::max)?;
@@ -136,11 +136,13 @@ fn pass(x: f64, threshold: f64, width: f64, disturbed: f64) -> f64 {
     (1.0 - disturbed) / (1.0 + ((x - threshold) / width).exp())
 }
 
-fn seen(settings: &Settings, trial: &Trial) -> Option<Seen> {
+fn seen(settings: &SearchSettings, trial: &Trial) -> Option<Seen> {
     let passed = match trial.verdict {
-        Verdict::Pass => true,
-        Verdict::Fail => false,
-        Verdict::ClientLimited | Verdict::Inconclusive | Verdict::HeldUp => return None,
+        TrialVerdict::Pass => true,
+        TrialVerdict::Fail => false,
+        TrialVerdict::ClientLimited | TrialVerdict::Inconclusive | TrialVerdict::HeldUp => {
+            return None;
+        }
     };
     let share = trial.proposal.length_s / settings.rules.trial_s;
     let is_short = share < 1.0 - 1e-9;
@@ -151,11 +153,11 @@ fn seen(settings: &Settings, trial: &Trial) -> Option<Seen> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Threshold, Verdict};
-    use crate::analysis::ceiling::{Proposal, Purpose, Settings, Trial};
+    use super::{Threshold, TrialVerdict};
+    use crate::analysis::ceiling::{Proposal, Purpose, SearchSettings, Trial};
 
-    fn threshold(trials: &[(f64, Verdict)]) -> Threshold {
-        let settings = Settings::usual(5.0, 1.7);
+    fn threshold(trials: &[(f64, TrialVerdict)]) -> Threshold {
+        let settings = SearchSettings::usual(5.0, 1.7);
         let trials: Vec<Trial> = trials
             .iter()
             .map(|&(load, verdict)| {
@@ -168,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_pass_above_a_failure_counts_for_more_than_the_failure() {
-        use Verdict::{Fail, Pass};
+        use TrialVerdict::{Fail, Pass};
         let trials = [(400.0, Fail), (420.0, Fail), (500.0, Pass), (520.0, Pass), (560.0, Fail)];
         let threshold = threshold(&[&trials[..], &[(560.0, Fail), (550.0, Fail)]].concat());
         let median = threshold.load(0.5);
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_judged_says_nothing() {
-        use Verdict::{Fail, HeldUp, Pass};
+        use TrialVerdict::{Fail, HeldUp, Pass};
         let known = [(500.0, Pass), (600.0, Fail)];
         let more = [&known[..], &[(510.0, HeldUp)]].concat();
         let medians = (threshold(&known).load(0.5), threshold(&more).load(0.5));
@@ -187,10 +189,10 @@ mod tests {
 
     #[test]
     fn trials_where_most_is_learned_close_in_on_an_edge() {
-        let mut trials = vec![(400.0, Verdict::Pass), (800.0, Verdict::Fail)];
+        let mut trials = vec![(400.0, TrialVerdict::Pass), (800.0, TrialVerdict::Fail)];
         for _ in 0..16 {
             let load = threshold(&trials).most_telling();
-            let verdict = if load < 540.0 { Verdict::Pass } else { Verdict::Fail };
+            let verdict = if load < 540.0 { TrialVerdict::Pass } else { TrialVerdict::Fail };
             trials.push((load, verdict));
         }
         let threshold = threshold(&trials);

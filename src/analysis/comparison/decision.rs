@@ -78,7 +78,7 @@ pub struct Question {
 
 /// What is to be said of a metric.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Answer {
+pub enum Decision {
     /// It is worse, and by enough to matter.
     Regression,
     /// It is not worse by as much as matters.
@@ -95,7 +95,7 @@ pub enum Answer {
 
 /// Judges a metric.
 #[must_use]
-pub fn decide(question: &Question) -> Answer {
+pub fn decide(question: &Question) -> Decision {
     let Question { shift, matters, design, .. } = *question;
     let single = design == Design::Single;
     let enough = single || question.runs >= design.fewest();
@@ -105,16 +105,16 @@ pub fn decide(question: &Question) -> Answer {
         Some((low, _))
             if enough && low > 0.0 && significant && shift.estimate >= matters && may_regress =>
         {
-            Answer::Regression
+            Decision::Regression
         }
         Some((_, high)) if enough && high < matters => {
-            Answer::Pass { improved: high < 0.0 && significant && -shift.estimate >= matters }
+            Decision::Pass { improved: high < 0.0 && significant && -shift.estimate >= matters }
         }
         // A shift for the worse that is known to be one is never tolerated.
         Some((low, high)) if enough && low <= 0.0 && high < question.tolerated => {
-            Answer::Pass { improved: false }
+            Decision::Pass { improved: false }
         }
-        _ => Answer::Inconclusive { more: more(question) },
+        _ => Decision::Inconclusive { more: more(question) },
     }
 }
 

@@ -13,7 +13,7 @@ pub mod shares;
 pub mod single;
 pub mod two_sample;
 
-pub use decision::{Answer, Design, Question, decide};
+pub use decision::{Decision, Design, Question, decide};
 
 use super::trend::normal_share_below;
 

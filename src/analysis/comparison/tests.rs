@@ -162,7 +162,7 @@ fn intervals_cover_the_truth_as_often_as_they_say() {
 
 /// One simulated comparison over 10 pairs, p50 and p99 gated, the one with a noise of 2 % between runs and the other
 /// with 4 %: the answers, when `slowdown` is what is new.
-fn simulated(draws: &mut Draws, slowdown: f64) -> Vec<Answer> {
+fn simulated(draws: &mut Draws, slowdown: f64) -> Vec<Decision> {
     let mut metric = |noise: f64| -> Shift {
         let pairs = (0..10).map(|_| slowdown.ln() + draws.normal(noise) - draws.normal(noise));
         paired::shift(&pairs.collect::<Vec<f64>>()).unwrap()
@@ -191,15 +191,15 @@ fn simulated(draws: &mut Draws, slowdown: f64) -> Vec<Answer> {
 fn flagged(seed: u64, comparisons: u32, slowdown: f64) -> usize {
     let mut draws = Draws::new(seed);
     (0..comparisons)
-        .filter(|_| simulated(&mut draws, slowdown).contains(&Answer::Regression))
+        .filter(|_| simulated(&mut draws, slowdown).contains(&Decision::Regression))
         .count()
 }
 
 #[test]
 fn equal_sides_are_hardly_ever_called_different() {
     assert!(flagged(1, 40, 1.0) <= 2);
-    let passed = |answers: Vec<Answer>| {
-        answers.iter().all(|answer| matches!(answer, Answer::Pass { improved: false }))
+    let passed = |answers: Vec<Decision>| {
+        answers.iter().all(|answer| matches!(answer, Decision::Pass { improved: false }))
     };
     let mut draws = Draws::new(2);
     let all = (0..40).filter(|_| passed(simulated(&mut draws, 1.0))).count();
@@ -229,22 +229,22 @@ fn too_few_runs_decide_nothing_and_say_how_many_are_missing() {
         let values: Vec<f64> = (0..pairs).map(|i| far + f64::from(i) * 1e-4).collect();
         let shift = paired::shift(&values).unwrap();
         let answer = decide(&question(shift, 5, Design::Paired));
-        assert_eq!(answer, Answer::Inconclusive { more: Some(1) });
+        assert_eq!(answer, Decision::Inconclusive { more: Some(1) });
     }
     let shift = two_sample::shift(&[0.0, 0.001, 0.002], &[0.0, 0.001, 0.003]).unwrap();
     let answer = decide(&question(shift, 3, Design::TwoSample));
-    assert_eq!(answer, Answer::Inconclusive { more: Some(1) });
+    assert_eq!(answer, Decision::Inconclusive { more: Some(1) });
     // Three runs are too few whatever stands on the other side, also where an interval can be had.
     let shift = two_sample::shift(&above(0.0, 3), &above(100.0, 30)).unwrap();
     assert!(shift.interval.is_some() && shift.p_value < 0.01);
     let answer = decide(&question(shift, 3, Design::TwoSample));
-    assert_eq!(answer, Answer::Inconclusive { more: Some(1) });
+    assert_eq!(answer, Decision::Inconclusive { more: Some(1) });
     let answer = decide(&question(shift.reversed(), 3, Design::TwoSample));
-    assert_eq!(answer, Answer::Inconclusive { more: Some(1) });
+    assert_eq!(answer, Decision::Inconclusive { more: Some(1) });
     // Ten pairs whose noise is four times what matters: about sixteen times as many.
     let noisy: Vec<f64> = (0..10).map(|i| if i % 2 == 0 { 0.3 } else { -0.3 }).collect();
     let shift = paired::shift(&noisy).unwrap();
-    let Answer::Inconclusive { more: Some(more) } = decide(&question(shift, 10, Design::Paired))
+    let Decision::Inconclusive { more: Some(more) } = decide(&question(shift, 10, Design::Paired))
     else {
         panic!("{shift:?} decides something");
     };
@@ -269,16 +269,16 @@ fn an_improvement_is_a_pass_that_says_so() {
         metrics: 1,
         allow_single: false,
     };
-    assert_eq!(decide(&question), Answer::Pass { improved: true });
+    assert_eq!(decide(&question), Decision::Pass { improved: true });
     question.shift = shift.reversed();
-    assert_eq!(decide(&question), Answer::Regression);
+    assert_eq!(decide(&question), Decision::Regression);
     // What is forgiven is larger than the shift.
     (question.matters, question.tolerated) = (0.5, 0.5);
-    assert_eq!(decide(&question), Answer::Pass { improved: false });
+    assert_eq!(decide(&question), Decision::Pass { improved: false });
     // The same after a correction that leaves nothing significant.
     (question.matters, question.tolerated) = (0.05, 0.05);
     question.adjusted_p = 0.06;
-    assert!(matches!(decide(&question), Answer::Inconclusive { .. }));
+    assert!(matches!(decide(&question), Decision::Inconclusive { .. }));
 }
 
 #[test]
@@ -298,12 +298,12 @@ fn a_small_sample_passes_below_what_is_tolerated_unless_it_shows_a_shift() {
     };
     // Known to within 8 %, and not to within 5 %.
     let level: Vec<f64> = (0..8).map(|i| if i % 2 == 0 { 0.08 } else { -0.08 }).collect();
-    assert!(matches!(decide(&question(&level, 0.05)), Answer::Inconclusive { .. }));
-    assert!(matches!(decide(&question(&level, 0.07)), Answer::Inconclusive { .. }));
-    assert_eq!(decide(&question(&level, 0.15)), Answer::Pass { improved: false });
+    assert!(matches!(decide(&question(&level, 0.05)), Decision::Inconclusive { .. }));
+    assert!(matches!(decide(&question(&level, 0.07)), Decision::Inconclusive { .. }));
+    assert_eq!(decide(&question(&level, 0.15)), Decision::Pass { improved: false });
     // Slower by 3 to 7 %: less than what is tolerated, and no chance.
     let slower: Vec<f64> = (0..8).map(|i| 0.03 + f64::from(i) * 0.005).collect();
-    assert!(matches!(decide(&question(&slower, 0.15)), Answer::Inconclusive { .. }));
+    assert!(matches!(decide(&question(&slower, 0.15)), Decision::Inconclusive { .. }));
 }
 
 #[test]
@@ -320,14 +320,14 @@ fn single_runs_pass_or_decide_nothing_unless_they_may() {
         metrics: 4,
         allow_single: false,
     };
-    assert_eq!(decide(&question), Answer::Inconclusive { more: Some(4) });
+    assert_eq!(decide(&question), Decision::Inconclusive { more: Some(4) });
     question.allow_single = true;
-    assert_eq!(decide(&question), Answer::Regression);
+    assert_eq!(decide(&question), Decision::Regression);
     question.shift = single::shift(of(100.0, 99.0, 101.0), of(100.0, 99.0, 101.0));
     question.adjusted_p = 1.0;
-    assert_eq!(decide(&question), Answer::Pass { improved: false });
+    assert_eq!(decide(&question), Decision::Pass { improved: false });
     question.shift = single::shift(of(100.0, 0.0, 101.0), of(100.0, 99.0, 101.0));
-    assert!(matches!(decide(&question), Answer::Inconclusive { .. }));
+    assert!(matches!(decide(&question), Decision::Inconclusive { .. }));
     assert_eq!(single::Measured::with_parts(10.0, &[10.0; 4]).error, None);
     assert_eq!(single::Measured::with_parts(10.0, &[10.0; 5]).error, Some(0.0));
 }

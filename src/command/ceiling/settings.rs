@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use crate::analysis::ceiling::{Rules, Settings};
+use crate::analysis::ceiling::{Rules, SearchSettings};
 use crate::cli::{CeilingArgs, OnOverloadArg, WarmupArg};
 use crate::exit::Refusal;
+use crate::plan::Output;
+use crate::run::affordable_connections;
 use crate::schedule::Rate;
-use crate::sys;
 use crate::time::seconds;
 use crate::units::parse_count;
 
 /// Connections at which the search of a closed loop ends.
 const MOST_CONNECTIONS: u64 = 4096;
-/// Descriptors that are no connections.
-const OTHER_DESCRIPTORS: u64 = 64;
 /// Length of a full trial where there is time for many, in seconds.
 const TRIAL_S: f64 = 10.0;
 /// Where there is not, a trial takes this share of the budget, and no less than so many seconds.
@@ -34,25 +33,19 @@ const OVERHEAD_S: f64 = 0.2;
 /// Refuses what contradicts a search.
 pub(super) fn check(args: &CeilingArgs) -> Result<(), Refusal> {
     let run = &args.target.args;
-    for (flag, given) in [
+    let given = [
         ("-R", run.rate.is_some()),
         ("--stages", run.stages.is_some()),
         ("--burst", run.burst.is_some()),
         ("-n", run.requests.is_some()),
         ("--abort-on", run.abort_on.is_some()),
-        ("--hgrm", run.hgrm.is_some()),
-        ("--hlog", run.hlog.is_some()),
-        ("--timeseries", run.timeseries.is_some()),
-        ("--log-requests", run.log_requests.is_some()),
-        ("--latency", run.latency),
-        ("--verbose", run.verbose),
         ("--repeat", run.repeat.is_some()),
-    ] {
-        if given {
-            return Err(Refusal::usage(format!(
-                "{flag} contradicts ceiling, which makes many trials and chooses their load itself; leave it out"
-            )));
-        }
+    ];
+    let given = given.into_iter().find(|&(_, given)| given).map(|(flag, _)| flag);
+    if let Some(flag) = given.or_else(|| Output::from(run).of_one_run()) {
+        return Err(Refusal::usage(format!(
+            "{flag} contradicts ceiling, which makes many trials and chooses their load itself; leave it out"
+        )));
     }
     if run.duration.is_some() {
         return Err(Refusal::usage(
@@ -88,7 +81,7 @@ pub(super) fn check(args: &CeilingArgs) -> Result<(), Refusal> {
 }
 
 /// How to search, but for the goals and the seed.
-pub(super) fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
+pub(super) fn settings(args: &CeilingArgs) -> Result<SearchSettings, Refusal> {
     let warmup_ns = match args.target.args.warmup {
         Some(WarmupArg::Fixed(warmup_ns)) => warmup_ns,
         Some(WarmupArg::Auto) | None => usual_warmup_ns(args),
@@ -107,7 +100,8 @@ pub(super) fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
         if args.rigorous { RIGOROUS_TRIAL_S } else { args.trial.map_or(usual_s, seconds) };
     let usual_precision = if args.rigorous { RIGOROUS_PRECISION } else { USUAL_PRECISION };
     let precision = args.precision.unwrap_or(usual_precision);
-    let usual = Settings { budget_s, quick, precision, ..Settings::usual(trial_s, beside_s) };
+    let usual =
+        SearchSettings { budget_s, quick, precision, ..SearchSettings::usual(trial_s, beside_s) };
     let (from, most) = if args.closed {
         let from = args.from.as_deref().map(|text| connections("--from", text)).transpose()?;
         let most = args.max.as_deref().map(|text| connections("--max", text)).transpose()?;
@@ -124,11 +118,11 @@ pub(super) fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
             "--max {most} is below --from, {from}; give a higher one"
         )));
     }
-    let settings = Settings { from, most, whole: args.closed, ..usual };
+    let settings = SearchSettings { from, most, whole: args.closed, ..usual };
     // The durations of RFC 9971.
     Ok(match args.rigorous {
-        false if quick => Settings { verify_s: 2.0 * trial_s, ..settings },
-        true => Settings {
+        false if quick => SearchSettings { verify_s: 2.0 * trial_s, ..settings },
+        true => SearchSettings {
             rules: Rules { sum_s: 2.0 * RIGOROUS_TRIAL_S, ..settings.rules },
             verify_s: RIGOROUS_TRIAL_S,
             ..settings
@@ -137,7 +131,7 @@ pub(super) fn settings(args: &CeilingArgs) -> Result<Settings, Refusal> {
     })
 }
 
-/// Whether there is little time; see [`Settings::quick`].
+/// Whether there is little time; see [`SearchSettings::quick`].
 fn is_quick(args: &CeilingArgs) -> bool {
     let budget_s = args.budget.map_or(USUAL_BUDGET_S, seconds);
     !args.rigorous && budget_s < QUICK_BELOW_S
@@ -172,9 +166,5 @@ fn connections(flag: &str, text: &str) -> Result<f64, Refusal> {
 /// As many connections as a process may have, within reason.
 #[expect(clippy::cast_precision_loss, reason = "a number of connections is small")]
 fn most_connections() -> Result<f64, Refusal> {
-    let limit = sys::raise_descriptor_limit(MOST_CONNECTIONS + OTHER_DESCRIPTORS);
-    let limit = limit.map_err(|error| {
-        Refusal::environment(format!("the descriptor limit cannot be read: {error}"))
-    })?;
-    Ok(limit.saturating_sub(OTHER_DESCRIPTORS).clamp(1, MOST_CONNECTIONS) as f64)
+    affordable_connections(MOST_CONNECTIONS).map(|connections| connections as f64)
 }

@@ -12,16 +12,15 @@ use crate::analysis::comparison::{median, shares};
 use crate::analysis::random::Random;
 use crate::cli::{CompareArgs, OnOverloadArg, RunArgs};
 use crate::command::live::LiveLine;
-use crate::command::repeat::{one_run_each, pause, wait, with_seed};
-use crate::command::{tell_of_answer, tell_of_threads, unreachable_target};
-use crate::comparison::{self, Comparison, Design, Settings, Side};
+use crate::command::repeat::{one_run_each, pause};
+use crate::command::{tell_of_threads, warn};
+use crate::comparison::{self, Comparison, Criteria, Design, Side};
 use crate::exit::{Refusal, Signal};
-use crate::plan::Plan;
-use crate::preflight;
+use crate::plan::{Output, Plan};
 use crate::report::{self, Standing, format};
 use crate::results::{self, Run};
-use crate::run::{self, Interrupts, Session};
-use crate::summary::{End, Seen, Summary};
+use crate::run::{Bench, Interrupts, no_connection};
+use crate::summary::End;
 use crate::target;
 use crate::time::NANOS_PER_SECOND;
 
@@ -34,16 +33,12 @@ const USUAL_DURATION_NS: u64 = 3 * NANOS_PER_SECOND;
 
 /// One of the two that are measured.
 struct Target {
-    plan: Plan,
-    session: Session,
-    seen: Option<Seen>,
+    bench: Bench,
     name: &'static str,
 }
 
 /// All that does not change from run to run.
-struct Course<'a> {
-    args: &'a RunArgs,
-    interrupts: Interrupts,
+struct Course {
     targets: [Target; 2],
     /// What the live line says of it.
     standing: Standing,
@@ -59,21 +54,13 @@ enum Ending {
     Refused(Refusal),
 }
 
-/// What a run came to.
-enum Outcome {
-    /// A run, whole or not; how it ended is in its document.
-    Ran(Box<Run>, End),
-    /// A signal came before it began.
-    Stopped(Signal),
-}
-
 /// Measures both URLs, and compares what came of it. Beside it stands why nothing is decided although all was measured.
 ///
 /// # Errors
 /// Why there is nothing to compare.
 pub(super) fn measure(
     args: &CompareArgs,
-    settings: &Settings,
+    settings: &Criteria,
 ) -> Result<(Comparison, Option<Refusal>), Refusal> {
     let pairs = checked_pairs(args, settings)?;
     let mut run_args = args.run.clone();
@@ -86,7 +73,7 @@ pub(super) fn measure(
     let extra = if settings.invalid { 0 } else { pairs.div_ceil(3) };
     course.warn_of_few_requests(pairs, settings);
     let ending = course.carry_out((pairs, extra), &mut found)?;
-    let plan = &course.targets[0].plan;
+    let plan = course.plan();
     let cut = plan.threads_asked.and(plan.threads_reason.clone());
     let side = |index: usize| Side {
         label: results::escape(&target::mask(&args.flags.urls[index])),
@@ -107,7 +94,7 @@ pub(super) fn measure(
         },
     };
     // What took so long is shown in any case, and nothing is decided by it.
-    let all = Settings { whatever_remains: true, ..settings.clone() };
+    let all = Criteria { whatever_remains: true, ..settings.clone() };
     let mut comparison = comparison::compare(base, new, true, &all)?;
     let whole = usize::try_from(pairs).unwrap_or(usize::MAX);
     comparison.undecided(whole, signal, because);
@@ -118,8 +105,8 @@ pub(super) fn measure(
 }
 
 /// How many pairs, if that makes sense.
-fn checked_pairs(args: &CompareArgs, settings: &Settings) -> Result<u64, Refusal> {
-    one_run_each(&args.run, "compare")?;
+fn checked_pairs(args: &CompareArgs, settings: &Criteria) -> Result<u64, Refusal> {
+    one_run_each(&Output::from(&args.run), "compare")?;
     read_twice(&args.run)?;
     for (flag, given) in [
         ("--repeat", args.run.repeat.is_some()),
@@ -166,8 +153,8 @@ fn read_twice(args: &RunArgs) -> Result<(), Refusal> {
     Ok(())
 }
 
-impl<'a> Course<'a> {
-    fn prepare(urls: &[String], args: &'a RunArgs) -> Result<Self, Refusal> {
+impl Course {
+    fn prepare(urls: &[String], args: &RunArgs) -> Result<Self, Refusal> {
         let first = Plan::build(&urls[0], args)?;
         // Both have the seeds of the first.
         let seeded = RunArgs { seed: Some(first.seed), ..args.clone() };
@@ -175,15 +162,18 @@ impl<'a> Course<'a> {
         let interrupts = Interrupts::catch()?;
         // What is said of the threads holds for both.
         tell_of_threads(&first);
-        let ready = |mut plan: Plan, name| {
-            let engine = run::prepare(&plan)?;
-            let readiness = preflight::await_target(&mut plan, args, &interrupts)?;
-            tell_of_answer(&plan, args, &readiness);
-            let session = Session::open(&plan, engine)?;
-            Ok(Target { plan, session, seen: readiness.seen, name })
+        let ready = |plan: Plan, name| {
+            let bench = Bench::prepare(plan, interrupts.clone())?;
+            warn(bench.plan(), bench.warnings());
+            Ok(Target { bench, name })
         };
         let targets = [ready(first, "base")?, ready(second, "new")?];
-        Ok(Self { args, interrupts, targets, standing: Standing::default() })
+        Ok(Self { targets, standing: Standing::default() })
+    }
+
+    /// The plan of the base, which differs from that of the other side in its target only.
+    const fn plan(&self) -> &Plan {
+        self.targets[0].bench.plan()
     }
 
     /// Carries out so many pairs, with so many more attempts where one is void, and says which signal ended them early.
@@ -205,7 +195,7 @@ impl<'a> Course<'a> {
         let is_hopeless = |good, attempts| extra > 0 && (attempts - good) * 2 > most;
         while good < pairs && attempts < most && !is_hopeless(good, attempts) {
             let mut pair = [Vec::new(), Vec::new()];
-            let reversed = begins_with_new(self.targets[0].plan.seed, attempts);
+            let reversed = begins_with_new(self.plan().seed, attempts);
             attempts += 1;
             self.standing = Standing {
                 pair: good + 1,
@@ -239,33 +229,32 @@ impl<'a> Course<'a> {
 
     /// How long a pair takes, if its runs have an end that is known.
     fn pair_takes(&self) -> Option<Duration> {
-        Some(self.run_takes(0)? + self.run_takes(1)?)
+        Some(self.run_takes()? * 2)
     }
 
-    /// How long a run of a side takes, with the pause before it.
-    fn run_takes(&self, side: usize) -> Option<Duration> {
-        let load = &self.targets[side].plan.load;
-        Some(Duration::from_nanos(load.duration_ns? + load.warmup_ns) + pause(self.args))
+    /// How long a run takes, with the pause before it.
+    fn run_takes(&self) -> Option<Duration> {
+        let Plan { load, .. } = self.plan();
+        Some(Duration::from_nanos(load.duration_ns? + load.warmup_ns) + pause(self.plan()))
     }
 
-    /// How many seconds it takes from these runs of a pair on.
-    fn left_s(&self, sides: &[usize]) -> Option<u64> {
+    /// How many seconds it takes from a pair on of which so many runs are left.
+    fn left_s(&self, runs: u32) -> Option<u64> {
         let Standing { pair, pairs, .. } = self.standing;
         let pairs = u32::try_from(pairs.saturating_sub(pair)).ok()?;
-        let of_pair: Option<Duration> = sides.iter().map(|&side| self.run_takes(side)).sum();
-        Some((self.pair_takes()? * pairs + of_pair?).as_secs().max(1))
+        Some((self.run_takes()? * (2 * pairs + runs)).as_secs().max(1))
     }
 
     /// Says before anything is measured that there will be too few requests to pass by the shares of bad ones.
-    fn warn_of_few_requests(&self, pairs: u64, settings: &Settings) {
-        let plan = &self.targets[0].plan;
+    fn warn_of_few_requests(&self, pairs: u64, settings: &Criteria) {
+        let plan = self.plan();
         let scheduled = plan.schedule.as_ref().and_then(|schedule| schedule.slots());
         let Some(each) = plan.load.requests.or(scheduled) else { return };
         let requests = each.saturating_mul(pairs);
         let share = settings.gates.iter().filter(|gate| gate.is_share_of_requests());
         let strictest =
             share.min_by(|a, b| settings.tolerated(**a).total_cmp(&settings.tolerated(**b)));
-        let Some(gate) = strictest.filter(|_| !self.args.quiet) else { return };
+        let Some(gate) = strictest.filter(|_| !plan.output.quiet) else { return };
         let tolerated = settings.tolerated(*gate);
         if shares::excluded_by_none_of(format::float(requests)) < tolerated {
             return;
@@ -286,54 +275,56 @@ impl<'a> Course<'a> {
         found: &mut [Vec<Run>; 2],
     ) -> Result<Option<Signal>, Refusal> {
         let order = if reversed { [1, 0] } else { [0, 1] };
-        for (place, side) in order.into_iter().enumerate() {
+        for (side, runs_left) in order.into_iter().zip([2, 1]) {
             self.standing.side = self.targets[side].name;
-            self.standing.left_s = self.left_s(&order[place..]);
-            match self.one(side, number)? {
-                Outcome::Stopped(signal) => return Ok(Some(signal)),
-                Outcome::Ran(run, end) => {
-                    found[side].push(*run);
-                    if let End::Interrupted(signal) = end {
-                        return Ok(Some(signal));
-                    }
-                }
+            self.standing.left_s = self.left_s(runs_left);
+            let signal = self.one(side, number, &mut found[side])?;
+            if signal.is_some() {
+                return Ok(signal);
             }
         }
         Ok(None)
     }
 
-    fn one(&mut self, side: usize, number: u64) -> Result<Outcome, Refusal> {
-        if let Some(signal) = wait(pause(self.args), &self.interrupts) {
-            return Ok(Outcome::Stopped(signal));
-        }
+    /// One run, whole or not; how it ended is in its document.
+    fn one(
+        &mut self,
+        side: usize,
+        number: u64,
+        found: &mut Vec<Run>,
+    ) -> Result<Option<Signal>, Refusal> {
         let target = &mut self.targets[side];
-        let plan = with_seed(&target.plan, self.args, target.plan.seed.wrapping_add(number))?;
+        let plan = target.bench.plan();
+        let pause = pause(plan);
+        let plan = plan.with_seed(plan.seed.wrapping_add(number))?;
+        if let Some(signal) = target.bench.pause(pause) {
+            return Ok(Some(signal));
+        }
         // The pause is over by now.
-        let standing = self.standing.after(pause(self.args).as_secs_f64());
+        let standing = self.standing.after(pause.as_secs_f64());
         let mut live = LiveLine::within(&plan, move |elapsed_s| {
             report::compare_progress(&standing.after(elapsed_s))
         });
-        let summary = target.session.run(&plan, &self.interrupts, |progress| live.show(progress));
-        live.clear();
-        let summary = Summary { preflight: target.seen.clone(), ..summary? };
-        if !matches!(summary.end, End::Interrupted(_)) {
-            if summary.record.connections.opened == 0 {
-                return Err(unreachable_target(&plan, &summary));
-            }
-            if summary.counts().ok == 0 {
-                return Err(Refusal::target(format!(
-                    "{}: not one of {} requests of the {} run of pair {number} got a good response; see what it answers with maxq -n 1, and --expect",
-                    plan.target,
-                    summary.counts().sent,
-                    target.name
-                )));
-            }
+        let summary = target.bench.run(&plan, |progress| live.show(progress))?;
+        if let Some(refusal) = no_connection(&plan, &summary) {
+            return Err(refusal);
+        }
+        if summary.counts().ok == 0 && !matches!(summary.end, End::Interrupted(_)) {
+            return Err(Refusal::target(format!(
+                "{}: not one of {} requests of the {} run of pair {number} got a good response; see what it answers with maxq -n 1, and --expect",
+                plan.target,
+                summary.counts().sent,
+                target.name
+            )));
         }
         let source = format!("{} run of pair {number}", target.name);
         let run = Run::of(report::document(&plan, &summary), source);
-        let run =
-            run.map_err(|why| Refusal::output(format!("a run cannot be read back: {why}")))?;
-        Ok(Outcome::Ran(Box::new(run), summary.end))
+        found
+            .push(run.map_err(|why| Refusal::output(format!("a run cannot be read back: {why}")))?);
+        Ok(match summary.end {
+            End::Interrupted(signal) => Some(signal),
+            _ => None,
+        })
     }
 
     fn tell_pair(&self, (number, pairs): (u64, u64), pair: &[Vec<Run>; 2], void: Option<&str>) {
@@ -347,7 +338,7 @@ impl<'a> Course<'a> {
     }
 
     fn say(&self, text: &str) {
-        if !self.args.quiet && !self.args.no_progress {
+        if self.plan().output.shows_progress() {
             eprintln!("maxq: {text}");
         }
     }

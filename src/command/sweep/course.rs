@@ -1,8 +1,9 @@
 //! What a sweep is to do: which flag has several values, in which order they are run, and for how long.
 
 use crate::analysis::random::Random;
-use crate::cli::{FormatArg, OF_ONE_RUN, OnOverloadArg, OrderArg, RunArgs, SweepArgs};
+use crate::cli::{FormatArg, OnOverloadArg, OrderArg, RunArgs, SweepArgs};
 use crate::exit::Refusal;
+use crate::plan::{Load, Output};
 use crate::schedule::Rate;
 use crate::summary::{Course, Order, Seen, Variable, fewest_samples, float};
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
@@ -87,26 +88,12 @@ impl Values {
 /// The flags that all runs have in common.
 pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
     let run = &args.target.args;
-    let given = [
-        run.latency,
-        run.verbose,
-        run.hgrm.is_some(),
-        run.timeseries.is_some(),
-        run.hlog.is_some(),
-        run.log_requests.is_some(),
-    ];
-    if let Some((name, _)) = OF_ONE_RUN.iter().zip(given).find(|&(_, given)| given) {
-        let flag = name.replace('_', "-");
+    if let Some(flag) = Output::from(run).of_one_run() {
         return Err(Refusal::usage(format!(
-            "--{flag} shows one run, and a sweep makes several; leave it out, or use maxq run with one of the values"
+            "{flag} shows one run, and a sweep makes several; leave it out, or use maxq run with one of the values"
         )));
     }
-    if run.json && run.format.is_some_and(|format| format != FormatArg::Json) {
-        return Err(Refusal::usage(
-            "--json contradicts --format, which names another one; leave one of them out"
-                .to_owned(),
-        ));
-    }
+    Output::check_format(run)?;
     if run.abort_on.is_some() {
         return Err(Refusal::usage(
             "--abort-on ends a run at the very load that a sweep is to show; leave it out"
@@ -132,8 +119,9 @@ pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
         )));
     }
     let mut run = run.clone();
-    // What there is one line of a run goes through the sweep's own hands.
-    run.format = None;
+    // What has one line of a run goes through the sweep's own hands.
+    run.format =
+        run.format.filter(|format| matches!(format, FormatArg::Markdown | FormatArg::Junit));
     if run.duration.is_none() && run.requests.is_none() {
         run.duration = Some(DEFAULT_DURATION_NS);
     }
@@ -143,23 +131,18 @@ pub(super) fn base(args: &SweepArgs) -> Result<RunArgs, Refusal> {
 /// Measured time of the runs of each value, in nanoseconds; empty where a number of requests ends them. Unless the user says
 /// how long, a run lasts until it can be expected to have enough answers for a p99, within bounds. What is to be expected of
 /// a closed loop is what one request showed, if there was one.
-pub(super) fn lengths_ns(args: &RunArgs, values: &Values, seen: Option<&Seen>) -> Vec<u64> {
-    let numbers = values.numbers();
-    if let Some(length_ns) = args.duration {
-        return vec![length_ns; numbers.len()];
+pub(super) fn lengths_ns(loads: &[Load], asked_ns: Option<u64>, seen: Option<&Seen>) -> Vec<u64> {
+    if let Some(length_ns) = asked_ns {
+        return vec![length_ns; loads.len()];
     }
-    if args.requests.is_some() {
+    if loads.iter().any(|load| load.requests.is_some()) {
         return Vec::new();
     }
     let answer_s = seen.filter(|seen| seen.good).map(|seen| seconds(seen.whole_ns));
-    let at_once = |index: usize| {
-        let args = values.args(args, index);
-        float(args.connections) * float(args.pipeline)
-    };
-    let expected_rps = |(index, &x): (usize, &f64)| match (values, args.rate) {
-        (Values::Rates(_), _) => Some(x),
-        (_, Some(rate)) => Some(rate.per_second()),
-        (_, None) => answer_s.filter(|&answer_s| answer_s > 0.0).map(|one| at_once(index) / one),
+    let answer_s = answer_s.filter(|&answer_s| answer_s > 0.0);
+    let expected_rps = |load: &Load| match load.pacing.as_ref().and_then(|pacing| pacing.rate) {
+        Some(rate) => Some(rate.per_second()),
+        None => answer_s.map(|one| f64::from(load.connections) * f64::from(load.pipeline) / one),
     };
     let wanted = float(RESERVE * fewest_samples(0.99));
     let length_ns = |expected_rps: Option<f64>| {
@@ -168,7 +151,7 @@ pub(super) fn lengths_ns(args: &RunArgs, values: &Values, seen: Option<&Seen>) -
         // Whole seconds are easier to read.
         wanted_ns.next_multiple_of(NANOS_PER_SECOND)
     };
-    numbers.iter().enumerate().map(expected_rps).map(length_ns).collect()
+    loads.iter().map(expected_rps).map(length_ns).collect()
 }
 
 /// How long some runs take with their warm-ups, one of `warmup_ns` each, and the pauses after them, in seconds; `None` where
@@ -232,6 +215,7 @@ pub(super) const fn order(arg: OrderArg) -> Order {
 mod tests {
     use super::{Step, Values, lengths_ns, steps, whole_s};
     use crate::cli::RunArgs;
+    use crate::plan::{Load, Plan};
     use crate::schedule::Rate;
     use crate::summary::{Course, Order, Variable};
 
@@ -275,20 +259,26 @@ mod tests {
 
     #[test]
     fn runs_at_low_rates_last_until_a_p99_has_enough_answers() {
-        let plain = RunArgs::from_flags(&[]).unwrap();
-        let lengths = lengths_ns(&plain, &rates(&[10.0, 50.8, 100.0, 800.0]), None);
+        let loads = |flags: &[&str], values: &Values| -> Vec<Load> {
+            let flags = [&["--dry-run", "-t", "1"], flags].concat();
+            let args = RunArgs::from_flags(&flags).unwrap();
+            let plan = Plan::build("http://127.0.0.1:9/", &args).unwrap();
+            let load = |index| plan.load_of(&values.args(&args, index)).unwrap();
+            (0..values.numbers().len()).map(load).collect()
+        };
+        let plain = loads(&[], &rates(&[10.0, 50.8, 100.0, 800.0]));
+        let lengths = lengths_ns(&plain, None, None);
         let lengths: Vec<u64> = lengths.iter().map(|length| length / 1_000_000_000).collect();
         assert_eq!(lengths, [15, 15, 8, 5]);
         // What the user says holds.
-        let said = RunArgs::from_flags(&["-d", "2s"]).unwrap();
-        assert_eq!(lengths_ns(&said, &rates(&[10.0, 100.0]), None), [2_000_000_000; 2]);
-        let counted = RunArgs::from_flags(&["-n", "100"]).unwrap();
-        assert_eq!(lengths_ns(&counted, &rates(&[10.0, 100.0]), None), Vec::<u64>::new());
+        assert_eq!(lengths_ns(&plain, Some(2_000_000_000), None), [2_000_000_000; 4]);
+        let counted = loads(&["-n", "100"], &rates(&[10.0, 100.0]));
+        assert_eq!(lengths_ns(&counted, None, None), Vec::<u64>::new());
         // A closed loop is as fast as its target, of which nothing is known.
         let connections = Values::Connections(vec![1, 2]);
-        assert_eq!(lengths_ns(&plain, &connections, None), [5_000_000_000; 2]);
-        let open = RunArgs::from_flags(&["-R", "100"]).unwrap();
-        assert_eq!(lengths_ns(&open, &connections, None), [8_000_000_000; 2]);
+        assert_eq!(lengths_ns(&loads(&[], &connections), None, None), [5_000_000_000; 2]);
+        let open = loads(&["-R", "100"], &connections);
+        assert_eq!(lengths_ns(&open, None, None), [8_000_000_000; 2]);
     }
 
     #[test]

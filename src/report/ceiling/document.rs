@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::analysis::ceiling::{Doubt, Ending, Measure, Verdict};
+use crate::analysis::ceiling::{Doubt, Ending, Measure, TrialVerdict};
 use crate::capacity::{Broken, Found, Row};
 use crate::plan::Plan;
 use crate::report::Document;
@@ -132,7 +132,7 @@ fn trial(found: &Found, row: &Row, run: Option<&Document>) -> Value {
         "duration_s": row.length_s,
         "result": row.trial.verdict.name(),
         "cut_short": row.trial.cut_short,
-        "held_up": row.trial.verdict == Verdict::HeldUp,
+        "held_up": row.trial.verdict == TrialVerdict::HeldUp,
         "missed": reasons(row, &found.goals),
         "error_share": row.error_share,
         "achieved_rps": row.rates.achieved_rps,

@@ -2,14 +2,14 @@
 
 use super::text::{ceiling_load, ceiling_quiet, reasons, verdict_name};
 use crate::capacity::{Found, Row};
-use crate::exit;
+use crate::exit::{self, ExitCode};
 use crate::report::format::{duration, float, rate};
 use crate::report::review::{Check, Outcome, Review, Table, gate_checks};
 
 /// The gates as the verification found them, or the last trial where there was none, and the search itself; `code` is
 /// what it ended with.
 #[must_use]
-pub fn ceiling_review(found: &Found, code: u8) -> Review {
+pub fn ceiling_review(found: &Found, code: ExitCode) -> Review {
     let decisive = found.verification().or(found.rows.last());
     let mut checks = decisive.map_or_else(Vec::new, |row| {
         let load = ceiling_load(row.trial.proposal.load, found.closed);
@@ -62,23 +62,24 @@ mod tests {
     use super::ceiling_review;
     use crate::analysis::ceiling::Ending;
     use crate::capacity::Found;
+    use crate::exit::{self, ExitCode};
     use crate::report::ceiling::tests::{found, unknown};
 
     #[test]
     fn a_search_is_reviewed_by_its_answer_and_the_gates_of_its_verification() {
-        let reviewed = |found: &Found, code: u8| {
+        let reviewed = |found: &Found, code: ExitCode| {
             let review = ceiling_review(found, code);
             (review.markdown(), review.junit())
         };
-        let (page, xml) = reviewed(&found(Ending::Found, false), 0);
+        let (page, xml) = reviewed(&found(Ending::Found, false), exit::FINISHED);
         assert!(page.starts_with("### maxq ceiling: pass\n\nCeiling: 907.9 req/s"), "{page}");
         assert!(xml.contains("name=\"ceiling\">\n      <system-out>Ceiling: "), "{xml}");
         assert!(xml.contains(": p99&lt;50ms\">\n      <system-out>"), "{xml}");
         assert!(xml.contains("failures=\"0\" errors=\"0\""), "{xml}");
-        let (page, xml) = reviewed(&unknown(Ending::TooFewAnswers, false), 4);
+        let (page, xml) = reviewed(&unknown(Ending::TooFewAnswers, false), exit::INCONCLUSIVE);
         assert!(page.starts_with("### maxq ceiling: inconclusive\n"), "{page}");
         assert!(xml.contains("failures=\"0\" errors=\"1\""), "{xml}");
-        let (page, xml) = reviewed(&unknown(Ending::MinimumFails, false), 1);
+        let (page, xml) = reviewed(&unknown(Ending::MinimumFails, false), exit::GATE);
         assert!(page.starts_with("### maxq ceiling: **fail**\n"), "{page}");
         assert!(xml.contains("name=\"ceiling\">\n      <failure"), "{xml}");
     }

@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::analysis::ceiling::{
-    Answer, Change, Doubt, Ending, Measure, Proposal, Purpose, Settings, Trial, Verdict,
+    Change, Doubt, Ending, Measure, Proposal, Purpose, SearchResult, SearchSettings, Trial,
+    TrialVerdict,
 };
-use crate::analysis::slo;
 use crate::capacity::{Broken, Found, Goals, Row};
 use crate::plan::Plan;
 use crate::report::tests::{PLAIN, normal, open_plan, plan};
 use crate::report::{Style, document, json_schema};
-use crate::summary::{Gate, Summary};
+use crate::slo::{self, Gate};
+use crate::summary::Summary;
 use crate::verdict::Code;
 
 const SLO: &str = "p99<50ms, errors<1%";
@@ -27,8 +28,8 @@ fn plan_of(closed: bool) -> Plan {
 }
 
 /// A trial of 10 s at `load`, in which `achieved_rps` were answered.
-fn row(load: f64, achieved_rps: f64, verdict: Verdict, purpose: Purpose) -> Row {
-    let failed = verdict == Verdict::Fail;
+fn row(load: f64, achieved_rps: f64, verdict: TrialVerdict, purpose: Purpose) -> Row {
+    let failed = verdict == TrialVerdict::Fail;
     let measure = Measure { amount: if failed { 200.0 } else { 5.0 }, of: 1000.0, kept: !failed };
     let measures = vec![measure, Measure { amount: 0.0, of: 1000.0, kept: true }];
     let trial = Trial {
@@ -51,7 +52,7 @@ fn row(load: f64, achieved_rps: f64, verdict: Verdict, purpose: Purpose) -> Row 
 
 fn rows(closed: bool) -> Vec<Row> {
     use Purpose::{Bracket, Narrow, Verify};
-    use Verdict::{ClientLimited, Fail, Pass};
+    use TrialVerdict::{ClientLimited, Fail, Pass};
     let scale = if closed { 0.01 } else { 1.0 };
     vec![
         row(800.0 * scale, 800.0, ClientLimited, Bracket),
@@ -70,16 +71,16 @@ pub(super) fn found(ending: Ending, closed: bool) -> Found {
         closed,
         goals,
         slo: SLO.to_owned(),
-        settings: Settings {
+        settings: SearchSettings {
             from: if closed { 1.0 } else { 100.0 },
             most: closed.then_some(4096.0),
             whole: closed,
             limits,
             seed: 7,
-            ..Settings::usual(10.0, 1.7)
+            ..SearchSettings::usual(10.0, 1.7)
         },
         rows: rows(closed),
-        answer: Answer {
+        answer: SearchResult {
             ending,
             ceiling: Some(if closed { 9.0 } else { 907.94 }),
             interval: known.then_some(if closed { (8.0, 9.0) } else { (900.0, 916.0) }),
@@ -120,7 +121,7 @@ fn half_known(closed: bool) -> Found {
 fn minimum_fails(closed: bool) -> Found {
     let mut found = unknown(Ending::MinimumFails, closed);
     found.answer.limiting = Some(0);
-    found.rows = vec![row(found.settings.from, 100.0, Verdict::Fail, Purpose::Narrow)];
+    found.rows = vec![row(found.settings.from, 100.0, TrialVerdict::Fail, Purpose::Narrow)];
     found
 }
 
@@ -377,7 +378,7 @@ fn a_page_says_how_far_its_answer_can_be_relied_on() {
         "{text}"
     );
     assert!(text.contains("wider than was asked for (--precision 2%)"), "{text}");
-    doubtful.rows[4].trial.verdict = Verdict::Fail;
+    doubtful.rows[4].trial.verdict = TrialVerdict::Fail;
     let text = page(&doubtful);
     assert!(text.contains("NO: a trial of 10 s at 900 req/s failed\n"), "{text}");
     doubtful.rows.truncate(4);
@@ -455,28 +456,28 @@ fn a_line_of_values_has_a_line_of_names_above_it() {
 #[test]
 fn a_line_a_trial_tells_why_it_failed_and_what_is_known_by_then() {
     let goals = Goals::new(&slo::parse(SLO).unwrap(), true);
-    let line = |verdict: Verdict, bracket| {
+    let line = |verdict: TrialVerdict, bracket| {
         let known = Known { bracket, left_s: 72.4 };
         ceiling_progress(&row(1600.0, 998.0, verdict, Purpose::Narrow), 3, &goals, false, &known)
     };
     assert_eq!(
-        line(Verdict::Pass, (Some(1600.0), None)),
+        line(TrialVerdict::Pass, (Some(1600.0), None)),
         "trial  3  narrow     1,600 req/s   10.0 s  pass  p99<50ms: 21.00 ms  (at least 1,600; 72 s left at most)"
     );
     assert_eq!(
-        line(Verdict::Fail, (Some(907.94), Some(1600.0))),
+        line(TrialVerdict::Fail, (Some(907.94), Some(1600.0))),
         "trial  3  narrow     1,600 req/s   10.0 s  FAIL  p99<50ms: 312.0 ms  (between 907.9 and 1,600; 72 s left at most)"
     );
-    assert!(line(Verdict::Fail, (None, Some(1600.0))).contains("(below 1,600;"));
+    assert!(line(TrialVerdict::Fail, (None, Some(1600.0))).contains("(below 1,600;"));
     assert!(
-        line(Verdict::ClientLimited, (None, None))
+        line(TrialVerdict::ClientLimited, (None, None))
             .contains("client limited  p99<50ms: 21.00 ms  (nothing known yet;")
     );
 }
 
 #[test]
 fn a_failed_trial_names_the_implied_goal_that_it_missed() {
-    let mut row = row(1600.0, 998.0, Verdict::Fail, Purpose::Narrow);
+    let mut row = row(1600.0, 998.0, TrialVerdict::Fail, Purpose::Narrow);
     let kept = |amount: f64, kept: bool| Measure { amount, of: 1000.0, kept };
     // p99, errors, unsent, achieved, nothing piles up.
     row.trial.measures = [(5.0, true), (0.0, true), (32.0, false), (69.0, false), (1.0, false)]

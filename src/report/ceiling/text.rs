@@ -1,6 +1,6 @@
 //! The page of a search: the answer first, then every trial.
 
-use crate::analysis::ceiling::{Answer, Change, Doubt, Ending, Verdict};
+use crate::analysis::ceiling::{Change, Doubt, Ending, SearchResult, TrialVerdict};
 use crate::capacity::{Broken, Found, Goals, Row};
 use crate::plan::Plan;
 use crate::report::format::{counted, duration, float, length, rate};
@@ -34,18 +34,18 @@ pub(super) fn number(load: f64) -> String {
 /// The result of a trial in a word.
 pub(super) fn verdict_name(row: &Row) -> String {
     let name = match row.trial.verdict {
-        Verdict::Pass => "pass",
-        Verdict::Fail => "FAIL",
-        Verdict::ClientLimited => "client limited",
-        Verdict::Inconclusive => "undecided",
-        Verdict::HeldUp => "held up",
+        TrialVerdict::Pass => "pass",
+        TrialVerdict::Fail => "FAIL",
+        TrialVerdict::ClientLimited => "client limited",
+        TrialVerdict::Inconclusive => "undecided",
+        TrialVerdict::HeldUp => "held up",
     };
     name.to_owned()
 }
 
 /// The answer in a sentence.
 fn answer(found: &Found) -> (Paint, String, String) {
-    let Answer { ending, ceiling, interval, .. } = &found.answer;
+    let SearchResult { ending, ceiling, interval, .. } = &found.answer;
     let load = |load: f64| ceiling_load(load, found.closed);
     let limited = found.answer.limiting.map(|goal| found.goals.name(goal));
     let limited = limited.map(|name| format!(", limited by {name}")).unwrap_or_default();
@@ -283,15 +283,15 @@ fn particulars(page: &mut Page, found: &Found) {
                     load(row.trial.proposal.load)
                 );
                 match (row.trial.verdict, answer.verified) {
-                    (Verdict::Pass, true) => format!("yes: {what} passed"),
-                    (Verdict::Pass, false) => {
+                    (TrialVerdict::Pass, true) => format!("yes: {what} passed"),
+                    (TrialVerdict::Pass, false) => {
                         format!("no: {what} passed, and the interval has moved since")
                     }
-                    (Verdict::Fail, _) => format!("NO: {what} failed"),
-                    (Verdict::HeldUp, _) => {
+                    (TrialVerdict::Fail, _) => format!("NO: {what} failed"),
+                    (TrialVerdict::HeldUp, _) => {
                         format!("no: {what} missed a gate while this machine was held up")
                     }
-                    (Verdict::ClientLimited, _) => {
+                    (TrialVerdict::ClientLimited, _) => {
                         format!("no: this client was the limit in {what}")
                     }
                     _ => format!("no: {what} was not finished"),
@@ -368,13 +368,13 @@ fn trials(page: &mut Page, found: &Found) {
         }
     }
     lengths(page, found);
-    let any = |verdict: Verdict| found.rows.iter().any(|row| row.trial.verdict == verdict);
-    if any(Verdict::ClientLimited) {
+    let any = |verdict: TrialVerdict| found.rows.iter().any(|row| row.trial.verdict == verdict);
+    if any(TrialVerdict::ClientLimited) {
         page.note(
             "client: the client was the limit; says nothing of the target, and is made again while there is time",
         );
     }
-    if any(Verdict::HeldUp) {
+    if any(TrialVerdict::HeldUp) {
         page.note(
             "held up: would have passed without the requests that this machine held up; says nothing, and is made again while there is time",
         );
@@ -404,7 +404,7 @@ fn share(share: f64) -> String {
 
 /// Which goals a trial missed, implied ones too, and by what value.
 pub(super) fn reasons(row: &Row, goals: &Goals) -> Vec<String> {
-    if row.trial.verdict == Verdict::Pass {
+    if row.trial.verdict == TrialVerdict::Pass {
         return Vec::new();
     }
     let missed = row.trial.measures.iter().enumerate().filter(|(_, measure)| !measure.kept);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::comparison::{Answer, Comparison, Design, LeftOut, QuantileShift, Row, Side};
+use crate::comparison::{Comparison, Decision, Design, LeftOut, QuantileShift, Row, Side};
 use crate::exit::Signal;
 
 /// The JSON Schema (draft 2020-12) of the documents that [`compare_json`] writes; runs in it are those of
@@ -49,7 +49,7 @@ pub fn compare_json(comparison: &Comparison) -> String {
 fn metric(row: &Row, open: bool) -> Value {
     let (verdict, improved) = super::words::stable_answer(row);
     let more = match row.answer {
-        Some(Answer::Inconclusive { more }) => more,
+        Some(Decision::Inconclusive { more }) => more,
         _ => None,
     };
     json!({

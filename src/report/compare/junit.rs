@@ -1,7 +1,7 @@
 //! A comparison as a build server reads tests: one test case a gated metric.
 
 use super::words::{self, answer, interval, notes, p_value, sentence, shift, value};
-use crate::comparison::{Answer, Comparison, Row};
+use crate::comparison::{Comparison, Decision, Row};
 use crate::report::markup::xml;
 use crate::report::review::{JUNIT_END, junit_head};
 
@@ -20,11 +20,11 @@ pub enum Untold {
 pub fn compare_junit(comparison: &Comparison, untold: Untold) -> String {
     let untold = if comparison.undecided_because.is_some() { Untold::Error } else { untold };
     let gated: Vec<&Row> = comparison.rows.iter().filter(|row| row.gated).collect();
-    let number = |wanted: &dyn Fn(Answer) -> bool| {
+    let number = |wanted: &dyn Fn(Decision) -> bool| {
         gated.iter().filter(|row| row.answer.is_some_and(wanted)).count()
     };
-    let failures = number(&|answer| answer == Answer::Regression);
-    let open = number(&|answer| matches!(answer, Answer::Inconclusive { .. }));
+    let failures = number(&|answer| answer == Decision::Regression);
+    let open = number(&|answer| matches!(answer, Decision::Inconclusive { .. }));
     let (errors, skipped) = if untold == Untold::Error { (open, 0) } else { (0, open) };
     let counts = format!(
         "tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\"",
@@ -56,19 +56,19 @@ fn case(row: &Row, open: bool, untold: Untold) -> String {
     );
     let numbers = xml(&numbers);
     let inside = match row.answer {
-        Some(Answer::Regression) => {
+        Some(Decision::Regression) => {
             format!("<failure type=\"regression\" message=\"{numbers}\"/>")
         }
-        Some(Answer::Inconclusive { .. }) if untold == Untold::Error => {
+        Some(Decision::Inconclusive { .. }) if untold == Untold::Error => {
             format!("<error type=\"inconclusive\" message=\"inconclusive: {numbers}\"/>")
         }
-        Some(Answer::Inconclusive { .. }) => {
+        Some(Decision::Inconclusive { .. }) => {
             format!("<skipped message=\"inconclusive: {numbers}\"/>")
         }
-        _ => format!("<system-out>{}: {numbers}</system-out>", answer(row).unwrap_or("-")),
+        _ => format!("<system-out>{}: {numbers}</system-out>", answer(row, open).unwrap_or("-")),
     };
     format!(
         "    <testcase classname=\"maxq.compare\" name=\"{}\">\n      {inside}\n    </testcase>\n",
-        xml(row.name)
+        xml(&row.name)
     )
 }

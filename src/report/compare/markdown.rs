@@ -1,16 +1,16 @@
 //! A comparison as a short table for a review.
 
 use super::words::{self, answer, interval, notes, p_value, sentence, shift, value};
-use crate::comparison::{Comparison, Row, Verdict};
+use crate::comparison::{Comparison, Conclusion, Row};
 use crate::report::markup::{code, markdown as plain};
 
 /// The table of the gated metrics, with the verdict above and what has to be known below.
 #[must_use]
 pub fn compare_markdown(comparison: &Comparison) -> String {
     let mark = match comparison.verdict {
-        Verdict::Pass => "pass",
-        Verdict::Regression => "**regression**",
-        Verdict::Inconclusive => "inconclusive",
+        Conclusion::Pass => "pass",
+        Conclusion::Regression => "**regression**",
+        Conclusion::Inconclusive => "inconclusive",
     };
     let mut text = format!(
         "### maxq compare: {mark}\n\n{}.\n\nBase {}, new {}: {}.\n\n",
@@ -37,6 +37,6 @@ fn line(row: &Row, open: bool) -> String {
         value(row, open, row.new),
         plain(&interval(row)),
         plain(&p_value(row)),
-        answer(row).unwrap_or("-")
+        answer(row, open).unwrap_or("-")
     )
 }

@@ -1,7 +1,7 @@
 //! A comparison for people: the verdict first, then metric by metric, then quantile by quantile.
 
 use super::words::{self, answer, interval, notes, p_value, sentence, shift, value};
-use crate::comparison::{Comparison, QuantileShift, Row, Verdict};
+use crate::comparison::{Comparison, Conclusion, QuantileShift, Row};
 use crate::report::format::duration;
 use crate::report::page::{Page, Paint, Style};
 
@@ -18,9 +18,9 @@ pub fn compare_text(comparison: &Comparison, style: Style) -> String {
     page.fact("Method", &words::method(comparison));
     page.gap();
     let paint = match comparison.verdict {
-        Verdict::Pass => Paint::Good,
-        Verdict::Regression => Paint::Bad,
-        Verdict::Inconclusive => Paint::Doubtful,
+        Conclusion::Pass => Paint::Good,
+        Conclusion::Regression => Paint::Bad,
+        Conclusion::Inconclusive => Paint::Doubtful,
     };
     let text = format!(": {}", sentence(comparison));
     page.painted_fact((Paint::Bold, "Verdict"), (paint, comparison.verdict.name()), &text);
@@ -55,7 +55,7 @@ fn metric(row: &Row, open: bool) -> String {
         value(row, open, row.new),
         interval(row),
         p_value(row),
-        answer(row).unwrap_or("(not gated)")
+        answer(row, open).unwrap_or("(not gated)")
     );
     line.trim_end().to_owned()
 }

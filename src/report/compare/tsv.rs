@@ -1,7 +1,7 @@
 //! A comparison as a table: a header line and a line a metric, with tabs between.
 
 use super::words::{percent, stable_answer};
-use crate::comparison::{Answer, Comparison, Row};
+use crate::comparison::{Comparison, Decision, Row};
 
 /// Missing values are empty.
 #[must_use]
@@ -17,11 +17,11 @@ fn line(row: &Row, open: bool) -> String {
     let absolute = row.absolute_interval();
     let (verdict, improved) = stable_answer(row);
     let more = match row.answer {
-        Some(Answer::Inconclusive { more: Some(more) }) => more.to_string(),
+        Some(Decision::Inconclusive { more: Some(more) }) => more.to_string(),
         _ => String::new(),
     };
     let cells = [
-        row.name.to_owned(),
+        row.name.clone(),
         row.metric.unit(open).name().to_owned(),
         number(row.base),
         number(row.new),

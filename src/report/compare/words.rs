@@ -1,22 +1,20 @@
 //! The words and figures that all reports of a comparison share.
 
-use crate::comparison::{Answer, Comparison, Design, Metric, Row, Side, Unit, Verdict};
+use crate::comparison::{Comparison, Conclusion, Decision, Design, Row, Side};
 use crate::report::format::{count, counted, duration};
+use crate::slo::Unit;
 use crate::units::significant;
 
 /// More runs that were left out are not named one by one.
 const MOST_NAMED: usize = 4;
 
 /// The answer of a row in a word; `None` when it is not gated.
-pub(super) fn answer(row: &Row) -> Option<&'static str> {
+pub(super) fn answer(row: &Row, open: bool) -> Option<&'static str> {
     Some(match row.answer? {
-        Answer::Regression => "regression",
-        Answer::Pass { improved: false } => "pass",
-        Answer::Pass { improved: true } if row.metric.is_share_of_requests() => "fewer",
-        Answer::Pass { improved: true } if row.name == "achieved" => "more",
-        Answer::Pass { improved: true } if row.metric == Metric::Cpu => "less",
-        Answer::Pass { improved: true } => "faster",
-        Answer::Inconclusive { .. } => "inconclusive",
+        Decision::Regression => "regression",
+        Decision::Pass { improved: false } => "pass",
+        Decision::Pass { improved: true } => row.metric.better(open),
+        Decision::Inconclusive { .. } => "inconclusive",
     })
 }
 
@@ -24,9 +22,9 @@ pub(super) fn answer(row: &Row) -> Option<&'static str> {
 pub(super) fn stable_answer(row: &Row) -> (Option<&'static str>, bool) {
     match row.answer {
         None => (None, false),
-        Some(Answer::Regression) => (Some("regression"), false),
-        Some(Answer::Pass { improved }) => (Some("pass"), improved),
-        Some(Answer::Inconclusive { .. }) => (Some("inconclusive"), false),
+        Some(Decision::Regression) => (Some("regression"), false),
+        Some(Decision::Pass { improved }) => (Some("pass"), improved),
+        Some(Decision::Inconclusive { .. }) => (Some("inconclusive"), false),
     }
 }
 
@@ -34,7 +32,7 @@ pub(super) fn stable_answer(row: &Row) -> (Option<&'static str>, bool) {
 pub(super) fn value(row: &Row, open: bool, value: Option<f64>) -> String {
     let Some(value) = value else { return "-".to_owned() };
     match row.metric.unit(open) {
-        Unit::Micros => duration(value * 1e3),
+        Unit::Time => duration(value * 1e3),
         Unit::Share if row.metric.is_share_of_requests() => share(value),
         Unit::Share => format!("{:.2} %", value * 100.0),
         Unit::PerSecond => per_second(value),
@@ -92,35 +90,10 @@ pub(super) fn p_value(row: &Row) -> String {
 }
 
 /// `p99 is 24.1 % slower`.
-fn moved(row: &Row) -> String {
+fn moved(row: &Row, open: bool) -> String {
     let percent = row.shift_pct().unwrap_or(0.0);
     let size = shift(row, percent.abs());
-    let size = size.trim_start_matches('+');
-    let up = percent > 0.0;
-    let name = row.name;
-    match row.metric {
-        Metric::Errors | Metric::Timeouts | Metric::Unsent => {
-            let noun = if row.metric == Metric::Unsent { "unsent requests" } else { name };
-            format!("{noun} {} by {size} points", if up { "rose" } else { "fell" })
-        }
-        Metric::Rate if name == "rate" => {
-            format!("the rate is {size} % {}", if up { "higher" } else { "lower" })
-        }
-        Metric::Rate => format!(
-            "the share of the rate that was achieved is {size} % {}",
-            if up { "higher" } else { "lower" }
-        ),
-        Metric::Cpu => {
-            format!(
-                "the client's CPU time per request is {size} % {}",
-                if up { "higher" } else { "lower" }
-            )
-        }
-        Metric::Mean | Metric::Max => {
-            format!("the {name} is {size} % {}", if up { "longer" } else { "shorter" })
-        }
-        _ => format!("{name} is {size} % {}", if up { "slower" } else { "faster" }),
-    }
+    row.metric.moved(open, size.trim_start_matches('+'), percent > 0.0)
 }
 
 /// `p50 5 %, p99 10 %`: from which shift on the gated metrics matter.
@@ -153,17 +126,19 @@ pub(super) fn sentence(comparison: &Comparison) -> String {
     if let Some(why) = &comparison.undecided_because {
         return why.clone();
     }
-    let with = |wanted: &dyn Fn(Answer) -> bool| -> Vec<&Row> {
+    let with = |wanted: &dyn Fn(Decision) -> bool| -> Vec<&Row> {
         comparison.rows.iter().filter(|row| row.answer.is_some_and(wanted)).collect()
     };
-    let list = |rows: Vec<&Row>| rows.into_iter().map(moved).collect::<Vec<_>>().join(", ");
-    let improved = with(&|answer| answer == Answer::Pass { improved: true });
+    let list = |rows: Vec<&Row>| {
+        rows.into_iter().map(|row| moved(row, comparison.open)).collect::<Vec<_>>().join(", ")
+    };
+    let improved = with(&|answer| answer == Decision::Pass { improved: true });
     let besides = if improved.is_empty() { String::new() } else { format!("; {}", list(improved)) };
     match comparison.verdict {
-        Verdict::Regression => {
-            format!("{}{besides}", list(with(&|answer| answer == Answer::Regression)))
+        Conclusion::Regression => {
+            format!("{}{besides}", list(with(&|answer| answer == Decision::Regression)))
         }
-        Verdict::Pass => {
+        Conclusion::Pass => {
             let known = bounds(comparison)
                 .map_or_else(String::new, |bounds| format!("; these runs rule out {bounds}"));
             let what = if known.is_empty() {
@@ -173,8 +148,8 @@ pub(super) fn sentence(comparison: &Comparison) -> String {
             };
             format!("{what}{known}{besides}")
         }
-        Verdict::Inconclusive => {
-            let open = with(&|answer| matches!(answer, Answer::Inconclusive { .. }));
+        Conclusion::Inconclusive => {
+            let open = with(&|answer| matches!(answer, Decision::Inconclusive { .. }));
             format!("{}{besides}; {}", reasons(&open, comparison.judged_as), advice(comparison))
         }
     }
@@ -191,8 +166,8 @@ fn reasons(open: &[&Row], judged_as: Design) -> String {
     let mut told: Vec<(&str, Vec<&str>)> = Vec::new();
     for row in open {
         match told.iter_mut().find(|(why, _)| *why == reason(row)) {
-            Some((_, names)) => names.push(row.label),
-            None => told.push((reason(row), vec![row.label])),
+            Some((_, names)) => names.push(&row.label),
+            None => told.push((reason(row), vec![row.label.as_str()])),
         }
     }
     let told = told.iter().map(|(why, names)| format!("{} {why}", names.join(", ")));
@@ -256,7 +231,7 @@ pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
         duration(comparison.floor_us * 1e3)
     ));
     let bounded = comparison.rows.iter().filter(|row| row.excluded.is_some());
-    let bounded: Vec<&str> = bounded.map(|row| row.label).collect();
+    let bounded: Vec<&str> = bounded.map(|row| row.label.as_str()).collect();
     if !bounded.is_empty() {
         notes.push(format!(
             "{}: these runs are too few, too short, or too noisy to rule out all that matters; more or longer runs rule out more, and --effect insists",

@@ -5,14 +5,14 @@
 
 use super::number;
 use super::text::{cell, sweep_findings};
-use crate::exit;
+use crate::exit::{self, ExitCode};
 use crate::report::format::part;
 use crate::report::review::{Check, Outcome, Review, Table};
 use crate::summary::{SweepRun, SweepSummary};
 
 /// What a sweep found, which ended with `code`; `strict` makes a run that is not valid an error.
 #[must_use]
-pub fn sweep_review(sweep: &SweepSummary, code: u8, strict: bool) -> Review {
+pub fn sweep_review(sweep: &SweepSummary, code: ExitCode, strict: bool) -> Review {
     let name = sweep.course.name();
     let several = sweep.course.repeats > 1;
     let checks = sweep.runs.iter().map(|run| {

@@ -6,7 +6,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::comparison::{Comparison, Settings, Side, Verdict, compare};
+use crate::comparison::{Comparison, Conclusion, Criteria, Side, compare};
 use crate::report::{
     compare_json, compare_json_schema, compare_junit, compare_markdown, compare_quiet_text,
     compare_text, compare_tsv, document, json_schema,
@@ -49,7 +49,7 @@ fn side(factor: f64, errors: u64) -> Side {
 }
 
 fn compared(factor: f64, errors: u64) -> Comparison {
-    compare(side(1.0, 0), side(factor, errors), false, &Settings::default()).unwrap()
+    compare(side(1.0, 0), side(factor, errors), false, &Criteria::default()).unwrap()
 }
 
 /// One of each verdict, with its name.
@@ -58,7 +58,7 @@ fn each() -> Vec<(&'static str, Comparison)> {
     void.runs[0].void = Some("not_steady: \u{9b}it drifts".escape_default().to_string());
     let few = Side { runs: side(1.3, 0).runs[..3].to_vec(), ..side(1.0, 0) };
     let single = |factor| Side { runs: side(factor, 0).runs[..1].to_vec(), ..side(1.0, 0) };
-    let settings = Settings::default();
+    let settings = Criteria::default();
     let mut silent = side(1.0, 20_000);
     silent.runs.iter_mut().for_each(|run| run.latency_us.clear());
     vec![
@@ -72,7 +72,7 @@ fn each() -> Vec<(&'static str, Comparison)> {
         ("silent", compare(side(1.0, 0), silent, false, &settings).unwrap()),
         ("paired", {
             let mut cut =
-                compare(void, side(1.0, 0), true, &Settings { invalid: true, ..settings }).unwrap();
+                compare(void, side(1.0, 0), true, &Criteria { invalid: true, ..settings }).unwrap();
             cut.undecided(
                 10,
                 Some(crate::exit::Signal::Interrupt),
@@ -189,10 +189,10 @@ fn junit_has_a_case_a_gated_metric_and_is_well_formed() {
         assert!(xml.contains("tests=\"5\""), "{name}: {xml}");
         assert_eq!(
             number("failure") > 0,
-            comparison.verdict == Verdict::Regression,
+            comparison.verdict == Conclusion::Regression,
             "{name}: {xml}"
         );
-        if comparison.verdict == Verdict::Inconclusive {
+        if comparison.verdict == Conclusion::Inconclusive {
             assert!(number("skipped") + number("error") > 0, "{name}: {xml}");
             let undecided = comparison.undecided_because.is_some();
             assert_eq!(number("error") > 0, undecided, "{name}: {xml}");

@@ -3,9 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::analysis::slo::{parse, parse_conditions};
 use crate::report::{condition, json as document_of, json_schema, quiet_text, text};
-use crate::summary::{Doubt, Gate};
+use crate::slo::{Doubt, Gate, parse, parse_conditions};
 
 fn gate(text: &str, value: Option<f64>, doubt: Option<Doubt>, at_s: Option<f64>) -> Gate {
     let clause = parse(text).unwrap().remove(0);

@@ -12,12 +12,13 @@ mod screen;
 mod sweep;
 mod text;
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::series::Series;
 use crate::failure::{Failure, Kind, Phase as FailurePhase};
 use crate::plan::{
-    EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Route, Timeouts,
+    EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Preflight, Route, Timeouts,
 };
 use crate::pressure::Pressure;
 use crate::record::latency::HIGHEST_NS;
@@ -33,7 +34,7 @@ use crate::summary::{
 };
 use crate::target::Target;
 use crate::time::Nanos;
-use crate::verdict::{Code, Level, Reason, TargetState, Verdict};
+use crate::verdict::{Code, Level, Reason, Rule, TargetState, Verdict};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const PLAIN: Style = Style { color: false, columns: 80 };
@@ -43,7 +44,10 @@ pub(crate) fn plan() -> Plan {
         target: Target::parse("http://127.0.0.1:8080/bytes/100?x=1").unwrap(),
         route: Route::to("127.0.0.1:8080".parse().unwrap()),
         tunnel: None,
-        ready_by: None,
+        preflight: Preflight::default(),
+        asked: Arc::default(),
+        repeat: None,
+        pause_ns: None,
         is_proxied: false,
         same_host: true,
         method: "GET".to_owned(),
@@ -151,7 +155,7 @@ pub(crate) fn summary(record: Record) -> Summary {
             valid: true,
             sentence: "The workers waited for the server for 30 % of the time.".to_owned(),
             reasons: vec![Reason {
-                rule: "C1",
+                rule: Rule::ClientLag,
                 level: Level::Info,
                 text: "The workers waited for the server for 30 % of the time.".to_owned(),
             }],

@@ -2,10 +2,9 @@
 
 use super::compare::tags;
 use super::*;
-use crate::analysis::slo::parse;
-use crate::exit;
+use crate::exit::{self, ExitCode, Signal};
 use crate::report::{Carried, Review, refused_junit, refused_markdown, run_review, runs_review};
-use crate::summary::Gate;
+use crate::slo::{Gate, parse};
 
 /// A gate of which `value_ns` was found.
 fn gate(text: &str, value_ns: f64) -> Gate {
@@ -52,13 +51,13 @@ fn a_run_has_a_check_a_gate_in_both_formats() {
 fn a_run_that_does_not_count_is_no_pass() {
     let mut void = gated();
     void.verdict.valid = false;
-    let outcome = |summary: &Summary, code: u8, complaint: Option<&str>| {
+    let outcome = |summary: &Summary, code: ExitCode, complaint: Option<&str>| {
         checks(&run_review(&plan(), summary, (code, complaint)))[2][1].clone()
     };
     assert_eq!(outcome(&void, exit::FINISHED, None), "skipped");
     assert_eq!(outcome(&void, exit::INVALID, Some("not valid (--strict)")), "**error**");
     assert_eq!(outcome(&gated(), exit::TARGET, Some("gone")), "**error**");
-    assert_eq!(outcome(&gated(), 130, None), "**error**");
+    assert_eq!(outcome(&gated(), Signal::Interrupt.exit_code(), None), "**error**");
     let end = End::Aborted { condition: 0, value: 1.0 };
     let aborted = Summary { end, ..gated() };
     assert_eq!(outcome(&aborted, exit::GATE, Some("--abort-on: errors>5%")), "**fail**");

@@ -73,7 +73,11 @@ fn a_row_has_a_cell_a_column_and_the_numbers_of_the_json() {
     let is_partial =
         |summary: &Summary| tsv_row(&plan(), summary).split('\t').nth(18) == Some("true");
     assert!(!is_partial(&lost));
-    lost.verdict.reasons.push(Reason { rule: "T1", level: Level::Invalid, text: String::new() });
+    lost.verdict.reasons.push(Reason {
+        rule: Rule::NoConnection,
+        level: Level::Invalid,
+        text: String::new(),
+    });
     assert!(is_partial(&lost), "its target was not there");
     lost.verdict.reasons.clear();
     lost.end = End::Interrupted(crate::exit::Signal::Interrupt);

@@ -4,7 +4,7 @@ use super::text::{assert_lines, report};
 use super::*;
 use crate::record::Lag;
 use crate::report::{quiet_text, text};
-use crate::summary::Gate;
+use crate::slo::Gate;
 
 /// A healthy run of an open loop: everything in time, everything answered.
 fn open_summary() -> Summary {
@@ -28,7 +28,7 @@ fn open_summary() -> Summary {
 fn the_report_of_a_healthy_run_fits_a_terminal_of_80_by_24() {
     let mut staged = normal();
     staged.verdict.reasons.push(Reason {
-        rule: "C9",
+        rule: Rule::SameHost,
         level: Level::Info,
         text: "the target runs on this host and shares its cores and caches".to_owned(),
     });
@@ -102,9 +102,9 @@ fn a_run_that_failed_has_all_that_matters_on_the_last_screen() {
         (TargetState::Failing, errors.to_owned());
     let text_of_e1 = "2,470 of 10,000 requests got no good response: rates and latencies are of \
         errors too";
-    let e1 = Reason { rule: "E1", level: Level::Warn, text: text_of_e1.to_owned() };
+    let e1 = Reason { rule: Rule::BadResponses, level: Level::Warn, text: text_of_e1.to_owned() };
     summary.verdict.reasons = vec![e1];
-    let clauses = crate::analysis::slo::parse("p99<50ms, errors<1%").unwrap();
+    let clauses = crate::slo::parse("p99<50ms, errors<1%").unwrap();
     let gate = |clause| Gate { clause, value: Some(0.2), doubt: None, holds: false, at_s: None };
     summary.gates = clauses.into_iter().map(gate).collect();
     let said = br#"{"detail":"no database connection is free"}"#.to_vec();

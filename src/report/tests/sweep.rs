@@ -10,7 +10,8 @@ use crate::report::{
     LineFormat, json_schema, sweep_announcement, sweep_findings, sweep_header, sweep_json,
     sweep_json_schema, sweep_line, sweep_progress, sweep_review, sweep_svg, sweep_text,
 };
-use crate::summary::{Course, Gate, Order, SweepRun, SweepSummary, Variable};
+use crate::slo::Gate;
+use crate::summary::{Course, Order, SweepRun, SweepSummary, Variable};
 
 /// A run at `x` of which `achieved` were answered a second, in times that grow with the load.
 fn run_at(x: f64, achieved_rps: f64, repeat: u64) -> SweepRun {
@@ -388,15 +389,15 @@ fn the_drawing_is_the_same_every_time_marks_what_was_found_and_escapes_what_was_
 
 #[test]
 fn a_run_that_lost_its_target_is_in_no_finding_and_one_that_answered_nothing_in_time_is() {
-    let run = |rule: &'static str| {
+    let run = |rule: Rule| {
         let mut summary = normal();
         summary.verdict.valid = false;
         let text = String::new();
         summary.verdict.reasons = vec![Reason { rule, level: Level::Invalid, text }];
         SweepRun::of(1000.0, 1, &summary)
     };
-    assert!(run("T1").is_left_out() && run("T2").is_left_out());
-    assert!(!run("T3").is_left_out() && run("T3").is_flawed());
+    assert!(run(Rule::NoConnection).is_left_out() && run(Rule::ConnectionsLost).is_left_out());
+    assert!(!run(Rule::NoGoodAnswer).is_left_out() && run(Rule::NoGoodAnswer).is_flawed());
 }
 
 #[test]
@@ -404,7 +405,7 @@ fn a_sweep_is_reviewed_run_by_run_and_fails_no_build_for_its_gates() {
     let mut sweep = rates();
     sweep.runs.iter_mut().for_each(|run| run.gates_hold = Some(run.x < 900.0));
     sweep.runs[1].gates_hold = None;
-    let review = sweep_review(&sweep, 0, false);
+    let review = sweep_review(&sweep, crate::exit::FINISHED, false);
     let xml = review.junit();
     compare::tags(&xml);
     let runs = sweep.runs.len();
@@ -419,7 +420,7 @@ fn a_sweep_is_reviewed_run_by_run_and_fails_no_build_for_its_gates() {
     assert_eq!(rows, 2 + runs + 1 + 2 + runs, "{page}");
     sweep.runs[2].valid = false;
     sweep.runs[2].code = Code::NotSteady;
-    let strict = sweep_review(&sweep, 6, true).junit();
+    let strict = sweep_review(&sweep, crate::exit::INVALID, true).junit();
     assert!(
         strict.contains("errors=\"1\"") && strict.contains("not valid: not_steady"),
         "{strict}"
@@ -485,13 +486,13 @@ fn too_few_samples_make_bounds_and_no_invalid_run_unless_a_gate_asks_for_a_laten
     let short = SweepRun::of(50.0, 1, &summary);
     assert!(short.valid && !short.is_flawed() && short.code == Code::InsufficientSamples);
     for (clause, valid) in [("errors<1%", true), ("p99<50ms", false)] {
-        let clauses = crate::analysis::slo::parse(clause).unwrap();
+        let clauses = crate::slo::parse(clause).unwrap();
         let gate = |clause| Gate { clause, value: None, doubt: None, holds: true, at_s: None };
         summary.gates = clauses.into_iter().map(gate).collect();
         assert_eq!(SweepRun::of(50.0, 1, &summary).valid, valid, "{clause}");
     }
     let text = String::new();
     summary.gates.clear();
-    summary.verdict.reasons = vec![Reason { rule: "C1", level: Level::Invalid, text }];
+    summary.verdict.reasons = vec![Reason { rule: Rule::ClientLag, level: Level::Invalid, text }];
     assert!(!SweepRun::of(50.0, 1, &summary).valid);
 }

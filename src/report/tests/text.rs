@@ -126,7 +126,7 @@ fn the_verdict_comes_with_its_reasons() {
     summary.verdict.valid = false;
     summary.verdict.code = Code::ConnectionLimited;
     summary.verdict.reasons.push(Reason {
-        rule: "N2",
+        rule: Rule::ConnectionsLost,
         level: Level::Invalid,
         text: "3 of 64 connections were open.".to_owned(),
     });
@@ -136,7 +136,7 @@ fn the_verdict_comes_with_its_reasons() {
         &[
             "Verdict       NOT VALID, connection_limited: The workers waited for the server",
             "              for 30 % of the time.",
-            "              invalid N2: 3 of 64 connections were open.",
+            "              invalid T2: 3 of 64 connections were open.",
         ],
     );
 }

@@ -1,11 +1,11 @@
 //! Gates against made-up phases and pieces of time.
 
-use super::{Findings, Part};
+use super::{Doubt, Gate, Parts};
 use crate::analysis::series::Slice;
-use crate::analysis::slo::parse;
-use crate::analysis::slo::windows::Windows;
 use crate::record::{Completion, Lag, Outcome, PhaseRecord};
-use crate::summary::{Doubt, Gate, Latencies, PhaseSummary};
+use crate::slo::parse;
+use crate::slo::windows::Windows;
+use crate::summary::{Latencies, PhaseSummary, RunPart};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
@@ -76,13 +76,14 @@ fn judge(text: &str, phases: &[PhaseSummary], slices: &[Slice]) -> Gate {
     let mut windows: Vec<Windows> = Windows::of(&clause, 100 * MS).into_iter().collect();
     windows.iter_mut().for_each(|windows| slices.iter().for_each(|slice| windows.push(slice)));
     let length_ns = SECOND * phases.len() as u64;
-    let findings = Findings {
-        whole: Part { record: &record, latencies: &latencies, length_ns, gone_share: 0.0 },
-        phases,
+    let phases: Vec<_> = phases.iter().map(PhaseSummary::part).collect();
+    let parts = Parts {
+        whole: RunPart { record: &record, latencies: &latencies, length_ns, gone_share: 0.0 },
+        phases: &phases,
         windows: &windows,
         between_ns: (0, length_ns),
     };
-    findings.judge(&clause)
+    parts.judge(&clause)
 }
 
 #[test]
@@ -196,9 +197,10 @@ fn a_target_that_was_gone_for_longer_than_a_limit_allows_fails_it() {
     let latencies = Latencies::of(&record, &[]);
     let judge = |text: &str, gone_share: f64| {
         let clause = parse(text).unwrap().remove(0);
-        let whole = Part { record: &record, latencies: &latencies, length_ns: SECOND, gone_share };
-        let findings = Findings { whole, phases: &[], windows: &[], between_ns: (0, SECOND) };
-        let gate = findings.judge(&clause);
+        let whole =
+            RunPart { record: &record, latencies: &latencies, length_ns: SECOND, gone_share };
+        let parts = Parts { whole, phases: &[], windows: &[], between_ns: (0, SECOND) };
+        let gate = parts.judge(&clause);
         assert!(gate.value.is_some(), "{text}: what was seen is shown");
         (gate.holds, gate.doubt)
     };

@@ -1,13 +1,28 @@
 //! The grammar of gates, and what pieces of time find.
 
 use super::lookout::Lookout;
-use super::windows::{Finding, Windows, find};
-use super::{Clause, Comparison, Metric, Scope, Unit, parse, parse_conditions};
+use super::windows::{Piece, Windows};
+use super::{
+    Clause, Finding, Metric, Relation, Scope, Statistic, Timing, Unit, parse, parse_conditions,
+};
 use crate::analysis::packed::PackedBuckets;
 use crate::analysis::series::{Slice, Waiting};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;
+
+const fn response(statistic: Statistic) -> Metric {
+    Metric::Time(Timing::Response, statistic)
+}
+
+const fn quantile(timing: Timing, quantile: f64) -> Metric {
+    Metric::Time(timing, Statistic::Quantile(quantile))
+}
+
+/// What is found in a second.
+fn find(clause: &Clause, slice: &Slice) -> Option<Finding> {
+    super::find(clause, &Piece { slice, length_ns: SECOND })
+}
 
 fn clause(text: &str) -> Clause {
     let mut clauses = parse(text).unwrap();
@@ -19,9 +34,9 @@ fn clause(text: &str) -> Clause {
 fn gates_are_read_one_by_one() {
     let gates = parse("p99<50ms, p99.9 <= 200ms && max<1s,mean<5ms,errors<0.1%").unwrap();
     let metrics: Vec<Metric> = gates.iter().map(|gate| gate.metric).collect();
-    assert_eq!(metrics[0], Metric::Quantile(0.99));
-    assert!(matches!(metrics[1], Metric::Quantile(q) if (q - 0.999).abs() < 1e-12));
-    assert_eq!(metrics[2..], [Metric::Max, Metric::Mean, Metric::Errors]);
+    assert_eq!(metrics[0], quantile(Timing::Response, 0.99));
+    assert!(metrics[1].quantile().is_some_and(|quantile| (quantile - 0.999).abs() < 1e-12));
+    assert_eq!(metrics[2..], [response(Statistic::Max), response(Statistic::Mean), Metric::Errors]);
     assert_eq!(gates[0].latency_limit_ns(), Some(50_000_000));
     assert_eq!((gates[3].latency_limit_ns(), gates[4].latency_limit_ns()), (None, None));
     assert!(!gates[0].holds(50e6) && gates[1].holds(200e6) && gates[4].holds(0.0009));
@@ -31,10 +46,10 @@ fn gates_are_read_one_by_one() {
 #[test]
 fn every_metric_has_its_limit_and_its_unit() {
     for (text, metric, limit, unit) in [
-        ("p50<10us", Metric::Quantile(0.5), 10e3, Unit::Nanoseconds),
-        ("max<5s", Metric::Max, 5e9, Unit::Nanoseconds),
-        ("max<1m30s", Metric::Max, 90e9, Unit::Nanoseconds),
-        ("mean<1.5ms", Metric::Mean, 1.5e6, Unit::Nanoseconds),
+        ("p50<10us", quantile(Timing::Response, 0.5), 10e3, Unit::Time),
+        ("max<5s", response(Statistic::Max), 5e9, Unit::Time),
+        ("max<1m30s", response(Statistic::Max), 90e9, Unit::Time),
+        ("mean<1.5ms", response(Statistic::Mean), 1.5e6, Unit::Time),
         ("errors<=0%", Metric::Errors, 0.0, Unit::Share),
         ("timeouts<1 %", Metric::Timeouts, 0.01, Unit::Share),
         ("unsent<=0.5%", Metric::Unsent, 0.005, Unit::Share),
@@ -42,9 +57,9 @@ fn every_metric_has_its_limit_and_its_unit() {
         ("achieved>=1.5k/s", Metric::Achieved, 1500.0, Unit::PerSecond),
         ("goodput>90%", Metric::Goodput, 0.9, Unit::Share),
         ("goodput>0.5/s", Metric::Goodput, 0.5, Unit::PerSecond),
-        ("lag.p99<100us", Metric::ClientLag(0.99), 100e3, Unit::Nanoseconds),
-        ("ttfb.p50<850ns", Metric::FirstByte(0.5), 850.0, Unit::Nanoseconds),
-        ("service.p90<2ms", Metric::Service(0.9), 2e6, Unit::Nanoseconds),
+        ("lag.p99<100us", quantile(Timing::ClientLag, 0.99), 100e3, Unit::Time),
+        ("ttfb.p50<850ns", quantile(Timing::FirstByte, 0.5), 850.0, Unit::Time),
+        ("service.p90<2ms", quantile(Timing::Service, 0.9), 2e6, Unit::Time),
     ] {
         let found = clause(text);
         assert_eq!((found.metric, found.unit), (metric, unit), "{text}");
@@ -54,15 +69,37 @@ fn every_metric_has_its_limit_and_its_unit() {
 }
 
 #[test]
+fn each_metric_is_read_by_the_name_that_it_has() {
+    for metric in Metric::COMPARED {
+        assert_eq!(Metric::compared(&metric.name(true)), Ok(metric));
+        assert_eq!(Metric::compared(&metric.name(false)), Ok(metric));
+    }
+    for name in
+        ["p50", "p99.99", "mean", "unsent", "goodput", "lag.p99", "ttfb.p99.9", "service.p1"]
+    {
+        let metric = Metric::parse(name).unwrap();
+        assert_eq!(metric.name(true), name);
+        for example in metric.example().split(" or ") {
+            let found = clause(example).metric;
+            assert_eq!((found.timing(), found.unit(true)), (metric.timing(), metric.unit(true)));
+        }
+    }
+    assert_eq!(
+        (Metric::parse("rate"), Metric::parse("cpu"), Metric::parse("lag.max")),
+        (None, None, None)
+    );
+}
+
+#[test]
 fn each_comparison_is_what_it_looks_like() {
     for (sign, comparison, at_limit, above, is_upper) in [
-        ("<", Comparison::Below, false, false, true),
-        ("<=", Comparison::AtMost, true, false, true),
-        (">", Comparison::Above, false, true, false),
-        (">=", Comparison::AtLeast, true, true, false),
+        ("<", Relation::Below, false, false, true),
+        ("<=", Relation::AtMost, true, false, true),
+        (">", Relation::Above, false, true, false),
+        (">=", Relation::AtLeast, true, true, false),
     ] {
         let found = clause(&format!("max {sign} 1ms"));
-        assert_eq!(found.comparison, comparison);
+        assert_eq!(found.relation, comparison);
         assert_eq!((found.holds(1e6), found.holds(2e6)), (at_limit, above), "{sign}");
         assert_eq!(found.is_upper_bound(), is_upper, "{sign}");
         assert_eq!(found.latency_limit_ns(), is_upper.then_some(MS), "{sign}");
@@ -235,7 +272,7 @@ fn the_worst_piece_of_time_decides_and_is_named() {
     // Slices 22 and 23 are one piece, 24 and 25 the next: the median of each is a fast one.
     assert_eq!((at_ns, found.holds), (0, true), "{found:?}");
     let (at_ns, found) = worst("p99[each 200ms]<5ms", &slices).unwrap();
-    assert_eq!((at_ns, found.holds, found.known), (2200 * MS, false, true));
+    assert_eq!((at_ns, found.holds, found.doubt.is_none()), (2200 * MS, false, true));
     assert!((found.value - 9e6).abs() < 1.0);
     let (at_ns, found) = worst("p50[each 100ms]<8ms", &slices).unwrap();
     assert_eq!((at_ns, found.holds), (2300 * MS, false));
@@ -272,10 +309,10 @@ fn a_piece_of_time_has_exactly_its_own_slices() {
 
 #[test]
 fn what_got_no_answer_is_slower_than_any() {
-    let one = |text: &str, lost: u64| find(&clause(text), &slice(98, MS, lost), SECOND).unwrap();
-    assert!(one("p98<5ms", 2).holds && one("p98<5ms", 2).known);
+    let one = |text: &str, lost: u64| find(&clause(text), &slice(98, MS, lost)).unwrap();
+    assert!(one("p98<5ms", 2).holds && one("p98<5ms", 2).doubt.is_none());
     let tail = one("p99<5ms", 2);
-    assert_eq!((tail.holds, tail.known), (false, false));
+    assert_eq!((tail.holds, tail.doubt.is_none()), (false, false));
     for text in ["max<5ms", "mean<5ms"] {
         assert!(one(text, 0).holds, "{text}");
         assert!(!one(text, 1).holds, "{text}");
@@ -283,8 +320,8 @@ fn what_got_no_answer_is_slower_than_any() {
     assert!((one("errors<5%", 2).value - 0.02).abs() < 1e-12);
     assert!((one("goodput>=99%", 2).value - 0.98).abs() < 1e-12);
     assert!(!one("goodput>=99%", 2).holds);
-    assert_eq!(find(&clause("p99<1s"), &Slice::default(), SECOND), None);
-    assert_eq!(find(&clause("errors<1%"), &Slice::default(), SECOND), None);
+    assert_eq!(find(&clause("p99<1s"), &Slice::default()), None);
+    assert_eq!(find(&clause("errors<1%"), &Slice::default()), None);
 }
 
 /// The same with `given_up` requests at an age without an answer, which are lower bounds.
@@ -303,13 +340,13 @@ fn giving_up(slice: Slice, age_ns: u64, given_up: u64) -> Slice {
 
 #[test]
 fn what_was_given_up_took_its_age_at_least() {
-    let find = |text: &str, slice: &Slice| find(&clause(text), slice, SECOND).unwrap();
+    let find = |text: &str, slice: &Slice| find(&clause(text), slice).unwrap();
     let timeouts = giving_up(slice(98, MS, 0), 500 * MS, 2);
     let p98 = find("p98<5ms", &timeouts);
-    assert_eq!((p98.value, p98.known, p98.holds), (1e6, true, true));
+    assert_eq!((p98.value, p98.doubt.is_none(), p98.holds), (1e6, true, true));
     for text in ["p99<5ms", "p99<1s", "max<1s"] {
         let tail = find(text, &timeouts);
-        assert_eq!((tail.value, tail.known, tail.holds), (500e6, false, false), "{text}");
+        assert_eq!((tail.value, tail.doubt.is_none(), tail.holds), (500e6, false, false), "{text}");
     }
     assert!((find("mean>1ms", &timeouts).value - 10.98e6).abs() < 1.0);
     assert!(find("p99>400ms", &timeouts).holds && !find("p99>600ms", &timeouts).holds);
@@ -354,8 +391,8 @@ fn silence_is_a_reason_to_end_a_run_before_anything_is_given_up() {
 #[test]
 fn answers_that_are_not_good_are_errors_and_still_have_latencies() {
     let bad = Slice { ok: 40, errors: 60, ..slice(100, MS, 0) };
-    let found = |text: &str| find(&clause(text), &bad, SECOND).unwrap();
-    assert!(found("max<5ms").holds && found("max<5ms").known);
+    let found = |text: &str| find(&clause(text), &bad).unwrap();
+    assert!(found("max<5ms").holds && found("max<5ms").doubt.is_none());
     assert!((found("errors<1%").value - 0.6).abs() < 1e-12);
     assert!((found("achieved>=1/s").value - 100.0).abs() < 1e-9);
     assert!((found("goodput>=1/s").value - 40.0).abs() < 1e-9);
@@ -369,7 +406,7 @@ fn silence_breaks_what_it_lasts_longer_than() {
     slices.extend(vec![silent; 10]);
     let (at_ns, found) = worst("p99[each 100ms]<500ms", &slices).unwrap();
     // The tenth silent slice ends a whole second of silence.
-    assert_eq!((at_ns, found.holds, found.known), (1900 * MS, false, false));
+    assert_eq!((at_ns, found.holds, found.doubt.is_none()), (1900 * MS, false, false));
     assert!((found.value - 1e9).abs() < 1.0);
     assert!(worst("p99[each 100ms]<2s", &slices).unwrap().1.holds);
     // With nobody waiting there is nothing to be said.

@@ -3,64 +3,64 @@
 //! The series of a long run is merged into longer slices; here every piece is put together from slices of the original
 //! length, so that its bounds are exact however long the run is.
 
-use super::{Clause, Metric, Scope, Unit};
+use super::gates::{Doubt, Finding, find};
+use super::{Clause, Figure, Part, Requests, Scope, Statistic, Timing};
 use crate::analysis::series::Slice;
 
-/// What a piece of time shows.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Finding {
-    /// The value, in the clause's unit.
-    pub value: f64,
-    /// Whether it is more than a lower bound set by requests that got no answer.
-    pub known: bool,
-    /// Whether the clause holds.
-    pub holds: bool,
-}
-
-/// What `clause` finds in `length_ns` of time; `None` where nothing can be said, since nothing has ended or come due.
+/// What happened in so many nanoseconds of time.
 ///
 /// Latencies are those of the responses that came in it, and the ages of what was given up in it or waits at its end: the
-/// least that those would have taken. A limit that must not be exceeded is held against the worst that they may have
-/// taken, one that must be exceeded against the least. A request that failed in it otherwise is slower than any, and so is
-/// a connection that is missing at its end: it stands for a request that waits.
-#[must_use]
+/// least that those would have taken. A request that failed in it otherwise is slower than any, and so is a connection that
+/// is missing at its end: it stands for a request that waits.
+pub struct Piece<'a> {
+    /// What happened.
+    pub slice: &'a Slice,
+    /// How long it took.
+    pub length_ns: u64,
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts and times are far below 2^53")]
-pub fn find(clause: &Clause, piece: &Slice, length_ns: u64) -> Option<Finding> {
-    let missing = piece.missing;
-    let bounds = piece.unanswered() + piece.waiting() + missing;
-    let count = piece.count() + piece.waiting();
-    let all = count + piece.failed() + missing;
-    let ended = piece.ok + piece.errors + missing;
-    let share = |part: u64, whole: u64| (whole > 0).then(|| (part as f64 / whole as f64, true));
-    let throughput = |answers: u64| match clause.unit {
-        Unit::PerSecond => Some((answers as f64 * 1e9 / length_ns as f64, true)),
-        Unit::Share | Unit::Nanoseconds => share(answers, piece.scheduled + missing),
-    };
-    let (value, known) = match clause.metric {
-        Metric::Quantile(_) | Metric::Max | Metric::Mean if all == 0 => None,
-        Metric::Quantile(quantile) => {
-            let rank = rank_of(quantile, all);
-            let least_ns = piece.bound_at_rank(rank);
-            let most_ns = piece.answered_at_rank(rank);
-            let value_ns = most_ns.filter(|_| clause.is_upper_bound()).unwrap_or(least_ns);
-            Some((value_ns as f64, most_ns == Some(value_ns)))
+impl Part for Piece<'_> {
+    fn requests(&self) -> Requests {
+        let Slice { scheduled, completed, ok, errors, missing, .. } = *self.slice;
+        Requests {
+            ended: ok + errors + missing,
+            failed: errors + missing,
+            timeouts: None,
+            unsent: None,
+            offered: (scheduled + missing) as f64,
+            completed: completed as f64,
+            ok: Some(ok as f64),
         }
-        Metric::Max => Some((piece.max_ns.max(piece.waiting.max_ns) as f64, bounds == 0)),
-        Metric::Mean => {
-            let sum_ns = piece.sum_ns + piece.waiting.sum_ns;
-            Some((sum_ns as f64 / count.max(1) as f64, bounds == 0))
+    }
+
+    fn per_second(&self, count: f64) -> Option<f64> {
+        Some(count * 1e9 / self.length_ns as f64)
+    }
+
+    fn time(&self, timing: Timing, statistic: Statistic) -> Option<Figure> {
+        let piece = self.slice;
+        let bounds = piece.unanswered() + piece.waiting() + piece.missing;
+        let count = piece.count() + piece.waiting();
+        let all = count + piece.failed() + piece.missing;
+        if timing != Timing::Response || all == 0 {
+            return None;
         }
-        Metric::Errors => share(piece.errors + missing, ended),
-        Metric::Achieved => throughput(piece.completed),
-        Metric::Goodput => throughput(piece.ok),
-        // The grammar has no clauses of these on pieces of time.
-        Metric::Timeouts
-        | Metric::Unsent
-        | Metric::ClientLag(_)
-        | Metric::FirstByte(_)
-        | Metric::Service(_) => None,
-    }?;
-    Some(Finding { value, known, holds: clause.is_proven_by(value, known) })
+        Some(match statistic {
+            Statistic::Quantile(quantile) => {
+                let rank = rank_of(quantile, all);
+                let most = piece.answered_at_rank(rank).map(|most_ns| most_ns as f64);
+                Figure { least: piece.bound_at_rank(rank) as f64, most, interval: None }
+            }
+            Statistic::Max => {
+                Figure::bound(piece.max_ns.max(piece.waiting.max_ns) as f64, bounds == 0)
+            }
+            Statistic::Mean => {
+                let sum_ns = piece.sum_ns + piece.waiting.sum_ns;
+                Figure::bound(sum_ns as f64 / count.max(1) as f64, bounds == 0)
+            }
+        })
+    }
 }
 
 #[expect(
@@ -145,7 +145,7 @@ impl Windows {
         let finding = if is_silent && self.clause.metric.is_response_time() {
             Some(self.silence())
         } else {
-            find(&self.clause, &piece, self.length_ns)
+            find(&self.clause, &Piece { slice: &piece, length_ns: self.length_ns })
         };
         self.findings.push(finding);
     }
@@ -155,7 +155,7 @@ impl Windows {
     #[expect(clippy::cast_precision_loss, reason = "times are far below 2^53")]
     fn silence(&self) -> Finding {
         let value = self.silent_ns as f64;
-        Finding { value, known: false, holds: self.clause.holds(value) }
+        Finding { value, doubt: Some(Doubt::Unanswered), holds: self.clause.holds(value) }
     }
 
     /// The worst of those that lie wholly between two instants, in nanoseconds since the start of the measured window,
@@ -167,7 +167,7 @@ impl Windows {
         for finding in &self.findings {
             let end_ns = start_ns.saturating_add(self.length_ns);
             if let (Some(finding), true) = (finding, start_ns >= from_ns && end_ns <= to_ns)
-                && worst.is_none_or(|(_, known)| is_worse(&self.clause, finding, &known))
+                && worst.is_none_or(|(_, known)| finding.is_worse(&self.clause, &known))
             {
                 worst = Some((start_ns, *finding));
             }
@@ -175,12 +175,4 @@ impl Windows {
         }
         worst
     }
-}
-
-/// Whether one finding speaks more against a clause than another: one that breaks it before one that does not.
-fn is_worse(clause: &Clause, one: &Finding, other: &Finding) -> bool {
-    if one.holds != other.holds {
-        return other.holds;
-    }
-    if clause.is_upper_bound() { one.value > other.value } else { one.value < other.value }
 }

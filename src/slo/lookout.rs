@@ -5,7 +5,8 @@
 
 use std::collections::VecDeque;
 
-use super::windows::find;
+use super::gates::find;
+use super::windows::Piece;
 use super::{Clause, Metric};
 use crate::analysis::series::{Slice, Waiting};
 
@@ -54,8 +55,9 @@ impl Lookout {
         self.conditions.iter().enumerate().find_map(|(place, condition)| {
             let is_enough = is_gone || is_enough(condition.metric, &last, self.seconds.len());
             let of_ages = with_ages.as_ref().filter(|_| condition.metric.is_response_time());
-            let found = find(condition, of_ages.unwrap_or(&last), SECOND_NS * length as u64)
-                .filter(|_| is_enough)?;
+            let length_ns = SECOND_NS * length as u64;
+            let piece = Piece { slice: of_ages.unwrap_or(&last), length_ns };
+            let found = find(condition, &piece).filter(|_| is_enough)?;
             found.holds.then_some((place, found.value))
         })
     }

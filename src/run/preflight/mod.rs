@@ -12,7 +12,6 @@ use std::os::fd::AsRawFd;
 
 use socket2::{SockAddr, Socket};
 
-use crate::cli::PreflightArgs;
 use crate::engine::sockets::Sockets;
 use crate::exit::Signal;
 use crate::failure::{Failure, Kind, Phase};
@@ -26,7 +25,7 @@ use crate::sys;
 use crate::time::{Nanos, monotonic};
 use crate::tls::{self, Session, Step};
 use crate::tunnel::{Heard, Tunnel};
-pub use ready::{Readiness, await_target};
+pub(super) use ready::await_target;
 use seen::{Expected, public_warning, surprises, value};
 
 /// How long a step waits before it is asked whether the user wants to stop, in milliseconds.
@@ -107,7 +106,7 @@ pub fn look(plan: &Plan, interrupts: &Interrupts, latest: Nanos) -> Result<Seen,
 
 /// What a user should know of where the load will go, whether or not anybody answers there.
 #[must_use]
-pub fn warn_of_place(plan: &Plan, args: &PreflightArgs) -> Vec<String> {
+pub fn warn_of_place(plan: &Plan) -> Vec<String> {
     let public = plan.route.endpoints.iter().find_map(|endpoint| match endpoint {
         Endpoint::Inet(address) if cores::is_this_host(address.ip()) => None,
         Endpoint::Inet(address) => public_warning(address.ip()),
@@ -116,12 +115,13 @@ pub fn warn_of_place(plan: &Plan, args: &PreflightArgs) -> Vec<String> {
     // Whom a proxy leads to can be told only where an address was given.
     let behind = plan.target.host.parse().ok().filter(|_| plan.is_proxied);
     let public = public.or(behind.and_then(public_warning));
-    let crowded = plan.same_host && plan.threads() >= sys::cores_online() && !args.no_preflight;
+    let crowded =
+        plan.same_host && plan.threads() >= sys::cores_online() && !plan.preflight.skipped;
     let crowded = crowded.then(|| {
         "the target is on this host, and the workers take all of its cores: each is measured at the expense of the other; use a smaller -t"
             .to_owned()
     });
-    public.filter(|_| !args.allow_public).into_iter().chain(crowded).collect()
+    public.filter(|_| !plan.preflight.allow_public).into_iter().chain(crowded).collect()
 }
 
 /// Whether the head of a request has a line that begins so, in lower case.

@@ -4,7 +4,6 @@ use std::thread;
 use std::time::Duration;
 
 use super::{NoAnswer, look};
-use crate::cli::RunArgs;
 use crate::exit::{Refusal, Signal};
 use crate::failure::{Kind, Phase, errno_name};
 use crate::plan::Plan;
@@ -15,46 +14,39 @@ use crate::time::{Nanos, monotonic, seconds};
 /// Between two tries.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// What is known before a run begins.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness {
-    /// The answer, if there was one.
-    pub seen: Option<Seen>,
-    /// Why there was none, where the run may still tell more.
-    pub doubt: Option<String>,
-}
-
-/// Asks the target of `plan` once, or as long as `--wait-ready` says.
+/// Asks the target of `plan` once, or as long as `--wait-ready` says. Returns the plan with the way on which it was found, and
+/// what it answered, or why it did not where the run may still tell more; `None` where it is not to be asked.
 ///
 /// # Errors
 /// Why a run would be of no use: nobody can be talked to, or nobody got ready, or the user wants to stop.
-pub fn await_target(
-    plan: &mut Plan,
-    args: &RunArgs,
+pub(in crate::run) fn await_target(
+    plan: Plan,
     interrupts: &Interrupts,
-) -> Result<Readiness, Refusal> {
-    if args.preflight.no_preflight {
-        return Ok(Readiness::default());
+) -> Result<(Plan, Option<Result<Seen, String>>), Refusal> {
+    if plan.preflight.skipped {
+        return Ok((plan, None));
     }
-    let Some(ready_by) = plan.ready_by else {
-        return match look(plan, interrupts, Nanos::NEVER) {
-            Ok(seen) => Ok(Readiness { seen: Some(seen), doubt: None }),
+    let Some(ready_by) = plan.preflight.ready_by else {
+        return match look(&plan, interrupts, Nanos::NEVER) {
+            Ok(seen) => Ok((plan, Some(Ok(seen)))),
             Err(NoAnswer { signal: Some(signal), .. }) => Err(stopped(signal)),
-            Err(none) if none.is_final() => Err(refusal(plan, &none)),
-            Err(none) => Ok(Readiness { seen: None, doubt: Some(sentence(&none)) }),
+            Err(none) if none.is_final() => Err(refusal(&plan, &none)),
+            Err(none) => Ok((plan, Some(Err(sentence(&none))))),
         };
     };
-    let mut before = None;
+    let (mut plan, mut before) = (plan, None);
     loop {
-        let why = match look(plan, interrupts, ready_by) {
-            Ok(seen) if seen.good => return Ok(Readiness { seen: Some(seen), doubt: None }),
+        let why = match look(&plan, interrupts, ready_by) {
+            Ok(seen) if seen.good => {
+                return Ok((plan, Some(Ok(seen))));
+            }
             Ok(seen) => format!("it answers {} with {} bytes", seen.status, seen.body_bytes),
             Err(NoAnswer { signal: Some(signal), .. }) => return Err(stopped(signal)),
             // A try for which hardly any time was left says less than the one before it.
             Err(none) if monotonic() >= ready_by => before.unwrap_or_else(|| sentence(&none)),
             // Permissions may yet be given: a server makes its socket first.
             Err(none) if none.failure.is_permanent() && none.failure.kind != Kind::Denied => {
-                return Err(refusal(plan, &none));
+                return Err(refusal(&plan, &none));
             }
             Err(none) => sentence(&none),
         };
@@ -65,13 +57,13 @@ pub fn await_target(
             return Err(Refusal::target(format!(
                 "{}: not ready within {:.1} s (--wait-ready): {why}",
                 plan.target,
-                seconds(args.preflight.wait_ready.unwrap_or(0))
+                seconds(plan.preflight.wait_ready_ns.unwrap_or(0))
             )));
         }
         before = Some(why);
         thread::sleep(AGAIN_AFTER);
         // What is not there now may be there at the next try.
-        let _ = plan.find_route_again(args);
+        plan = plan.with_fresh_route().unwrap_or(plan);
     }
 }
 

@@ -9,8 +9,7 @@
 //! A limit has a unit: a number alone has several readings, and all of them are named. What does not fit is refused with what
 //! would. It must not know which phases there are.
 
-use super::{Clause, Comparison, Metric, Scope, Unit};
-use crate::analysis::effective::has_interval;
+use super::{Clause, Metric, Relation, Scope, Unit};
 use crate::units::parse_duration_ns;
 
 /// Reads gates, separated by commas or `&&`.
@@ -42,15 +41,15 @@ pub fn parse_conditions(text: &str) -> Result<Vec<Clause>, String> {
 }
 
 fn check_condition(condition: Clause) -> Result<Clause, String> {
-    const EXAMPLE: &str = "use p99>1s, max>5s, mean>500ms, errors>5%, achieved<90% or goodput<90%";
+    let example = format!("use {}", Metric::CONDITIONS);
     if condition.scope != Scope::Window {
-        return Err(format!("it is always about the last 10 s, so leave [...] out; {EXAMPLE}"));
+        return Err(format!("it is always about the last 10 s, so leave [...] out; {example}"));
     }
     if condition.confident {
-        return Err(format!("10 s have no confidence interval, so leave @ out; {EXAMPLE}"));
+        return Err(format!("10 s have no confidence interval, so leave @ out; {example}"));
     }
     if !condition.metric.is_in_slices() || condition.unit == Unit::PerSecond {
-        return Err(format!("this is not known while the run goes on; {EXAMPLE}"));
+        return Err(format!("this is not known while the run goes on; {example}"));
     }
     Ok(condition)
 }
@@ -82,10 +81,8 @@ fn clauses(text: &str) -> Vec<&str> {
 
 /// Reads one clause; `rates` says whether its limit may be a number a second.
 fn parse_clause(text: &str, rates: bool) -> Result<Clause, String> {
-    const EXAMPLE: &str =
-        "use p50<10ms, p99.9<=200ms, p99[spike]<1s, max<1s, errors<0.1%, achieved>=99% and so on";
     let text = text.trim();
-    let refuse = |why: String| format!("{why}; {EXAMPLE}");
+    let refuse = |why: String| format!("{why}; use {} and so on", Metric::GATES);
     // A scope is taken out first: what it says may look like anything.
     let (name, scope, rest) = match (text.find('['), text.find(['<', '>'])) {
         (Some(open), sign) if sign.is_none_or(|sign| open < sign) => {
@@ -101,9 +98,9 @@ fn parse_clause(text: &str, rates: bool) -> Result<Clause, String> {
         }
         _ => return Err(refuse("a gate has a name, <, <=, > or >=, and a limit".to_owned())),
     };
-    let (comparison, rest) = parse_comparison(rest)
+    let (relation, rest) = parse_relation(rest)
         .ok_or_else(|| refuse("a gate has a name, <, <=, > or >=, and a limit".to_owned()))?;
-    let metric = parse_metric(name.trim())
+    let metric = Metric::parse(name.trim())
         .ok_or_else(|| refuse(format!("'{}' is nothing that can be looked at", name.trim())))?;
     let (value, confidence) = match rest.split_once('@') {
         Some((value, confidence)) => (value.trim(), Some(confidence.trim())),
@@ -114,13 +111,14 @@ fn parse_clause(text: &str, rates: bool) -> Result<Clause, String> {
             Some(readings) => format!("{value} has no unit; write {readings}"),
             None => why,
         })?;
-    if limit <= 0.0 && comparison == Comparison::Below {
+    if limit <= 0.0 && relation == Relation::Below {
         return Err(format!("nothing is below 0; use {}<={value}", name.trim()));
     }
     let scope = scope.map_or(Ok(Scope::Window), parse_scope)?;
     if !matches!(scope, Scope::Window | Scope::Phase(_)) && !metric.is_in_slices() {
         return Err(format!(
-            "pieces of time know p, max, mean, errors, achieved and goodput only; leave [{}] out, or name a phase",
+            "pieces of time know {} only; leave [{}] out, or name a phase",
+            Metric::IN_PIECES,
             scope_of(text)
         ));
     }
@@ -128,43 +126,21 @@ fn parse_clause(text: &str, rates: bool) -> Result<Clause, String> {
     if let Some(level) = confidence {
         check_confidence(metric, &scope, level)?;
     }
-    Ok(Clause { text: text.to_owned(), metric, scope, comparison, limit, unit, confident })
+    Ok(Clause { text: text.to_owned(), metric, scope, relation, limit, unit, confident })
 }
 
 fn scope_of(text: &str) -> &str {
     text.split_once('[').and_then(|(_, rest)| rest.split_once(']')).map_or("", |(scope, _)| scope)
 }
 
-fn parse_comparison(text: &str) -> Option<(Comparison, &str)> {
+fn parse_relation(text: &str) -> Option<(Relation, &str)> {
     let signs = [
-        ("<=", Comparison::AtMost),
-        (">=", Comparison::AtLeast),
-        ("<", Comparison::Below),
-        (">", Comparison::Above),
+        ("<=", Relation::AtMost),
+        (">=", Relation::AtLeast),
+        ("<", Relation::Below),
+        (">", Relation::Above),
     ];
     signs.into_iter().find_map(|(sign, what)| Some((what, text.strip_prefix(sign)?)))
-}
-
-fn parse_metric(name: &str) -> Option<Metric> {
-    let quantile = |name: &str| {
-        let percent = name.strip_prefix('p').and_then(plain_number)?;
-        (percent > 0.0 && percent < 100.0).then_some(percent / 100.0)
-    };
-    Some(match name {
-        "max" => Metric::Max,
-        "mean" => Metric::Mean,
-        "errors" => Metric::Errors,
-        "timeouts" => Metric::Timeouts,
-        "unsent" => Metric::Unsent,
-        "achieved" => Metric::Achieved,
-        "goodput" => Metric::Goodput,
-        _ => match name.split_once(".p") {
-            Some(("lag", _)) => Metric::ClientLag(quantile(&name["lag.".len()..])?),
-            Some(("ttfb", _)) => Metric::FirstByte(quantile(&name["ttfb.".len()..])?),
-            Some(("service", _)) => Metric::Service(quantile(&name["service.".len()..])?),
-            _ => Metric::Quantile(quantile(name)?),
-        },
-    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53 nanoseconds")]
@@ -176,7 +152,7 @@ fn parse_limit(metric: Metric, value: &str) -> Result<(f64, Unit), String> {
     if metric.is_of_time() {
         let limit_ns = parse_duration_ns(value)
             .map_err(|_| format!("'{value}' is not a length of time; use {example}"))?;
-        return Ok((limit_ns as f64, Unit::Nanoseconds));
+        return Ok((limit_ns as f64, Unit::Time));
     }
     if let Some(number) = value.strip_suffix('%') {
         return match plain_number(number.trim_end()) {
@@ -206,8 +182,8 @@ fn without_unit(metric: Metric, value: &str, rates: bool) -> Option<String> {
     }
     let share =
         if is_share { format!("{value}% for a share") } else { "a share, like 1%".to_owned() };
-    let none = metric.example_of_none();
-    Some(format!("{share}, or {none} for none at all; a limit cannot be a number of requests"))
+    let name = metric.name(true);
+    Some(format!("{share}, or {name}<=0% for none at all; a limit cannot be a number of requests"))
 }
 
 /// A number a second, with an optional k, M or G.
@@ -220,7 +196,7 @@ fn rate(text: &str) -> Option<f64> {
 }
 
 /// Digits, with a point among them at most: no signs, exponents or infinities.
-fn plain_number(text: &str) -> Option<f64> {
+pub(super) fn plain_number(text: &str) -> Option<f64> {
     let ends_well = text.starts_with(|c: char| c.is_ascii_digit())
         && text.ends_with(|c: char| c.is_ascii_digit());
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -268,13 +244,10 @@ fn check_confidence(metric: Metric, scope: &Scope, level: &str) -> Result<(), St
             "confidence intervals are worked out for 95 % only, not for '{level}'; use @95%"
         ));
     }
-    match metric {
-        Metric::Quantile(quantile) if has_interval(quantile) => {}
-        _ => {
-            return Err(format!(
-                "there are confidence intervals of {known} of the response time only; leave @{level} out"
-            ));
-        }
+    if !metric.has_interval() {
+        return Err(format!(
+            "there are confidence intervals of {known} of the response time only; leave @{level} out"
+        ));
     }
     if matches!(scope, Scope::Span { .. } | Scope::Each(_)) {
         return Err(format!(
