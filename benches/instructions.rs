@@ -8,13 +8,13 @@
 use std::hint::black_box;
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
-use maxq::conn::ConnId;
-use maxq::http1::{Framer, Progressed, ResponseReader};
+use maxq::core::conn::ConnId;
+use maxq::core::http1::{Framer, Progressed, ResponseReader};
+use maxq::core::schedule::Timeline;
+use maxq::core::worker::{Action, Event, Job, Worker};
 use maxq::plan::{Expect, Timeouts};
 use maxq::request::RequestImage;
-use maxq::schedule::Timeline;
 use maxq::time::Nanos;
-use maxq::worker::{Action, Event, Job, Worker};
 
 /// Requests or responses a benchmark.
 const ROUNDS: u32 = 10_000;

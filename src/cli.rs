@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::schedule::{Bursts, Rate};
+use crate::core::schedule::{Bursts, Rate};
 use crate::target::Secret;
 use crate::units::{parse_cores, parse_count, parse_duration_ns};
 

@@ -32,12 +32,12 @@
 //! | [`plan`] | flags become a validated, immutable [`plan::Plan`]: every file read, name look-up, default and conflict |
 //! | [`target`], [`units`] | URLs; lengths of time and counts as people type them |
 //! | [`request`] | the serialised request, in as many copies as one send may hold |
-//! | [`time`], [`schedule`] | nanoseconds; when each request is due, and which phase it belongs to |
-//! | [`tls`], `tunnel` | plain bytes out of encrypted ones, and back; the way through a proxy |
-//! | [`http1`] | responses out of bytes: framing, and the learned head that makes it cheap |
-//! | [`conn`] | one connection's state, and the stamps of what is in flight on it |
-//! | [`worker`] | one core's brain: events and instants in, actions out; who is to blame for what is sent late |
-//! | [`record`] | what a worker remembers, phase by phase; merging; the conservation check |
+//! | [`time`], [`schedule`](crate::core::schedule) | nanoseconds; when each request is due, and which phase it belongs to |
+//! | [`tls`](crate::core::tls), `tunnel` | plain bytes out of encrypted ones, and back; the way through a proxy |
+//! | [`http1`](crate::core::http1) | responses out of bytes: framing, and the learned head that makes it cheap |
+//! | [`conn`](crate::core::conn) | one connection's state, and the stamps of what is in flight on it |
+//! | [`worker`](crate::core::worker) | one core's brain: events and instants in, actions out; who is to blame for what is sent late |
+//! | [`record`](crate::core::record) | what a worker remembers, phase by phase; merging; the conservation check |
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
 //! | [`run`] | [`run::Bench`]: asks machine and target once (is this what the user means?), then makes runs: pins, spawns, starts, watches, stops, joins, merges |
 //! | [`pressure`] | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
@@ -108,31 +108,24 @@ pub(crate) mod cgroup;
 pub mod cli;
 pub mod command;
 pub mod comparison;
-pub mod conn;
+pub mod core;
 pub mod engine;
 pub mod exit;
-pub mod failure;
 pub(crate) mod files;
 pub(crate) mod host;
-pub mod http1;
 pub(crate) mod memory;
 pub mod output;
 pub mod plan;
 pub mod pressure;
-pub mod record;
 pub mod report;
 pub mod request;
 pub mod results;
 pub mod run;
-pub mod schedule;
 pub mod serve;
 pub mod slo;
 pub mod summary;
 pub mod sys;
 pub mod target;
 pub mod time;
-pub mod tls;
-pub(crate) mod tunnel;
 pub mod units;
 pub mod verdict;
-pub mod worker;

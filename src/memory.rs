@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use crate::conn::{Conn, Detail, Flight};
+use crate::core::conn::{Conn, Detail, Flight};
 use crate::plan::Plan;
 use crate::sys;
 

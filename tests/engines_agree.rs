@@ -15,13 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use maxq::core::record::Counts;
+use maxq::core::schedule::Timeline;
+use maxq::core::worker::Job;
 use maxq::engine::sim;
 use maxq::plan::{Expect, Timeouts};
-use maxq::record::Counts;
 use maxq::request::RequestImage;
-use maxq::schedule::Timeline;
 use maxq::serve::{Options, Server};
-use maxq::worker::Job;
 use serde_json::Value;
 use support::report::Report;
 use support::scripted::Scripted;

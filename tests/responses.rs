@@ -12,7 +12,7 @@ mod targets;
 mod vectors;
 
 use generator::Random;
-use maxq::http1::Framer;
+use maxq::core::http1::Framer;
 use reference::{Ending, Whole};
 use targets::{agree, read};
 

@@ -8,11 +8,11 @@ use maxq::analysis::ceiling::{
 use maxq::analysis::random::Random;
 use maxq::capacity::Goals;
 use maxq::cli::RunArgs;
+use maxq::core::schedule::Rate;
 use maxq::engine::sim::{Deed, Queue, Server};
 use maxq::plan::Plan;
 use maxq::pressure::Held;
 use maxq::run::SimulatedSession;
-use maxq::schedule::Rate;
 use maxq::time::Nanos;
 
 /// Warm-up, pause and the rest of a trial, in seconds.

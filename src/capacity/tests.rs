@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::analysis::ceiling::{Ending, Purpose, SearchResult, SearchSettings};
-use crate::record::{LatencyHistogram, Outcome, Record};
+use crate::core::record::{LatencyHistogram, Outcome, Record};
 use crate::report::tests::{SECOND, abandon, complete, fail, open_plan, plan, summary};
 use crate::slo::{Doubt, Gate, Metric};
 use crate::summary::{Distribution, Lags};

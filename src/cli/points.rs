@@ -3,7 +3,7 @@
 //! Pure: text in, numbers out. What is typed is taken exactly; what lies between two ends is rounded to what the flag can
 //! hold. A list is refused as a whole, with an example.
 
-use crate::schedule::Rate;
+use crate::core::schedule::Rate;
 use crate::units::parse_count;
 
 /// Nobody waits for more.

@@ -8,7 +8,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
 use super::points::{parse_counts, parse_rates};
 use super::{RunTarget, one_of_formats};
-use crate::schedule::Rate;
+use crate::core::schedule::Rate;
 
 /// In which order the values are run; see `--order`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -18,8 +18,8 @@ use crate::plan::Plan;
 use crate::pressure::Held;
 use crate::report::{self, Known};
 
+use crate::core::schedule::Rate;
 use crate::run::{self, Bench, Connections, Interrupts, Witness};
-use crate::schedule::Rate;
 use crate::summary::{End, Summary};
 use crate::time::Nanos;
 use settings::{check, pause, settings, usual_warmup_ns};

@@ -12,13 +12,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use crate::cli::{RunArgs, RunTarget, ServeArgs, SpikeArgs};
+use crate::core::schedule::{Rate, Stage};
 use crate::exit::{self, ExitCode, Refusal};
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
 use crate::report;
 use crate::run::preflight::warn_of_place;
 use crate::run::{Bench, Interrupts, check_descriptors};
-use crate::schedule::{Rate, Stage};
 use crate::serve::{self, Server};
 use crate::summary::{End, Summary};
 use crate::time::seconds;

@@ -2,10 +2,10 @@
 //! are made.
 
 use super::uring::Engine;
-use crate::conn::ConnId;
-use crate::record::ClientTally;
+use crate::core::conn::ConnId;
+use crate::core::record::ClientTally;
+use crate::core::worker::{Late, Worker};
 use crate::time::{Nanos, monotonic};
-use crate::worker::{Late, Worker};
 
 impl Engine<'_> {
     /// Finds out how late the look at `now` is. A schedule is kept or not, whatever the worker was busy with; without one,

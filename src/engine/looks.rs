@@ -6,8 +6,8 @@
 
 use std::cell::Cell;
 
+use crate::core::worker::Late;
 use crate::time::Nanos;
-use crate::worker::Late;
 
 /// Rounds of the loop in which may be seen what came while the thread was away: the one in which that is found out, the rest
 /// of the events that were taken with the one that told of it, which come after the clock's next turn, and the next.
@@ -122,8 +122,8 @@ impl Looks {
 #[cfg(test)]
 mod tests {
     use super::Looks;
+    use crate::core::worker::Late;
     use crate::time::Nanos;
-    use crate::worker::Late;
 
     const MS: u64 = 1_000_000;
 

@@ -2,7 +2,7 @@
 //! core.
 
 use super::spin::Spent;
-use crate::record::ClientTally;
+use crate::core::record::ClientTally;
 use crate::sys;
 use crate::time::Nanos;
 

@@ -29,10 +29,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError};
 
+use crate::core::record::{Interval, Record, RequestRow};
+use crate::core::worker::{Job, Span, Worker};
 use crate::plan::{Idle, Route};
-use crate::record::{Interval, Record, RequestRow};
 use crate::time::Nanos;
-use crate::worker::{Job, Span, Worker};
 
 /// What the control plane tells all workers.
 #[derive(Debug, Default)]
@@ -231,8 +231,8 @@ pub struct Unsupported(pub String);
 #[cfg(test)]
 mod tests {
     use super::{Control, Gauges, Link};
-    use crate::record::{Fate, RequestRow, ServerStamps};
-    use crate::schedule::PhaseIndex;
+    use crate::core::record::{Fate, RequestRow, ServerStamps};
+    use crate::core::schedule::PhaseIndex;
     use crate::time::Nanos;
     use std::sync::Arc;
     use std::sync::atomic::Ordering;

@@ -5,9 +5,9 @@
 //! neither ran nor slept. Which of the two a long turn was is told by the CPU time of the thread, which is read only
 //! then, and now and then in between, so that short interruptions do not add up.
 
+use crate::core::worker::LATE_FROM_NS;
 use crate::sys;
 use crate::time::Nanos;
-use crate::worker::LATE_FROM_NS;
 
 /// CPU time is read this often, however short the turns are, in nanoseconds.
 const READ_EVERY_NS: u64 = 100_000_000;

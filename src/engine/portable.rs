@@ -32,12 +32,12 @@ use super::told::Told;
 use super::{
     Desk, LONGEST_SLEEP_NS, Link, Order, PACED_SENDS, STOP_DRAIN_NS, Settings, Stop, Unsupported,
 };
-use crate::conn::ConnId;
-use crate::failure::{Failure, Phase};
-use crate::record::{ClientTally, Record, Turns};
+use crate::core::conn::ConnId;
+use crate::core::failure::{Failure, Phase};
+use crate::core::record::{ClientTally, Record, Turns};
+use crate::core::worker::{Action, Event, Job, Span, Worker};
 use crate::sys;
 use crate::time::{Nanos, monotonic};
-use crate::worker::{Action, Event, Job, Span, Worker};
 
 /// Longest sleep before the common start is known.
 const START_SLEEP_NS: u64 = 1_000_000;

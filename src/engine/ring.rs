@@ -6,7 +6,7 @@ use io_uring::IoUring;
 use socket2::Socket;
 
 use super::Unsupported;
-use crate::conn::ConnId;
+use crate::core::conn::ConnId;
 
 /// A ring for one thread, which alone submits to it and fetches its completions.
 ///
@@ -103,7 +103,7 @@ pub(super) struct Slot {
 #[cfg(test)]
 mod tests {
     use super::{Operation, explain, token, untoken};
-    use crate::conn::{ConnId, GENERATIONS};
+    use crate::core::conn::{ConnId, GENERATIONS};
     use std::io;
 
     #[test]

@@ -5,10 +5,10 @@ use io_uring::squeue::Flags;
 
 use super::ring::{Operation, token};
 use super::uring::{Engine, fail};
-use crate::conn::ConnId;
-use crate::failure::Phase;
+use crate::core::conn::ConnId;
+use crate::core::failure::Phase;
+use crate::core::worker::{Event, Worker};
 use crate::time::Nanos;
-use crate::worker::{Event, Worker};
 
 impl Engine<'_> {
     pub(super) fn send(&mut self, id: ConnId, count: u32, confirm: bool, worker: &mut Worker) {

@@ -9,11 +9,11 @@ use std::collections::{BinaryHeap, VecDeque};
 use super::mirror::Mirror;
 use super::sim_queue::{Answered, Line};
 pub use super::sim_server::{Counts, Deed, Outcome, Queue, Server};
-use crate::conn::{ConnId, Receiving};
-use crate::failure::{Failure, Phase};
-use crate::record::{Interval, RequestRow};
+use crate::core::conn::{ConnId, Receiving};
+use crate::core::failure::{Failure, Phase};
+use crate::core::record::{Interval, RequestRow};
+use crate::core::worker::{Action, Event, Job, Late, Worker};
 use crate::time::Nanos;
-use crate::worker::{Action, Event, Job, Late, Worker};
 
 /// Runs a worker to its end.
 #[must_use]

@@ -4,8 +4,8 @@
 //! A description only; `sim` carries it out.
 
 use super::mirror::MirrorConfig;
-use crate::record::{Interval, Record, RequestRow};
-use crate::worker::Span;
+use crate::core::record::{Interval, Record, RequestRow};
+use crate::core::worker::Span;
 
 /// What the server does with a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

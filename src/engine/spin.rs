@@ -5,7 +5,7 @@
 //! nothing else to do. A short spin never does: it adds up the steps between its looks at the wall clock and leaves out
 //! those that are too long for a thread that kept its core.
 
-use crate::record::ClientTally;
+use crate::core::record::ClientTally;
 use crate::sys;
 use crate::time::Nanos;
 
@@ -116,7 +116,7 @@ impl Rounds {
 #[cfg(test)]
 mod tests {
     use super::{Rounds, Spent, Spin};
-    use crate::record::ClientTally;
+    use crate::core::record::ClientTally;
     use crate::time::Nanos;
 
     /// Spins from 1 s on, in steps of these lengths on the wall clock and on the CPU clock, in nanoseconds.

@@ -1,7 +1,7 @@
 //! What a worker on the portable engine hears of what it sends.
 
-use crate::conn::ConnId;
-use crate::worker::Event;
+use crate::core::conn::ConnId;
+use crate::core::worker::Event;
 
 /// What the worker wants to hear when requests are on their way.
 #[derive(Clone, Copy, Eq, PartialEq)]

@@ -28,11 +28,11 @@ use super::spin::Spent;
 use super::{
     Desk, Link, Order, PACED_SENDS, SENDS_AT_ONCE, STOP_DRAIN_NS, Settings, Stop, Unsupported,
 };
-use crate::conn::{ConnId, Receiving};
-use crate::failure::{Failure, Phase};
-use crate::record::{ClientTally, Record, Turns};
+use crate::core::conn::{ConnId, Receiving};
+use crate::core::failure::{Failure, Phase};
+use crate::core::record::{ClientTally, Record, Turns};
+use crate::core::worker::{Action, Event, Late, Span, Worker};
 use crate::time::{Nanos, monotonic};
-use crate::worker::{Action, Event, Late, Span, Worker};
 
 /// Entries of the submission queue; a turn that has more to say submits several times.
 const SUBMISSIONS: u32 = 1024;

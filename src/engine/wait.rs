@@ -6,9 +6,9 @@ use io_uring::types::{SubmitArgs, Timespec};
 use super::LONGEST_SLEEP_NS;
 use super::spin::Spin;
 use super::uring::Engine;
+use crate::core::worker::{Late, Worker};
 use crate::sys;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
-use crate::worker::{Late, Worker};
 
 /// Longest sleep before the common start is known.
 const START_SLEEP_NS: u64 = 200_000;

@@ -14,10 +14,10 @@ use super::security::security;
 use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Preflight, Timeouts};
 use crate::calibration::cache;
 use crate::cli::{EngineArg, FormatArg, IdleArg, RunArgs};
+use crate::core::schedule::Stage;
 use crate::exit::Refusal;
 use crate::host;
 use crate::request::RequestImage;
-use crate::schedule::Stage;
 use crate::target::Target;
 use crate::time::monotonic;
 

@@ -2,7 +2,7 @@
 
 use super::{Load, pacing};
 use crate::cli::RunArgs;
-use crate::schedule::{Stage, Timeline};
+use crate::core::schedule::{Stage, Timeline};
 use crate::slo::{self, Clause, Scope, Unit};
 use crate::time::seconds;
 

@@ -8,9 +8,9 @@ use super::gates::{self, Course};
 use super::pacing::{self, Pacing};
 use super::{Load, Plan};
 use crate::cli::{RunArgs, WarmupArg};
+use crate::core::schedule::{Schedule, Stage, Timeline};
 use crate::exit::Refusal;
 use crate::request::RequestImage;
-use crate::schedule::{Schedule, Stage, Timeline};
 use crate::time::NANOS_PER_SECOND;
 
 const DEFAULT_DURATION_NS: u64 = 10 * NANOS_PER_SECOND;

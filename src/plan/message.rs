@@ -7,8 +7,8 @@ use super::content::RequestBody;
 use super::obligations::{Given, Origin, of_raw};
 use super::proxy::Proxy;
 use crate::base64;
+use crate::core::http1::lines::is_token_byte;
 use crate::files;
-use crate::http1::lines::is_token_byte;
 use crate::request::RequestImage;
 use crate::target::{Credentials, Target};
 

@@ -26,12 +26,12 @@ mod sources;
 use std::sync::Arc;
 
 use crate::calibration::Calibration;
+use crate::core::schedule::{Schedule, Timeline};
+use crate::core::tls::Security;
 use crate::request::RequestImage;
-use crate::schedule::{Schedule, Timeline};
 use crate::slo::Clause;
 use crate::target::Target;
 use crate::time::Nanos;
-use crate::tls::Security;
 use asked::Asked;
 pub use content::{RequestBody, TypeSource};
 pub use expect::Expect;

@@ -4,10 +4,10 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::failure::Kind;
-use crate::http1::chunked::{Chunked, Found};
-use crate::http1::head::{self, Body, Head, Refused};
-use crate::http1::lines;
+use crate::core::failure::Kind;
+use crate::core::http1::chunked::{Chunked, Found};
+use crate::core::http1::head::{self, Body, Head, Refused};
+use crate::core::http1::lines;
 
 /// Where the headers of a request come from.
 #[derive(Clone, Copy, Debug)]

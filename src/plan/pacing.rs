@@ -2,7 +2,7 @@
 
 use super::Load;
 use crate::cli::{ArrivalsArg, OnOverloadArg, RunArgs};
-use crate::schedule::{Arrivals, Bursts, Rate, Shape, Stage, parse_stages};
+use crate::core::schedule::{Arrivals, Bursts, Rate, Shape, Stage, parse_stages};
 use crate::time::NANOS_PER_SECOND;
 
 /// When requests come, whatever the server does.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::key::private_key;
 use crate::cli::{TlsArgs, TlsVersionArg};
+use crate::core::tls::{Identity, Options, ResumptionShare, Security, Trust, Version};
 use crate::files;
 use crate::target::{Target, ascii_host};
-use crate::tls::{Identity, Options, ResumptionShare, Security, Trust, Version};
 
 /// All authorities of a machine together take less than a MiB.
 const MOST_PEM_BYTES: u64 = 16 << 20;

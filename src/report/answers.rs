@@ -1,6 +1,6 @@
 //! What came back, in the text report: status codes, and what the first bad answer of each said.
 
-use crate::record::BadAnswer;
+use crate::core::record::BadAnswer;
 use crate::report::format::{self, count, counted};
 use crate::report::page::Page;
 use crate::summary::Summary;

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use hdrhistogram::Histogram;
 
-use crate::record::LatencyHistogram;
+use crate::core::record::LatencyHistogram;
 use crate::report::format::float;
 
 /// Rows for each halving of the distance to 100 %, as in HdrHistogram.

@@ -8,8 +8,8 @@
 use std::time::SystemTime;
 
 use crate::base64;
-use crate::record::buckets::IntervalBuckets;
-use crate::record::latency::interval_to_v2_deflate;
+use crate::core::record::buckets::IntervalBuckets;
+use crate::core::record::latency::interval_to_v2_deflate;
 use crate::report::format::{self, float};
 use crate::summary::IntervalRow;
 

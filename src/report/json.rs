@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::base64;
-use crate::failure::errno_name;
-use crate::http1::head::Body;
+use crate::core::failure::errno_name;
+use crate::core::http1::head::Body;
+use crate::core::record::{BadAnswer, Counts, ErrorRow, PhaseRecord};
 use crate::plan::Plan;
 use crate::pressure::Pressure;
-use crate::record::{BadAnswer, Counts, ErrorRow, PhaseRecord};
 use crate::report::timeseries::interval;
 use crate::report::{format, tls};
 use crate::slo::{Gate, Unit};

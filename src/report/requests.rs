@@ -12,8 +12,8 @@
 
 use serde_json::json;
 
+use crate::core::record::{Fate, RequestRow};
 use crate::plan::RequestFormat;
-use crate::record::{Fate, RequestRow};
 use crate::time::Nanos;
 
 const ROW_BYTES: u32 = 96;
@@ -174,8 +174,8 @@ fn binary(bytes: &mut Vec<u8>, row: &RequestRow) {
 #[cfg(test)]
 mod tests {
     use super::{ROW_BYTES, RequestFormat, request_header, request_rows};
-    use crate::record::{Fate, RequestRow, ServerStamps};
-    use crate::schedule::PhaseIndex;
+    use crate::core::record::{Fate, RequestRow, ServerStamps};
+    use crate::core::schedule::PhaseIndex;
     use crate::time::Nanos;
     use serde_json::json;
 

@@ -5,10 +5,10 @@
 //! the last screen of a run. Sections stand in the order of the questions that a reader has. Every number comes from the summary; this file only
 //! chooses words and columns. Whatever a server sent is escaped.
 
-use crate::http1::head::Body;
+use crate::core::http1::head::Body;
+use crate::core::record::errors::MOST_ROWS;
+use crate::core::record::{Came, Counts, ErrorRow};
 use crate::plan::{Idle, Plan};
-use crate::record::errors::MOST_ROWS;
-use crate::record::{Came, Counts, ErrorRow};
 use crate::report::format::{self, count, counted, duration, float, length};
 use crate::report::json::errno;
 use crate::report::page::{Page, Paint, Style};

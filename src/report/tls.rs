@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::core::record::Negotiated;
 use crate::plan::Plan;
-use crate::record::Negotiated;
 use crate::report::format::{count, counted, duration, float, percent};
 use crate::report::page::Page;
 use crate::summary::{Summary, share};

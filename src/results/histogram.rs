@@ -108,7 +108,7 @@ mod tests {
 
     use super::{HIGHEST_NS, MOST_DIGITS, values};
     use crate::base64;
-    use crate::record::latency;
+    use crate::core::record::latency;
 
     /// A histogram of this header, whose payload is `byte` over and over.
     fn encoded(digits: u32, highest: u64, announced: u32, payload: (u8, usize)) -> String {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::preflight::{await_target, warn_of_place};
 use super::{Interrupts, Progress, Session, machine};
+use crate::core::failure::{Phase, errno_name};
 use crate::exit::{Refusal, Signal};
-use crate::failure::{Phase, errno_name};
 use crate::plan::Plan;
 use crate::summary::{End, Engine, Seen, Summary};
 use crate::time::seconds;

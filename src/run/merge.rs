@@ -8,11 +8,12 @@ use super::observer::Observer;
 use crate::analysis::recovery::{Recovery, recovery};
 use crate::analysis::series::Slice;
 use crate::analysis::warmup::{Steady, mser5};
+use crate::core::record::{ClientTally, PhaseRecord, Record};
+use crate::core::schedule::{PhaseIndex, PhaseSpan, Stage};
+use crate::core::worker::Span;
 use crate::host;
 use crate::plan::{Plan, Secrets, pacing};
 use crate::pressure::Pressure;
-use crate::record::{ClientTally, PhaseRecord, Record};
-use crate::schedule::{PhaseIndex, PhaseSpan, Stage};
 use crate::slo::windows::Windows;
 use crate::slo::{Gate, Parts};
 use crate::summary::{
@@ -22,7 +23,6 @@ use crate::summary::{
 use crate::sys;
 use crate::time::{Nanos, seconds};
 use crate::verdict::{self, Evidence};
-use crate::worker::Span;
 
 /// Bursts that are told one by one.
 const MOST_DISTURBANCES: usize = 256;
@@ -352,10 +352,10 @@ fn measure(spans: &[Span], counted: bool, end: End) -> (Window, Nanos) {
 #[cfg(test)]
 mod tests {
     use super::measure;
-    use crate::schedule::Window;
+    use crate::core::schedule::Window;
+    use crate::core::worker::Span;
     use crate::summary::End;
     use crate::time::Nanos;
-    use crate::worker::Span;
 
     fn span(stop: Nanos, finished: u64) -> Span {
         Span {

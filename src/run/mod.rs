@@ -19,18 +19,18 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
+use crate::core::record::buckets::IntervalBuckets;
+use crate::core::record::{Interval, Record, RequestRow};
+use crate::core::worker::{Job, Span};
 use crate::engine::{
     Control, Desk, Gauges, Link, Order, Settings, Stop, Unsupported, portable, uring,
 };
 use crate::exit::Refusal;
 use crate::plan::{Idle, Plan, Route};
 use crate::pressure::Sample;
-use crate::record::buckets::IntervalBuckets;
-use crate::record::{Interval, Record, RequestRow};
 use crate::summary::{End, Engine, IntervalRow, Summary};
 use crate::sys;
 use crate::time::{Nanos, monotonic};
-use crate::worker::{Job, Span};
 pub use bench::{Bench, Connections, no_connection};
 pub use interrupts::Interrupts;
 pub use machine::{affordable_connections, check_descriptors, prepare};

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use super::merge::{self, Finished};
 use super::observer::Observer;
 use super::{LOG_BATCHES, News};
+use crate::core::worker::Job;
 use crate::engine::sim::{self, Server};
 use crate::plan::Plan;
 use crate::pressure::Pressure;
 use crate::summary::{End, Engine, Summary};
-use crate::worker::Job;
 
 /// Virtual time between two runs, in nanoseconds.
 const PAUSE_NS: u64 = 500_000_000;

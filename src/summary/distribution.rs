@@ -2,8 +2,8 @@
 
 use crate::analysis::effective::{JUDGED, design_effect, effective_count, quantile_levels};
 use crate::analysis::series::Slice;
-use crate::record::latency::HIGHEST_NS;
-use crate::record::{LatencyHistogram, PhaseRecord};
+use crate::core::record::latency::HIGHEST_NS;
+use crate::core::record::{LatencyHistogram, PhaseRecord};
 
 /// The latencies that reports show side by side, and the rest of them.
 #[derive(Clone, Debug)]
@@ -175,7 +175,7 @@ pub fn fewest_samples(quantile: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::{Distribution, fewest_samples};
-    use crate::record::latency::{HIGHEST_NS, LatencyHistogram};
+    use crate::core::record::latency::{HIGHEST_NS, LatencyHistogram};
 
     #[test]
     fn quantiles_need_the_published_number_of_samples() {

@@ -11,9 +11,9 @@ use std::time::SystemTime;
 
 use crate::analysis::recovery::Recovery;
 use crate::analysis::series::Series;
+use crate::core::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
 use crate::exit::Signal;
 use crate::pressure::Pressure;
-use crate::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
 use crate::slo::Gate;
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 use crate::verdict::Verdict;

@@ -1,7 +1,7 @@
 //! The measured window and its phases, as metrics ask for their figures. It must not know which metrics there are.
 
 use super::{Distribution, Latencies, PhaseSummary, Summary, float};
-use crate::record::PhaseRecord;
+use crate::core::record::PhaseRecord;
 use crate::slo::{Figure, Part, Phase, Requests, Statistic, Timing};
 use crate::time::NANOS_PER_SECOND;
 

@@ -4,7 +4,7 @@
 //! Pure: everything has been measured when this begins. What it means is for the verdict and the gates to say.
 
 use crate::analysis::silence::Silence;
-use crate::record::Record;
+use crate::core::record::Record;
 use crate::summary::Latencies;
 use crate::time::Nanos;
 
@@ -174,8 +174,8 @@ impl Patience {
 mod tests {
     use super::{Measured, Presence};
     use crate::analysis::silence::Silence;
-    use crate::record::absence::Stretch;
-    use crate::record::{Absence, PhaseRecord, Record};
+    use crate::core::record::absence::Stretch;
+    use crate::core::record::{Absence, PhaseRecord, Record};
     use crate::summary::Latencies;
     use crate::time::Nanos;
 
@@ -188,9 +188,9 @@ mod tests {
     fn presence(absence: &Absence, silences: &[Silence]) -> Presence {
         let mut phase = PhaseRecord::new();
         for _ in 0..1000 {
-            phase.complete(&crate::record::Completion {
+            phase.complete(&crate::core::record::Completion {
                 status: 200,
-                outcome: crate::record::Outcome::Ok,
+                outcome: crate::core::record::Outcome::Ok,
                 service_ns: MS,
                 first_byte_ns: None,
                 drained: false,

@@ -1,6 +1,6 @@
 //! What one request before the run showed; filled by the preflight.
 
-use crate::http1::head::Body;
+use crate::core::http1::head::Body;
 
 /// What one request to the target showed.
 #[derive(Clone, Debug, PartialEq)]

@@ -174,7 +174,7 @@ impl Curves {
 #[cfg(test)]
 mod tests {
     use super::{Curves, Distribution};
-    use crate::record::LatencyHistogram;
+    use crate::core::record::LatencyHistogram;
 
     const MS: u64 = 1_000_000;
 

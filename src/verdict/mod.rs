@@ -14,9 +14,9 @@ mod target;
 use crate::analysis::series::Slice;
 use crate::analysis::trend::growth;
 use crate::calibration::Calibration;
+use crate::core::record::{PhaseRecord, Record};
 use crate::plan::{Plan, pacing};
 use crate::pressure::Pressure;
-use crate::record::{PhaseRecord, Record};
 use crate::slo::Scope;
 use crate::summary::{
     Client, Distribution, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,

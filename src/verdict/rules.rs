@@ -7,7 +7,7 @@
 
 use super::bound::Effect;
 use super::{Evidence, Level, Reason, Rule, SATURATED_SHARE, milliseconds, percent};
-use crate::failure::Phase;
+use crate::core::failure::Phase;
 use crate::time::seconds;
 use crate::units::significant;
 
@@ -242,7 +242,7 @@ fn taken_away(evidence: &Evidence<'_>) -> Vec<Reason> {
         let text = format!("the hypervisor took {:.1} % of the time of the cores", share * 100.0);
         reasons.extend(found(Rule::TakenAway, Level::Warn, text));
     }
-    let switches = |worker: &crate::record::ClientTally| {
+    let switches = |worker: &crate::core::record::ClientTally| {
         worker.involuntary_switches as f64 / seconds(worker.wall_ns).max(1e-9)
     };
     let most = evidence.client.workers.iter().map(switches).fold(0.0, f64::max);

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use super::{Code, Evidence, Level, Rule, Verdict, judge};
 use crate::analysis::series::Slice;
 use crate::calibration::Calibration;
-use crate::failure::{Failure, Phase as FailurePhase};
+use crate::core::failure::{Failure, Phase as FailurePhase};
+use crate::core::record::{ClientTally, Completion, Lag, Outcome, Record};
+use crate::core::schedule::{Arrivals, Rate, Schedule, Timeline};
 use crate::plan::{Plan, Route};
 use crate::pressure::Pressure;
-use crate::record::{ClientTally, Completion, Lag, Outcome, Record};
 use crate::report::tests as constructed;
-use crate::schedule::{Arrivals, Rate, Schedule, Timeline};
 use crate::summary::{Client, End, Host, Latencies, Presence, Quiet, Stretch};
 use crate::target::Target;
 use crate::time::Nanos;
@@ -49,9 +49,9 @@ fn plan(open: bool) -> Plan {
     plan.timeline = Timeline::plain(0, 10 * SECOND);
     if let Some(pacing) = &mut plan.load.pacing {
         pacing.rate = Some(Rate::parse("1000").unwrap());
-        let shape = crate::schedule::Shape {
+        let shape = crate::core::schedule::Shape {
             warmup_ns: 0,
-            stages: crate::schedule::parse_stages("10s@1000").unwrap(),
+            stages: crate::core::schedule::parse_stages("10s@1000").unwrap(),
             bursts: None,
             length_ns: 10 * SECOND,
             requests: None,

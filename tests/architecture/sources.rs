@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use super::tables::FOLDERS;
+
 /// A file of `src`.
 pub(crate) struct Source {
     /// Path below `src`, with forward slashes.
@@ -40,7 +42,7 @@ pub(crate) fn named_in(folders: &[&str]) -> BTreeSet<String> {
         let plain = without_comments(&text).replace("crate::", "self::");
         walk(&tokens(&plain), &["outside"; 9].map(str::to_owned)).paths
     });
-    paths.filter_map(|(path, _)| path.into_iter().next()).collect()
+    paths.filter_map(|(path, _)| place(&path)).collect()
 }
 
 /// What a file says, once its code has been walked through.
@@ -102,7 +104,7 @@ fn source(name: String, text: String, plain: &str, seen: &Seen, all_test: bool) 
     };
     let places = |test: bool| {
         let named = seen.paths.iter().filter(|(_, is_test)| (all_test || *is_test) == test);
-        named.filter_map(|(path, _)| path.first().cloned()).collect()
+        named.filter_map(|(path, _)| place(path)).collect()
     };
     let (code, test_code) = (kept(false), kept(true));
     Source { named: places(false), named_by_tests: places(true), name, text, code, test_code }
@@ -121,8 +123,14 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// The place that a path leads to: a module at the top, or one in a folder of places.
+pub(crate) fn place(path: &[String]) -> Option<String> {
+    let first = path.first()?;
+    if FOLDERS.contains(&&first[..]) { path.get(1).cloned() } else { Some(first.clone()) }
+}
+
 /// The module that a file is: `a::b` for `a/b.rs` and for `a/b/mod.rs`; the root for `lib.rs` and `main.rs`.
-fn module_path(name: &str) -> Vec<String> {
+pub(crate) fn module_path(name: &str) -> Vec<String> {
     let name = name.trim_end_matches(".rs").trim_end_matches("/mod");
     if matches!(name, "lib" | "main") {
         return Vec::new();

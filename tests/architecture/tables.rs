@@ -3,6 +3,9 @@
 /// A top-level module of `src` with all files below it, and which others it may name.
 type Place = (&'static str, &'static [&'static str]);
 
+/// Folders of places: what lies in them is a place each, they themselves are only its list.
+pub(crate) const FOLDERS: &[&str] = &["core"];
+
 /// The floors of the house from top to bottom, the places on each, again from top to bottom, and what each place may
 /// name: only what stands below it in this table, so that there is no circle; what does not is one of
 /// [`KNOWN_EXCEPTIONS`].

@@ -2,7 +2,7 @@
 //! next to this folder, for a bounded number of inputs, and libFuzzer, for as long as one likes (`scripts/fuzz`).
 #![allow(dead_code, reason = "each test file uses its own share of this")]
 
-use maxq::http1::{Framer, Progressed, ResponseReader, StreamEnd};
+use maxq::core::http1::{Framer, Progressed, ResponseReader, StreamEnd};
 
 use super::reference::{self, Ending, Whole};
 
@@ -59,7 +59,7 @@ const TELLING: &[u8] = b"\r\n\0:; ,0123456789cC-";
 pub(crate) fn read(pieces: &[&[u8]], framer: &mut Framer) -> (Vec<Whole>, Ending) {
     let mut reader = ResponseReader::new();
     let mut responses = Vec::new();
-    let whole = |response: maxq::http1::Response| Whole {
+    let whole = |response: maxq::core::http1::Response| Whole {
         status: response.status,
         body_bytes: response.body_bytes,
         keep_alive: response.keep_alive,

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use maxq::conn::{ConnId, Receiving};
-use maxq::failure::{Failure, Phase};
+use maxq::core::conn::{ConnId, Receiving};
+use maxq::core::failure::{Failure, Phase};
+use maxq::core::record::Counts;
+use maxq::core::schedule::{Arrivals, Schedule, Shape, Timeline, parse_stages};
+use maxq::core::worker::{Action, Event, Job, Late, OpenJob, Worker};
 use maxq::plan::{Expect, OnOverload, Timeouts};
-use maxq::record::Counts;
 use maxq::request::RequestImage;
-use maxq::schedule::{Arrivals, Schedule, Shape, Timeline, parse_stages};
 use maxq::time::Nanos;
-use maxq::worker::{Action, Event, Job, Late, OpenJob, Worker};
 
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use maxq::failure::Kind;
+use maxq::core::failure::Kind;
 
 use crate::support::relay::Relay;
 use crate::support::report::{Report, measure};

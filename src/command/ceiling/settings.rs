@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::analysis::ceiling::{Rules, SearchSettings};
 use crate::cli::{CeilingArgs, OnOverloadArg, WarmupArg};
+use crate::core::schedule::Rate;
 use crate::exit::Refusal;
 use crate::plan::Output;
 use crate::run::affordable_connections;
-use crate::schedule::Rate;
 use crate::time::seconds;
 use crate::units::parse_count;
 

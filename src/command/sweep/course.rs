@@ -2,9 +2,9 @@
 
 use crate::analysis::random::Random;
 use crate::cli::{FormatArg, OnOverloadArg, OrderArg, RunArgs, SweepArgs};
+use crate::core::schedule::Rate;
 use crate::exit::Refusal;
 use crate::plan::{Load, Output};
-use crate::schedule::Rate;
 use crate::summary::{Course, Order, Seen, Variable, fewest_samples, float};
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 
@@ -215,8 +215,8 @@ pub(super) const fn order(arg: OrderArg) -> Order {
 mod tests {
     use super::{Step, Values, lengths_ns, steps, whole_s};
     use crate::cli::RunArgs;
+    use crate::core::schedule::Rate;
     use crate::plan::{Load, Plan};
-    use crate::schedule::Rate;
     use crate::summary::{Course, Order, Variable};
 
     fn course(values: usize, repeats: u64, order: Order, seed: u64) -> Course {

@@ -1,7 +1,7 @@
 //! The formats that other tools read, and the live line.
 
 use super::*;
-use crate::record::LatencyHistogram;
+use crate::core::record::LatencyHistogram;
 use crate::report::{hgrm, progress_line, timeseries_line};
 
 #[test]

@@ -16,18 +16,18 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::series::Series;
-use crate::failure::{Failure, Kind, Phase as FailurePhase};
+use crate::core::failure::{Failure, Kind, Phase as FailurePhase};
+use crate::core::record::latency::HIGHEST_NS;
+use crate::core::record::{
+    BadAnswer, Came, ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record,
+};
+use crate::core::schedule::{Arrivals, Rate, Timeline};
 use crate::plan::{
     EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Preflight, Route, Timeouts,
 };
 use crate::pressure::Pressure;
-use crate::record::latency::HIGHEST_NS;
-use crate::record::{
-    BadAnswer, Came, ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record,
-};
 use crate::report::Style;
 use crate::request::RequestImage;
-use crate::schedule::{Arrivals, Rate, Timeline};
 use crate::summary::{
     Client, End, Engine, Host, InFlight, IntervalRow, Latencies, PhaseSummary, Presence, Summary,
     Window,

@@ -2,7 +2,7 @@
 
 use super::text::{assert_lines, report};
 use super::*;
-use crate::record::Lag;
+use crate::core::record::Lag;
 use crate::report::{quiet_text, text};
 use crate::slo::Gate;
 

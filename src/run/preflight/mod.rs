@@ -12,19 +12,19 @@ use std::os::fd::AsRawFd;
 
 use socket2::{SockAddr, Socket};
 
+use crate::core::failure::{Failure, Kind, Phase};
+use crate::core::http1::head::{self, Body};
+use crate::core::http1::lines;
+use crate::core::http1::{Framer, Progressed, Response, ResponseReader, StreamEnd};
+use crate::core::tls::{self, Session, Step};
+use crate::core::tunnel::{Heard, Tunnel};
 use crate::engine::sockets::Sockets;
 use crate::exit::Signal;
-use crate::failure::{Failure, Kind, Phase};
-use crate::http1::head::{self, Body};
-use crate::http1::lines;
-use crate::http1::{Framer, Progressed, Response, ResponseReader, StreamEnd};
 use crate::plan::{Endpoint, Expect, Plan, cores};
 use crate::run::Interrupts;
 use crate::summary::Seen;
 use crate::sys;
 use crate::time::{Nanos, monotonic};
-use crate::tls::{self, Session, Step};
-use crate::tunnel::{Heard, Tunnel};
 pub(super) use ready::await_target;
 use seen::{Expected, public_warning, surprises, value};
 

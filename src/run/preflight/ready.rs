@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::{NoAnswer, look};
+use crate::core::failure::{Kind, Phase, errno_name};
 use crate::exit::{Refusal, Signal};
-use crate::failure::{Kind, Phase, errno_name};
 use crate::plan::Plan;
 use crate::run::Interrupts;
 use crate::summary::Seen;

@@ -115,7 +115,7 @@ pub(super) fn value<'a>(
 #[cfg(test)]
 mod tests {
     use super::{Expected, Seen, is_public, surprises};
-    use crate::http1::head::Body;
+    use crate::core::http1::head::Body;
 
     fn seen() -> Seen {
         Seen {

@@ -2,7 +2,7 @@
 
 use super::{Doubt, Gate, Parts};
 use crate::analysis::series::Slice;
-use crate::record::{Completion, Lag, Outcome, PhaseRecord};
+use crate::core::record::{Completion, Lag, Outcome, PhaseRecord};
 use crate::slo::parse;
 use crate::slo::windows::Windows;
 use crate::summary::{Latencies, PhaseSummary, RunPart};

@@ -1,7 +1,7 @@
 //! Clients that came late: what that can have moved, and what it cannot.
 
 use super::{Case, MS, case, open};
-use crate::record::Lag;
+use crate::core::record::Lag;
 use crate::verdict::{Code, Level};
 
 /// So many requests are 50 ms late for want of the client.

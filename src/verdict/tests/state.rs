@@ -1,8 +1,8 @@
 //! What the target did, in constructed runs.
 
 use super::{Case, REQUESTS, SECOND, away, case, in_time, open};
-use crate::record::Outcome;
-use crate::schedule::{Arrivals, Shape, Timeline, parse_stages};
+use crate::core::record::Outcome;
+use crate::core::schedule::{Arrivals, Shape, Timeline, parse_stages};
 use crate::summary::{End, Presence};
 use crate::verdict::TargetState;
 
