@@ -10,17 +10,17 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::calibration::{Calibration, cache};
 use crate::cli::{CalibrateArgs, RunArgs};
 use crate::exit::{self, ExitCode, Refusal, Signal};
-use crate::host;
+use crate::machine::host;
+use crate::machine::sys;
 use crate::output::Destination;
 use crate::plan::{Plan, cores};
 use crate::report;
+use crate::result::calibration::{Calibration, cache};
+use crate::result::summary::{End, Summary, work_share};
 use crate::run::{Bench, Interrupts};
 use crate::serve::{self, Server};
-use crate::summary::{End, Summary, work_share};
-use crate::sys;
 use crate::time::{monotonic, seconds};
 
 /// Sleeps whose lateness is measured.

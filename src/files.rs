@@ -12,7 +12,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::sys;
+use crate::machine::sys;
 
 /// How long one look at a pipe lasts, in milliseconds.
 const LOOK_MS: i32 = 50;

@@ -40,17 +40,17 @@
 //! | [`record`](crate::core::record) | what a worker remembers, phase by phase; merging; the conservation check |
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
 //! | [`run`] | [`run::Bench`]: asks machine and target once (is this what the user means?), then makes runs: pins, spawns, starts, watches, stops, joins, merges |
-//! | [`pressure`] | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
+//! | [`pressure`](crate::machine::pressure) | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
 //! | [`calibrate`], `calibration` | what this client can do on this machine, measured once and kept |
 //! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
 //! | [`slo`] | metrics, gates on them, and which gates hold |
-//! | [`verdict`] | what the target did, whether the measurement is valid, and what limited it |
-//! | [`summary`], [`report`] | a finished run, and what it looks like |
+//! | [`verdict`](crate::result::verdict) | what the target did, whether the measurement is valid, and what limited it |
+//! | [`summary`](crate::result::summary), [`report`] | a finished run, and what it looks like |
 //! | [`capacity`] | the goals of a search for the highest load: from gates and finished runs to trials, and what was found |
-//! | [`results`], [`comparison`] | runs out of result files; two sides of them, metric by metric |
+//! | [`document`](crate::result::document), [`comparison`] | runs out of result files; two sides of them, metric by metric |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
 //! | `files` | the files that a user names, read and opened without a silent wait |
-//! | [`output`], [`base64`], [`exit`], `host`, `cgroup`, `memory`, [`sys`], [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |
+//! | [`output`], [`base64`], [`exit`], `host`, `cgroup`, `memory`, [`sys`](crate::machine::sys), [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |
 //!
 //! From `schedule` to `record` everything is sans-io and pure over the time that it is given: nothing there reads a
 //! clock or names an engine, and `unsafe` is confined to `engine/uring`, `engine/bufring` and `sys`.
@@ -102,9 +102,7 @@ macro_rules! eprint {
 pub mod analysis;
 pub mod base64;
 pub mod calibrate;
-pub(crate) mod calibration;
 pub mod capacity;
-pub(crate) mod cgroup;
 pub mod cli;
 pub mod command;
 pub mod comparison;
@@ -112,20 +110,15 @@ pub mod core;
 pub mod engine;
 pub mod exit;
 pub(crate) mod files;
-pub(crate) mod host;
-pub(crate) mod memory;
+pub mod machine;
 pub mod output;
 pub mod plan;
-pub mod pressure;
 pub mod report;
 pub mod request;
-pub mod results;
+pub mod result;
 pub mod run;
 pub mod serve;
 pub mod slo;
-pub mod summary;
-pub mod sys;
 pub mod target;
 pub mod time;
 pub mod units;
-pub mod verdict;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::exit::{Refusal, Signal};
 use crate::files;
-use crate::sys;
+use crate::machine::sys;
 use crate::target;
 pub use feed::{Fed, Feed};
 

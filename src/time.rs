@@ -3,7 +3,7 @@
 //! Everything between schedule and record takes time as an argument; only engines and the control
 //! plane may call [`monotonic`].
 
-use crate::sys;
+use crate::machine::sys;
 
 /// Nanoseconds in a second.
 pub const NANOS_PER_SECOND: u64 = 1_000_000_000;

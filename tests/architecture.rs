@@ -23,25 +23,31 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("bytes", &["engine/portable.rs", "request.rs", "serve/"]),
     ("clap", &["cli.rs", "cli/", "main.rs"]),
     ("core_affinity", &["calibrate.rs", "plan/cores.rs", "run/", "serve/"]),
-    ("flate2", &["results/"]),
-    ("hdrhistogram", &["core/record/", "report/", "results/"]),
+    ("flate2", &["result/document/"]),
+    ("hdrhistogram", &["core/record/", "report/", "result/document/"]),
     ("httparse", &["core/http1/", "serve/"]),
     ("idna", &["target.rs"]),
     ("io_uring", &["engine/"]),
     ("io_uring06", &["serve/"]),
-    ("libc", &["engine/", "core/failure.rs", "files.rs", "report/", "run/preflight/", "sys.rs"]),
+    (
+        "libc",
+        &["engine/", "core/failure.rs", "files.rs", "report/", "run/preflight/", "machine/sys.rs"],
+    ),
     ("monoio", &["engine/portable.rs", "serve/"]),
     ("pkcs8", &["plan/key.rs"]),
     ("rustls", &["engine/mirror.rs", "core/tls/"]),
     ("rustls_native_certs", &["plan/security.rs"]),
-    ("serde_json", &["calibration/", "comparison/", "report/", "results/", "serve/"]),
+    (
+        "serde_json",
+        &["result/calibration/", "comparison/", "report/", "result/document/", "serve/"],
+    ),
     ("signal_hook", &["run/"]),
     ("socket2", &["engine/", "plan/route.rs", "run/preflight/", "serve/"]),
     ("webpki_roots", &["core/tls/"]),
 ];
 
 /// The only files that may hold `unsafe`.
-const UNSAFE: &[&str] = &["engine/bufring.rs", "engine/uring.rs", "sys.rs"];
+const UNSAFE: &[&str] = &["engine/bufring.rs", "engine/uring.rs", "machine/sys.rs"];
 
 /// The only places that may read a clock.
 const CLOCKS: &[&str] = &[
@@ -55,7 +61,7 @@ const CLOCKS: &[&str] = &[
     "plan/build.rs",
     "run/",
     "serve/",
-    "sys.rs",
+    "machine/sys.rs",
     "time.rs",
 ];
 

@@ -10,8 +10,8 @@ use maxq::capacity::Goals;
 use maxq::cli::RunArgs;
 use maxq::core::schedule::Rate;
 use maxq::engine::sim::{Deed, Queue, Server};
+use maxq::machine::pressure::Held;
 use maxq::plan::Plan;
-use maxq::pressure::Held;
 use maxq::run::SimulatedSession;
 use maxq::time::Nanos;
 

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use maxq::cli::RunArgs;
 use maxq::exit::TARGET;
 use maxq::plan::Plan;
+use maxq::result::summary::Summary;
 use maxq::run::{Bench, Connections, Interrupts, Progress, no_connection};
 use maxq::serve::{Options, Server};
-use maxq::summary::Summary;
 
 const ENGINES: [&str; 2] = ["uring", "portable"];
 

@@ -6,9 +6,9 @@ use crate::analysis::ceiling::{
 };
 use crate::analysis::series::Slice;
 use crate::exit::Signal;
+use crate::result::summary::{Quantile, Rates, Summary};
+use crate::result::verdict::Code;
 use crate::slo::Gate;
-use crate::summary::{Quantile, Rates, Summary};
-use crate::verdict::Code;
 
 /// A trial, as far as reports show it.
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@
 
 use crate::analysis::ceiling::Measure;
 use crate::analysis::series::Slice;
-use crate::pressure::Held;
+use crate::machine::pressure::Held;
+use crate::result::summary::Summary;
 use crate::slo::{Clause, Scope};
-use crate::summary::Summary;
 use crate::time::seconds;
 
 /// When the machine was held up, in nanoseconds since the measured window began, as far as it concerns that window.

@@ -8,11 +8,11 @@ mod held;
 mod measure;
 
 use crate::analysis::ceiling::{Measure, Proposal, Trial, TrialVerdict};
+use crate::machine::pressure::Held;
 use crate::plan::Plan;
-use crate::pressure::Held;
+use crate::result::summary::{End, Summary, fewest_samples};
+use crate::result::verdict::{Code, Level, Rule};
 use crate::slo::{self, Clause, Relation, Scope};
-use crate::summary::{End, Summary, fewest_samples};
-use crate::verdict::{Code, Level, Rule};
 pub use found::{Broken, Found, Row};
 use held::Excuse;
 
@@ -175,7 +175,13 @@ impl Goals {
         } else {
             TrialVerdict::Fail
         };
-        Trial { proposal, verdict, requests: crate::summary::float(scheduled), measures, cut_short }
+        Trial {
+            proposal,
+            verdict,
+            requests: crate::result::summary::float(scheduled),
+            measures,
+            cut_short,
+        }
     }
 
     /// What a trial says that kept all goals.

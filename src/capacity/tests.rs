@@ -4,9 +4,9 @@ use super::*;
 use crate::analysis::ceiling::{Ending, Purpose, SearchResult, SearchSettings};
 use crate::core::record::{LatencyHistogram, Outcome, Record};
 use crate::report::tests::{SECOND, abandon, complete, fail, open_plan, plan, summary};
+use crate::result::summary::{Distribution, Lags};
+use crate::result::verdict::Reason;
 use crate::slo::{Doubt, Gate, Metric};
-use crate::summary::{Distribution, Lags};
-use crate::verdict::Reason;
 
 pub(super) const MS: u64 = 1_000_000;
 
@@ -223,7 +223,7 @@ fn answers_that_do_not_keep_up_fail_a_trial_but_for_what_chance_leaves_in_flight
     assert!(kept(11), "1 % and one");
     assert!(!kept(12));
     let mut summary = run([960, 0, 0, 40], &[("p50<1s", true)]);
-    summary.in_flight = Some(crate::summary::InFlight { mean: 100.0, by_law: Some(100.0) });
+    summary.in_flight = Some(crate::result::summary::InFlight { mean: 100.0, by_law: Some(100.0) });
     assert!(judge(&goals("p50<1s"), &summary).measures[2].kept, "100 in flight may be 130");
 }
 

@@ -14,13 +14,13 @@ use crate::analysis::ceiling::{
 use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead};
 use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
 use crate::exit::{self, ExitCode, Refusal};
+use crate::machine::pressure::Held;
 use crate::plan::Plan;
-use crate::pressure::Held;
 use crate::report::{self, Known};
 
 use crate::core::schedule::Rate;
+use crate::result::summary::{End, Summary};
 use crate::run::{self, Bench, Connections, Interrupts, Witness};
-use crate::summary::{End, Summary};
 use crate::time::Nanos;
 use settings::{check, pause, settings, usual_warmup_ns};
 

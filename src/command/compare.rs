@@ -11,7 +11,7 @@ use crate::comparison::{self, Comparison, Conclusion, Criteria, Kind, Side};
 use crate::exit::{self, ExitCode, Refusal};
 use crate::plan::Output;
 use crate::report::{self, Untold};
-use crate::results;
+use crate::result::document;
 
 /// `maxq compare`: returns the exit code that the verdict has.
 ///
@@ -121,7 +121,7 @@ fn of_files(args: &CompareArgs, settings: &Criteria) -> Result<Comparison, Refus
         [only] => {
             return Err(Refusal::usage(format!(
                 "{}: compare needs two sides; use maxq compare BASE NEW",
-                results::escape(&only.to_string_lossy())
+                document::escape(&only.to_string_lossy())
             )));
         }
         _ if !flags.base.is_empty() => (flags.base.clone(), flags.new.clone()),
@@ -144,10 +144,10 @@ fn of_files(args: &CompareArgs, settings: &Criteria) -> Result<Comparison, Refus
 }
 
 fn side(paths: &[PathBuf]) -> Result<Side, Refusal> {
-    let name = |path: &PathBuf| results::escape(&path.to_string_lossy());
+    let name = |path: &PathBuf| document::escape(&path.to_string_lossy());
     let label = match paths {
         [first, _, .., last] => format!("{} to {}", name(first), name(last)),
         paths => paths.iter().map(name).collect::<Vec<_>>().join(" and "),
     };
-    Ok(Side { label, runs: results::read(paths)? })
+    Ok(Side { label, runs: document::read(paths)? })
 }

@@ -5,11 +5,11 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::machine::sys;
 use crate::plan::Plan;
 use crate::report::{self, Style};
+use crate::result::summary::IntervalRow;
 use crate::run::Progress;
-use crate::summary::IntervalRow;
-use crate::sys;
 use crate::time::seconds;
 
 /// How text may look where it goes.

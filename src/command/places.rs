@@ -8,8 +8,8 @@ use crate::exit::Refusal;
 use crate::output::{Destination, Fed, Feed};
 use crate::plan::{Plan, RequestFormat};
 use crate::report;
+use crate::result::summary::Stream;
 use crate::run::Progress;
-use crate::summary::Stream;
 
 /// Where the results of a run go; opened before it starts.
 pub(super) struct Places {

@@ -8,8 +8,8 @@ use super::{complaint, exit_code, tell};
 use crate::exit::{self, ExitCode, Refusal, Signal};
 use crate::plan::{Output, Plan};
 use crate::report::{self, Carried};
+use crate::result::summary::{End, Summary};
 use crate::run::{Bench, Interrupts};
-use crate::summary::{End, Summary};
 
 /// Between two runs unless `--pause` says otherwise: what the first has left behind in the server is over by then.
 const USUAL_PAUSE: Duration = Duration::from_secs(1);

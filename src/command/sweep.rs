@@ -15,9 +15,9 @@ use crate::exit::{self, ExitCode, Refusal, Signal};
 use crate::output::Destination;
 use crate::plan::{Load, Plan};
 use crate::report::{self, Attempt, Document, LineFormat};
+use crate::result::summary::{Course, End, SoFar, Summary, SweepRun, SweepSummary, Variable};
 use crate::run::preflight::warn_of_place;
 use crate::run::{Bench, Connections, Interrupts, no_connection};
-use crate::summary::{Course, End, SoFar, Summary, SweepRun, SweepSummary, Variable};
 use crate::time::seconds;
 use course::{Step, Values};
 

@@ -2,7 +2,7 @@
 
 use super::{Criteria, Design, Side};
 use crate::exit::{INVALID, Refusal};
-use crate::results::Run;
+use crate::result::document::Run;
 
 /// A run that counts for nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]

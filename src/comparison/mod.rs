@@ -15,7 +15,7 @@ use crate::analysis::comparison::shape::{Pool, share_above};
 pub use crate::analysis::comparison::{Decision, Design};
 use crate::analysis::comparison::{paired as paired_ranks, two_sample};
 use crate::exit::{Refusal, Signal};
-use crate::results::{self, Run};
+use crate::result::document::{self, Run};
 use crate::slo::Metric;
 pub use criteria::Criteria;
 use judge::{conclude, rows};
@@ -315,7 +315,7 @@ fn judged_as(design: Design, pairs: usize, settings: &Criteria) -> Design {
 
 /// What to say when runs are on both sides.
 fn shared_runs(base: &Side, new: &Side) -> Option<String> {
-    let (shared, all) = (results::also_in(&base.runs, &new.runs), new.runs.len());
+    let (shared, all) = (document::also_in(&base.runs, &new.runs), new.runs.len());
     match shared {
         0 => None,
         _ if shared == all && all == base.runs.len() => Some(

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::exit::Refusal;
-use crate::results::{Run, escape};
+use crate::result::document::{Run, escape};
 
 /// In what runs may differ.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

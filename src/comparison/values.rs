@@ -4,7 +4,7 @@ use super::{Comparison, Kept};
 use crate::analysis::comparison::shares::{self, Tally};
 use crate::analysis::comparison::single::{self, Measured};
 use crate::analysis::comparison::{Design, Shift, median, paired, two_sample};
-use crate::results::Run;
+use crate::result::document::Run;
 use crate::slo::{Figure, Metric, Part, Requests, Statistic, Timing};
 
 /// What was found of a metric.

@@ -3,8 +3,8 @@
 //! Waking a sleeping core costs tens of microseconds, which everyone then prints as latency of the server. Spinning
 //! takes that out, but burns a core, and is worse than useless when somebody else needs the very same core.
 
+use crate::machine::sys;
 use crate::plan::Idle;
-use crate::sys;
 use crate::time::Nanos;
 
 /// With more requests in flight than this, answers come so often that waking up is no part of the latency, while

@@ -3,7 +3,7 @@
 
 use super::spin::Spent;
 use crate::core::record::ClientTally;
-use crate::sys;
+use crate::machine::sys;
 use crate::time::Nanos;
 
 /// What the thread had used when a run began.

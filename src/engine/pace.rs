@@ -6,7 +6,7 @@
 //! then, and now and then in between, so that short interruptions do not add up.
 
 use crate::core::worker::LATE_FROM_NS;
-use crate::sys;
+use crate::machine::sys;
 use crate::time::Nanos;
 
 /// CPU time is read this often, however short the turns are, in nanoseconds.
@@ -78,9 +78,9 @@ mod tests {
     #[test]
     fn a_thread_that_works_is_away_for_no_longer_than_its_core_is() {
         let begun = monotonic();
-        let cpu_ns = crate::sys::thread_cpu_ns();
+        let cpu_ns = crate::machine::sys::thread_cpu_ns();
         let mut pace = Pace::start(begun);
-        while crate::sys::thread_cpu_ns() - cpu_ns < 30_000_000 {
+        while crate::machine::sys::thread_cpu_ns() - cpu_ns < 30_000_000 {
             std::hint::spin_loop();
         }
         let now = monotonic();

@@ -6,8 +6,8 @@
 use super::idle::{
     CHECK_EVERY_NS, CONTESTED_PERCENT, LONGEST_SPIN_NS, SPIN_UP_TO_IN_FLIGHT, YIELD_FOR_NS,
 };
+use crate::machine::sys;
 use crate::plan::Idle;
-use crate::sys;
 use crate::time::Nanos;
 
 /// The idle policy of one worker.

@@ -36,7 +36,7 @@ use crate::core::conn::ConnId;
 use crate::core::failure::{Failure, Phase};
 use crate::core::record::{ClientTally, Record, Turns};
 use crate::core::worker::{Action, Event, Job, Span, Worker};
-use crate::sys;
+use crate::machine::sys;
 use crate::time::{Nanos, monotonic};
 
 /// Longest sleep before the common start is known.

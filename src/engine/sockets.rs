@@ -10,8 +10,8 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
+use crate::machine::sys;
 use crate::plan::{Endpoint, ProxyProtocol, Route};
-use crate::sys;
 
 /// What every PROXY protocol header of version 2 begins with.
 const PROXY_V2: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";

@@ -6,7 +6,7 @@
 //! those that are too long for a thread that kept its core.
 
 use crate::core::record::ClientTally;
-use crate::sys;
+use crate::machine::sys;
 use crate::time::Nanos;
 
 /// A step between two looks at the wall clock that takes longer than this is no spinning: the core was away.

@@ -7,7 +7,7 @@ use super::LONGEST_SLEEP_NS;
 use super::spin::Spin;
 use super::uring::Engine;
 use crate::core::worker::{Late, Worker};
-use crate::sys;
+use crate::machine::sys;
 use crate::time::{NANOS_PER_SECOND, Nanos, monotonic};
 
 /// Longest sleep before the common start is known.

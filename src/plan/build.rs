@@ -12,12 +12,12 @@ use super::message::{Message, Serialised};
 use super::proxy::Proxy;
 use super::security::security;
 use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Preflight, Timeouts};
-use crate::calibration::cache;
 use crate::cli::{EngineArg, FormatArg, IdleArg, RunArgs};
 use crate::core::schedule::Stage;
 use crate::exit::Refusal;
-use crate::host;
+use crate::machine::host;
 use crate::request::RequestImage;
+use crate::result::calibration::cache;
 use crate::target::Target;
 use crate::time::monotonic;
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::cgroup::CpuGroups;
+use crate::machine::cgroup::CpuGroups;
 
 /// Cores that this process may use, in ascending order.
 #[must_use]

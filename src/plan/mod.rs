@@ -25,10 +25,10 @@ mod sources;
 
 use std::sync::Arc;
 
-use crate::calibration::Calibration;
 use crate::core::schedule::{Schedule, Timeline};
 use crate::core::tls::Security;
 use crate::request::RequestImage;
+use crate::result::calibration::Calibration;
 use crate::slo::Clause;
 use crate::target::Target;
 use crate::time::Nanos;

@@ -16,7 +16,7 @@ use super::proxy::Proxy;
 use super::{cores, names, sources};
 use crate::cli::{AddressesArg, NetworkArgs, ProxyProtocolArg};
 use crate::exit::Refusal;
-use crate::sys;
+use crate::machine::sys;
 use crate::target::Target;
 
 /// Addresses of one host that are used at most.

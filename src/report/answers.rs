@@ -3,7 +3,7 @@
 use crate::core::record::BadAnswer;
 use crate::report::format::{self, count, counted};
 use crate::report::page::Page;
-use crate::summary::Summary;
+use crate::result::summary::Summary;
 
 /// Lines of what a bad answer said that leave room for the rest of the report.
 const FEW_LINES: usize = 3;

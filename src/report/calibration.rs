@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::calibration::{Calibration, cache};
 use crate::report::format::{duration, float, rate};
 use crate::report::page::{Page, Style};
-use crate::summary::Host;
+use crate::result::calibration::{Calibration, cache};
+use crate::result::summary::Host;
 
 /// One page: each number, and what it means for a user.
 #[must_use]

@@ -3,8 +3,8 @@
 use crate::plan::Plan;
 use crate::report::format::{duration, rate};
 use crate::report::page::{Page, Paint};
+use crate::result::summary::{End, Summary};
 use crate::slo::{Clause, Doubt, Gate, Unit};
-use crate::summary::{End, Summary};
 use crate::units::significant;
 
 /// Longer clauses do not move the others' results away.

@@ -11,7 +11,7 @@ use crate::base64;
 use crate::core::record::buckets::IntervalBuckets;
 use crate::core::record::latency::interval_to_v2_deflate;
 use crate::report::format::{self, float};
-use crate::summary::IntervalRow;
+use crate::result::summary::IntervalRow;
 
 /// The lines before the first histogram.
 #[must_use]

@@ -11,17 +11,17 @@ use crate::base64;
 use crate::core::failure::errno_name;
 use crate::core::http1::head::Body;
 use crate::core::record::{BadAnswer, Counts, ErrorRow, PhaseRecord};
+use crate::machine::pressure::Pressure;
 use crate::plan::Plan;
-use crate::pressure::Pressure;
 use crate::report::timeseries::interval;
 use crate::report::{format, tls};
-use crate::slo::{Gate, Unit};
-use crate::summary::{
+use crate::result::summary::{
     Distribution, Disturbance, End, Latencies, PhaseSummary, Rates, Seen, Spread, Stream, Summary,
     spin_share, work_share,
 };
+use crate::result::verdict::Verdict;
+use crate::slo::{Gate, Unit};
 use crate::time::seconds;
-use crate::verdict::Verdict;
 
 /// The quantiles of every distribution. Those that are only lower bounds are named in `unsupported`.
 const QUANTILES: [(&str, f64); 7] = [

@@ -4,7 +4,7 @@
 
 use crate::report::format::{count, counted, duration, float, percent};
 use crate::report::page::Page;
-use crate::summary::{Distribution, Lags, Latencies};
+use crate::result::summary::{Distribution, Lags, Latencies};
 
 /// The rows between the smallest and the largest value.
 const TABLE: [(&str, f64); 5] =

@@ -2,7 +2,7 @@
 
 use crate::report::format::{self, count, counted, duration, float, percent};
 use crate::report::page::{Page, unbroken};
-use crate::summary::{Spread, Summary, spin_share, work_share};
+use crate::result::summary::{Spread, Summary, spin_share, work_share};
 
 /// More workers than this are shown as a range.
 const MOST_SHARES: usize = 4;

@@ -1,7 +1,7 @@
 //! What a finished run looks like: text for people, JSON for programs, files for other tools.
 //!
 //! One file a format, all of them pure functions of a plan and a summary, or of parts of it; what to do with the text is
-//! the caller's business. Nothing here computes more than a presentation needs: figures come from [`crate::summary`].
+//! the caller's business. Nothing here computes more than a presentation needs: figures come from [`crate::result::summary`].
 //! The names in the JSON documents are stable, and `run.schema.json` is held to them by tests.
 
 mod answers;

@@ -4,7 +4,7 @@ use crate::analysis::recovery::Recovery;
 use crate::plan::{OnOverload, Pacing};
 use crate::report::format::{self, count, duration, float, length};
 use crate::report::page::Page;
-use crate::summary::{Disturbance, PhaseSummary, Rates, Summary, share};
+use crate::result::summary::{Disturbance, PhaseSummary, Rates, Summary, share};
 use crate::time::seconds;
 use crate::units::significant;
 

@@ -1,7 +1,7 @@
 //! The live line on stderr while a run goes on. Rewritten in place by its caller, who alone knows the terminal.
 
 use crate::report::format;
-use crate::summary::IntervalRow;
+use crate::result::summary::IntervalRow;
 
 /// One line without a newline, of at most `columns` characters: what happened in the latest interval, `elapsed_s` into
 /// a measured window of `total_s` (`None` when its end is not known). The least important parts go first where space is

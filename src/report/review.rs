@@ -7,9 +7,9 @@ use crate::report::format::{duration, float, part, rate};
 use crate::report::gates;
 use crate::report::markup;
 use crate::report::runs::Carried;
+use crate::result::summary::{End, Summary};
+use crate::result::verdict::Verdict;
 use crate::slo::Gate;
-use crate::summary::{End, Summary};
-use crate::verdict::Verdict;
 
 /// What became of a check.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -7,7 +7,7 @@ use crate::report::format::{count, counted, duration, float};
 use crate::report::json::document;
 use crate::report::page::{Page, Paint, Style};
 use crate::report::tsv::{tsv_header, tsv_row};
-use crate::summary::{End, Summary};
+use crate::result::summary::{End, Summary};
 use crate::units::significant;
 
 /// A run with the plan that it carried out: the repetitions differ in their seeds.

@@ -13,9 +13,9 @@ use crate::report::format::{self, count, counted, duration, float, length};
 use crate::report::json::errno;
 use crate::report::page::{Page, Paint, Style};
 use crate::report::{answers, gates, latency, machine, phases, tls};
-use crate::summary::{End, Engine, Seen, Summary};
+use crate::result::summary::{End, Engine, Seen, Summary};
+use crate::result::verdict::{Level, Rule, TargetState, Verdict};
 use crate::units::significant;
-use crate::verdict::{Level, Rule, TargetState, Verdict};
 
 /// The whole report: with `--verbose` all there is, otherwise what fits a screen as long as all is well.
 #[must_use]

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::report::json::micros;
-use crate::summary::IntervalRow;
+use crate::result::summary::IntervalRow;
 
 /// An interval as one line of NDJSON, with its newline.
 #[must_use]

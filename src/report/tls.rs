@@ -6,7 +6,7 @@ use crate::core::record::Negotiated;
 use crate::plan::Plan;
 use crate::report::format::{count, counted, duration, float, percent};
 use crate::report::page::Page;
-use crate::summary::{Summary, share};
+use crate::result::summary::{Summary, share};
 use crate::time::seconds;
 use crate::units::significant;
 

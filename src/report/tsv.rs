@@ -4,7 +4,7 @@
 
 use crate::plan::Plan;
 use crate::report::json::micros;
-use crate::summary::{End, Summary};
+use crate::result::summary::{End, Summary};
 use crate::time::seconds;
 
 /// The columns.

@@ -10,7 +10,7 @@ use super::{Interrupts, Progress, Session, machine};
 use crate::core::failure::{Phase, errno_name};
 use crate::exit::{Refusal, Signal};
 use crate::plan::Plan;
-use crate::summary::{End, Engine, Seen, Summary};
+use crate::result::summary::{End, Engine, Seen, Summary};
 use crate::time::seconds;
 use crate::units::thousands;
 

@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::exit::{Refusal, Signal};
+use crate::machine::sys;
 use crate::output;
-use crate::sys;
 
 /// The signals that end a run: the first asks for a partial report, a second one for it at once. Of all clones, the one that
 /// looks first takes a signal.

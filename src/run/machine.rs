@@ -4,10 +4,10 @@
 
 use crate::engine::{Unsupported, sockets, uring};
 use crate::exit::Refusal;
-use crate::memory;
+use crate::machine::memory;
+use crate::machine::sys;
 use crate::plan::{EngineChoice, Plan, cores};
-use crate::summary::Engine;
-use crate::sys;
+use crate::result::summary::Engine;
 
 /// Descriptors that a process needs beside its connections and its workers: standard streams, files.
 const OTHER_DESCRIPTORS: u64 = 32;

@@ -11,18 +11,18 @@ use crate::analysis::warmup::{Steady, mser5};
 use crate::core::record::{ClientTally, PhaseRecord, Record};
 use crate::core::schedule::{PhaseIndex, PhaseSpan, Stage};
 use crate::core::worker::Span;
-use crate::host;
+use crate::machine::host;
+use crate::machine::pressure::Pressure;
+use crate::machine::sys;
 use crate::plan::{Plan, Secrets, pacing};
-use crate::pressure::Pressure;
-use crate::slo::windows::Windows;
-use crate::slo::{Gate, Parts};
-use crate::summary::{
+use crate::result::summary::{
     Client, Disturbance, End, Engine, InFlight, Latencies, Measured, PhaseSummary, Presence,
     RunPart, Summary, Window,
 };
-use crate::sys;
+use crate::result::verdict::{self, Evidence};
+use crate::slo::windows::Windows;
+use crate::slo::{Gate, Parts};
 use crate::time::{Nanos, seconds};
-use crate::verdict::{self, Evidence};
 
 /// Bursts that are told one by one.
 const MOST_DISTURBANCES: usize = 256;
@@ -354,7 +354,7 @@ mod tests {
     use super::measure;
     use crate::core::schedule::Window;
     use crate::core::worker::Span;
-    use crate::summary::End;
+    use crate::result::summary::End;
     use crate::time::Nanos;
 
     fn span(stop: Nanos, finished: u64) -> Span {

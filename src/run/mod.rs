@@ -26,10 +26,10 @@ use crate::engine::{
     Control, Desk, Gauges, Link, Order, Settings, Stop, Unsupported, portable, uring,
 };
 use crate::exit::Refusal;
+use crate::machine::pressure::Sample;
+use crate::machine::sys;
 use crate::plan::{Idle, Plan, Route};
-use crate::pressure::Sample;
-use crate::summary::{End, Engine, IntervalRow, Summary};
-use crate::sys;
+use crate::result::summary::{End, Engine, IntervalRow, Summary};
 use crate::time::{Nanos, monotonic};
 pub use bench::{Bench, Connections, no_connection};
 pub use interrupts::Interrupts;

@@ -16,9 +16,9 @@ use crate::core::record::Interval;
 use crate::core::record::buckets::IntervalBuckets;
 use crate::engine::Gauges;
 use crate::plan::Plan;
+use crate::result::summary::IntervalRow;
 use crate::slo::lookout::Lookout;
 use crate::slo::windows::Windows;
-use crate::summary::IntervalRow;
 use crate::time::NANOS_PER_SECOND;
 
 /// Puts the intervals of several workers together, slice by slice and second by second.

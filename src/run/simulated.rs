@@ -8,9 +8,9 @@ use super::observer::Observer;
 use super::{LOG_BATCHES, News};
 use crate::core::worker::Job;
 use crate::engine::sim::{self, Server};
+use crate::machine::pressure::Pressure;
 use crate::plan::Plan;
-use crate::pressure::Pressure;
-use crate::summary::{End, Engine, Summary};
+use crate::result::summary::{End, Engine, Summary};
 
 /// Virtual time between two runs, in nanoseconds.
 const PAUSE_NS: u64 = 500_000_000;

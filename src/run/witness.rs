@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::machine::pressure::Held;
 use crate::plan::Plan;
-use crate::pressure::Held;
 use crate::time::monotonic;
 
 /// Between two looks.

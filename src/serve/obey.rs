@@ -10,7 +10,7 @@ use super::answer;
 use super::connection::{Connection, End};
 use super::law::{Asked, Decision, Deed};
 use super::request::Request;
-use crate::sys;
+use crate::machine::sys;
 use crate::time::{Nanos, monotonic};
 
 /// For so long after a request the thread polls for the next one instead of sleeping.

@@ -4,7 +4,7 @@
 type Place = (&'static str, &'static [&'static str]);
 
 /// Folders of places: what lies in them is a place each, they themselves are only its list.
-pub(crate) const FOLDERS: &[&str] = &["core"];
+pub(crate) const FOLDERS: &[&str] = &["core", "machine", "result"];
 
 /// The floors of the house from top to bottom, the places on each, again from top to bottom, and what each place may
 /// name: only what stands below it in this table, so that there is no circle; what does not is one of
@@ -26,7 +26,7 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
                     "plan",
                     "pressure",
                     "report",
-                    "results",
+                    "document",
                     "run",
                     "schedule",
                     "serve",
@@ -58,7 +58,7 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
                 "capacity",
                 &["analysis", "exit", "plan", "pressure", "slo", "summary", "time", "verdict"],
             ),
-            ("comparison", &["analysis", "exit", "results", "slo", "units"]),
+            ("comparison", &["analysis", "exit", "document", "slo", "units"]),
         ],
     ),
     (
@@ -126,7 +126,7 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
     (
         "result",
         &[
-            ("results", &["base64", "exit", "files"]),
+            ("document", &["base64", "exit", "files"]),
             (
                 "verdict",
                 &[
@@ -208,8 +208,8 @@ pub(crate) const TESTS_MAY_NAME: &[Place] = &[
     ("capacity", &["record", "report"]),
     ("engine", &["schedule"]),
     ("failure", &["cli"]),
-    ("report", &["results", "schedule"]),
-    ("results", &["record"]),
+    ("report", &["document", "schedule"]),
+    ("document", &["record"]),
     ("run", &["cli"]),
     ("slo", &["record", "summary"]),
     ("verdict", &["exit", "report", "schedule", "target"]),
@@ -227,7 +227,7 @@ pub(crate) const NEEDLESSLY_PUBLIC: &[&str] = &[
     "base64",
     "comparison",
     "report",
-    "results",
+    "document",
     "slo",
     "sys",
     "target",

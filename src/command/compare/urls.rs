@@ -18,9 +18,9 @@ use crate::comparison::{self, Comparison, Criteria, Design, Side};
 use crate::exit::{Refusal, Signal};
 use crate::plan::{Output, Plan};
 use crate::report::{self, Standing, format};
-use crate::results::{self, Run};
+use crate::result::document::{self, Run};
+use crate::result::summary::End;
 use crate::run::{Bench, Interrupts, no_connection};
-use crate::summary::End;
 use crate::target;
 use crate::time::NANOS_PER_SECOND;
 
@@ -76,7 +76,7 @@ pub(super) fn measure(
     let plan = course.plan();
     let cut = plan.threads_asked.and(plan.threads_reason.clone());
     let side = |index: usize| Side {
-        label: results::escape(&target::mask(&args.flags.urls[index])),
+        label: document::escape(&target::mask(&args.flags.urls[index])),
         runs: found[index].clone(),
     };
     let (base, new) = (side(0), side(1));
@@ -146,7 +146,7 @@ fn read_twice(args: &RunArgs) -> Result<(), Refusal> {
         if can_be_read_once {
             return Err(Refusal::usage(format!(
                 "{flag}{}: both targets must be sent the same, and this can be read only once; put it into a file and use {flag}FILE",
-                results::escape(&file.to_string_lossy())
+                document::escape(&file.to_string_lossy())
             )));
         }
     }

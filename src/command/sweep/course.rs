@@ -5,7 +5,7 @@ use crate::cli::{FormatArg, OnOverloadArg, OrderArg, RunArgs, SweepArgs};
 use crate::core::schedule::Rate;
 use crate::exit::Refusal;
 use crate::plan::{Load, Output};
-use crate::summary::{Course, Order, Seen, Variable, fewest_samples, float};
+use crate::result::summary::{Course, Order, Seen, Variable, fewest_samples, float};
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 
 /// Measured time of each run when nobody says, and answers come fast enough.
@@ -217,7 +217,7 @@ mod tests {
     use crate::cli::RunArgs;
     use crate::core::schedule::Rate;
     use crate::plan::{Load, Plan};
-    use crate::summary::{Course, Order, Variable};
+    use crate::result::summary::{Course, Order, Variable};
 
     fn course(values: usize, repeats: u64, order: Order, seed: u64) -> Course {
         Course {

@@ -14,9 +14,9 @@ use crate::capacity::{Broken, Found, Goals, Row};
 use crate::plan::Plan;
 use crate::report::tests::{PLAIN, normal, open_plan, plan};
 use crate::report::{Style, document, json_schema};
+use crate::result::summary::Summary;
+use crate::result::verdict::Code;
 use crate::slo::{self, Gate};
-use crate::summary::Summary;
-use crate::verdict::Code;
 
 const SLO: &str = "p99<50ms, errors<1%";
 

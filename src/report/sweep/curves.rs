@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use crate::report::format::float;
-use crate::summary::{Shown, SweepRun, SweepSummary, Variable};
+use crate::result::summary::{Shown, SweepRun, SweepSummary, Variable};
 
 /// All runs of one value.
 pub(super) struct Row<'a> {

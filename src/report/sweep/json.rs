@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::plan::Plan;
 use crate::report::Document;
 use crate::report::json::{end, micros, plan_of};
-use crate::summary::{
+use crate::result::summary::{
     Course, Doubling, Estimate, Knee, Onset, PowerPoint, Scalability, SweepRun, SweepSummary,
 };
 use crate::time::seconds;
@@ -50,7 +50,7 @@ pub fn sweep_json(
         "schema": "maxq.sweep/1",
         "tool": { "version": env!("CARGO_PKG_VERSION"), "git": option_env!("MAXQ_GIT") },
         "variable": course.name(),
-        "partial": sweep.end != crate::summary::End::Finished,
+        "partial": sweep.end != crate::result::summary::End::Finished,
         "end": end(plan, sweep.end),
         "url": plan.target.to_string(),
         "plan": plan_of(plan),

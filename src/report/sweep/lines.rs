@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::report::json::micros;
-use crate::summary::{Shown, SweepRun};
+use crate::result::summary::{Shown, SweepRun};
 
 /// What separates what.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

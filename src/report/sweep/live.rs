@@ -3,7 +3,7 @@
 use super::number;
 use super::text::span;
 use crate::report::format::{counted, duration, float, small_share};
-use crate::summary::{IntervalRow, SoFar};
+use crate::result::summary::{IntervalRow, SoFar};
 
 /// The run that goes on, and what was before it.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ fn left(attempt: &Attempt<'_>, row: &IntervalRow) -> Option<String> {
 mod tests {
     use super::{Attempt, sweep_live};
     use crate::analysis::inflection::Onset;
-    use crate::summary::{IntervalRow, SoFar};
+    use crate::result::summary::{IntervalRow, SoFar};
 
     fn row(end_s: f64, ok: u64, errors: u64) -> IntervalRow {
         IntervalRow {

@@ -5,7 +5,7 @@ use super::curves::{self, Curve, Mark, Row};
 use super::number;
 use crate::report::format::duration;
 use crate::report::page::Page;
-use crate::summary::SweepSummary;
+use crate::result::summary::SweepSummary;
 
 /// Lines of a panel.
 const HEIGHT: usize = 9;

@@ -8,7 +8,7 @@ use super::text::{cell, sweep_findings};
 use crate::exit::{self, ExitCode};
 use crate::report::format::part;
 use crate::report::review::{Check, Outcome, Review, Table};
-use crate::summary::{SweepRun, SweepSummary};
+use crate::result::summary::{SweepRun, SweepSummary};
 
 /// What a sweep found, which ended with `code`; `strict` makes a run that is not valid an error.
 #[must_use]

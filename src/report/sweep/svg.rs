@@ -9,7 +9,7 @@ use super::curves::{self, Curve, Mark, Row};
 use super::{labels, number};
 use crate::plan::Plan;
 use crate::report::format::{duration, escape};
-use crate::summary::{SweepRun, SweepSummary, Variable};
+use crate::result::summary::{SweepRun, SweepSummary, Variable};
 
 const LEFT: f64 = 90.0;
 const RIGHT: f64 = 740.0;

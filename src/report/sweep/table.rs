@@ -5,7 +5,7 @@ use super::number;
 use super::text::{cell, verdict_of};
 use crate::report::format::small_share;
 use crate::report::page::Page;
-use crate::summary::{SweepRun, SweepSummary};
+use crate::result::summary::{SweepRun, SweepSummary};
 
 /// Between two columns.
 const GAP: usize = 2;
@@ -58,7 +58,7 @@ fn cells(row: &Row<'_>, gates: bool) -> Vec<String> {
     let mut cells = vec![
         number(row.x),
         shown(row.median(|run| Some(run.goodput_rps))),
-        small_share(crate::summary::share(errors, requests)),
+        small_share(crate::result::summary::share(errors, requests)),
         cell(row.latency(SweepRun::p50)),
         cell(row.latency(SweepRun::p95)),
         cell(row.latency(SweepRun::p99)),

@@ -7,11 +7,11 @@ use crate::plan::Plan;
 use crate::report::format::{counted, duration, escape, float, length, percent, small_share};
 use crate::report::page::{Page, Paint, Style};
 use crate::report::text::{threads, whom};
-use crate::summary::{
+use crate::result::summary::{
     Course, Doubling, End, Estimate, Knee, Onset, PowerPoint, Scalability, Shown, SweepRun,
     SweepSummary, Variable,
 };
-use crate::verdict::Code;
+use crate::result::verdict::Code;
 
 /// The whole report.
 #[must_use]
@@ -98,9 +98,9 @@ fn what_was_run(page: &mut Page, plan: &Plan, sweep: &SweepSummary) {
     let repeats =
         if course.repeats > 1 { format!(", each {} times", course.repeats) } else { String::new() };
     let order = match course.order {
-        crate::summary::Order::Random => "shuffled",
-        crate::summary::Order::Up => "rising",
-        crate::summary::Order::Down => "falling",
+        crate::result::summary::Order::Random => "shuffled",
+        crate::result::summary::Order::Up => "rising",
+        crate::result::summary::Order::Down => "falling",
     };
     page.fact("Sweep", &format!("{}: {values}{range}{repeats}, {order}", course.name()));
     let pattern = match &load.pacing {

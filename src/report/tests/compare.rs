@@ -11,7 +11,7 @@ use crate::report::{
     compare_json, compare_json_schema, compare_junit, compare_markdown, compare_quiet_text,
     compare_text, compare_tsv, document, json_schema,
 };
-use crate::results::Run;
+use crate::result::document::Run;
 
 /// Checks documents against `schema`, which may name that of runs.
 pub(super) fn validator(schema: &str) -> Validator {
@@ -45,7 +45,7 @@ fn side(factor: f64, errors: u64) -> Side {
         run.ok -= errors;
         run
     };
-    Side { label: crate::results::escape(HOSTILE), runs: (0..5).map(run).collect() }
+    Side { label: crate::result::document::escape(HOSTILE), runs: (0..5).map(run).collect() }
 }
 
 fn compared(factor: f64, errors: u64) -> Comparison {

@@ -22,19 +22,19 @@ use crate::core::record::{
     BadAnswer, Came, ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record,
 };
 use crate::core::schedule::{Arrivals, Rate, Timeline};
+use crate::machine::pressure::Pressure;
 use crate::plan::{
     EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Preflight, Route, Timeouts,
 };
-use crate::pressure::Pressure;
 use crate::report::Style;
 use crate::request::RequestImage;
-use crate::summary::{
+use crate::result::summary::{
     Client, End, Engine, Host, InFlight, IntervalRow, Latencies, PhaseSummary, Presence, Summary,
     Window,
 };
+use crate::result::verdict::{Code, Level, Reason, Rule, TargetState, Verdict};
 use crate::target::Target;
 use crate::time::Nanos;
-use crate::verdict::{Code, Level, Reason, Rule, TargetState, Verdict};
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
 pub(crate) const PLAIN: Style = Style { color: false, columns: 80 };

@@ -10,8 +10,8 @@ use crate::report::{
     LineFormat, json_schema, sweep_announcement, sweep_findings, sweep_header, sweep_json,
     sweep_json_schema, sweep_line, sweep_progress, sweep_review, sweep_svg, sweep_text,
 };
+use crate::result::summary::{Course, Order, SweepRun, SweepSummary, Variable};
 use crate::slo::Gate;
-use crate::summary::{Course, Order, SweepRun, SweepSummary, Variable};
 
 /// A run at `x` of which `achieved` were answered a second, in times that grow with the load.
 fn run_at(x: f64, achieved_rps: f64, repeat: u64) -> SweepRun {

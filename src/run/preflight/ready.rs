@@ -7,8 +7,8 @@ use super::{NoAnswer, look};
 use crate::core::failure::{Kind, Phase, errno_name};
 use crate::exit::{Refusal, Signal};
 use crate::plan::Plan;
+use crate::result::summary::Seen;
 use crate::run::Interrupts;
-use crate::summary::Seen;
 use crate::time::{Nanos, monotonic, seconds};
 
 /// Between two tries.

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use crate::summary::Seen;
+use crate::result::summary::Seen;
 
 /// More of a value than this is of no use in a line.
 const MOST_SHOWN_BYTES: usize = 120;

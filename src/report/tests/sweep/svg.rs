@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::analysis::random::Random;
-use crate::summary::{Estimate, Knee, Onset, PowerPoint, Scalability};
+use crate::result::summary::{Estimate, Knee, Onset, PowerPoint, Scalability};
 
 /// What a text or a line takes up.
 #[derive(Debug)]

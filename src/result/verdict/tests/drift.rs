@@ -1,8 +1,8 @@
 //! Latencies that change while a run goes on.
 
 use super::{Case, case, in_time, open};
+use crate::result::verdict::{Code, Level, TargetState};
 use crate::time::Nanos;
-use crate::verdict::{Code, Level, TargetState};
 
 /// A run whose median is `ms` in each second of a number of them.
 fn medians(open: bool, seconds: usize, ms: impl Fn(f64) -> f64) -> Case {

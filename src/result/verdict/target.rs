@@ -1,7 +1,7 @@
 //! The `T` rules: was the target there all the time?
 
 use super::{Evidence, Level, Reason, Rule, percent};
-use crate::summary::{End, Quiet, Stretch};
+use crate::result::summary::{End, Quiet, Stretch};
 use crate::time::{NANOS_PER_SECOND, seconds};
 use crate::units::significant;
 

@@ -13,14 +13,14 @@ mod target;
 
 use crate::analysis::series::Slice;
 use crate::analysis::trend::growth;
-use crate::calibration::Calibration;
 use crate::core::record::{PhaseRecord, Record};
+use crate::machine::pressure::Pressure;
 use crate::plan::{Plan, pacing};
-use crate::pressure::Pressure;
-use crate::slo::Scope;
-use crate::summary::{
+use crate::result::calibration::Calibration;
+use crate::result::summary::{
     Client, Distribution, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,
 };
+use crate::slo::Scope;
 use crate::time::{Nanos, seconds};
 use crate::units::significant;
 pub use rule::Rule;

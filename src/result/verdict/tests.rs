@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use super::{Code, Evidence, Level, Rule, Verdict, judge};
 use crate::analysis::series::Slice;
-use crate::calibration::Calibration;
 use crate::core::failure::{Failure, Phase as FailurePhase};
 use crate::core::record::{ClientTally, Completion, Lag, Outcome, Record};
 use crate::core::schedule::{Arrivals, Rate, Schedule, Timeline};
+use crate::machine::pressure::Pressure;
 use crate::plan::{Plan, Route};
-use crate::pressure::Pressure;
 use crate::report::tests as constructed;
-use crate::summary::{Client, End, Host, Latencies, Presence, Quiet, Stretch};
+use crate::result::calibration::Calibration;
+use crate::result::summary::{Client, End, Host, Latencies, Presence, Quiet, Stretch};
 use crate::target::Target;
 use crate::time::Nanos;
 

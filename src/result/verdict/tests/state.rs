@@ -3,8 +3,8 @@
 use super::{Case, REQUESTS, SECOND, away, case, in_time, open};
 use crate::core::record::Outcome;
 use crate::core::schedule::{Arrivals, Shape, Timeline, parse_stages};
-use crate::summary::{End, Presence};
-use crate::verdict::TargetState;
+use crate::result::summary::{End, Presence};
+use crate::result::verdict::TargetState;
 
 /// The state, and its figure.
 fn target(case: &Case) -> (TargetState, String) {

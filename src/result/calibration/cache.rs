@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Calibration;
-use crate::summary::Host;
+use crate::result::summary::Host;
 
 /// Where the calibration is kept: below `XDG_CACHE_HOME` or `~/.cache`; `None` where neither is known.
 #[must_use]
@@ -106,7 +106,7 @@ fn from_json(value: &Value) -> Option<Calibration> {
 #[cfg(test)]
 mod tests {
     use super::{from_json, to_json};
-    use crate::calibration::Calibration;
+    use crate::result::calibration::Calibration;
     use serde_json::json;
 
     #[test]

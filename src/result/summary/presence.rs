@@ -5,7 +5,7 @@
 
 use crate::analysis::silence::Silence;
 use crate::core::record::Record;
-use crate::summary::Latencies;
+use crate::result::summary::Latencies;
 use crate::time::Nanos;
 
 /// Shorter absences go unmentioned: it is the time that a server takes to start again.
@@ -176,7 +176,7 @@ mod tests {
     use crate::analysis::silence::Silence;
     use crate::core::record::absence::Stretch;
     use crate::core::record::{Absence, PhaseRecord, Record};
-    use crate::summary::Latencies;
+    use crate::result::summary::Latencies;
     use crate::time::Nanos;
 
     const MS: u64 = 1_000_000;

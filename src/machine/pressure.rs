@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use crate::cgroup::CpuGroups;
+use crate::machine::cgroup::CpuGroups;
 use crate::time::Nanos;
 
 /// A stretch in which the machine was held up: somebody who asked to run did not.

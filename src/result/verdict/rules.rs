@@ -105,7 +105,7 @@ fn away(evidence: &Evidence<'_>) -> Vec<Reason> {
     let wall_ns: u64 = workers.iter().map(|worker| worker.wall_ns).sum();
     let is_stopped = together.late_ns >= STOPPED_NS && together.away_ns > wall_ns / 20;
     let level = if is_stopped { Level::Invalid } else { Level::Warn };
-    let here = 1.0 - crate::summary::share(together.away_ns, wall_ns.max(1)).min(0.999);
+    let here = 1.0 - crate::result::summary::share(together.away_ns, wall_ns.max(1)).min(0.999);
     let rate = evidence.rates().achieved_rps;
     let text = format!(
         "the client itself was away for {longest} at {at_s:.2} s of the run, and for {whole} in all: it sent nothing \
@@ -131,10 +131,13 @@ fn behind_schedule(evidence: &Evidence<'_>) -> Vec<Reason> {
     // A worker without time does not see which connections are free.
     let left = if evidence.busiest() < SATURATED_SHARE { unsent.left } else { 0 };
     let short = scheduled.saturating_sub(sent + unsent.shed + unsent.expired + left);
-    if short * 1000 <= scheduled || short < 10 || evidence.end != crate::summary::End::Finished {
+    if short * 1000 <= scheduled
+        || short < 10
+        || evidence.end != crate::result::summary::End::Finished
+    {
         return Vec::new();
     }
-    let mean = |lag: &crate::summary::Distribution| lag.all.mean_ns().unwrap_or(0.0);
+    let mean = |lag: &crate::result::summary::Distribution| lag.all.mean_ns().unwrap_or(0.0);
     if mean(&lags.client) < mean(&lags.pool) && evidence.busiest() < SATURATED_SHARE {
         return Vec::new();
     }
@@ -225,7 +228,8 @@ fn taken_away(evidence: &Evidence<'_>) -> Vec<Reason> {
     let pressure = evidence.pressure;
     if let Some(periods) = pressure.throttled_periods.filter(|&periods| periods > 0) {
         // A stop of a few milliseconds is in no lag: every request of such a period may have been held up.
-        let hit_share = crate::summary::share(periods * QUOTA_PERIOD_NS, evidence.measured_ns);
+        let hit_share =
+            crate::result::summary::share(periods * QUOTA_PERIOD_NS, evidence.measured_ns);
         let effect = Effect::of(evidence, hit_share.min(1.0));
         let text = format!(
             "the CPU quota of this process's control group was used up in {periods} periods: raise it, or offer less{}",
@@ -276,7 +280,7 @@ fn late_looks(evidence: &Evidence<'_>) -> Vec<Reason> {
         return Vec::new();
     }
     let at_s = together.late_at.seconds_from(evidence.origin);
-    let hit_share = crate::summary::share(together.late_ns, evidence.measured_ns).min(1.0);
+    let hit_share = crate::result::summary::share(together.late_ns, evidence.measured_ns).min(1.0);
     let effect = Effect::of(evidence, hit_share);
     let text = format!(
         "the client came {} late at {at_s:.2} s of the run: latencies of that moment are its own{}",

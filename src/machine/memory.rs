@@ -6,8 +6,8 @@
 use std::fs;
 
 use crate::core::conn::{Conn, Detail, Flight};
+use crate::machine::sys;
 use crate::plan::Plan;
-use crate::sys;
 
 /// What a process of this program takes whatever it does: code, stacks, rings, receive buffers, histograms.
 const BASE_BYTES: u64 = 16 << 20;

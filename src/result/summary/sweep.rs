@@ -1,9 +1,9 @@
 //! A finished sweep: its runs shrunk to a row each, and what they say together. Its reports are written from this alone.
 
 use crate::analysis::inflection::{self, Asked, Drawing, Findings, Point};
-use crate::summary::{Distribution, End, Summary, float, share};
+use crate::result::summary::{Distribution, End, Summary, float, share};
+use crate::result::verdict::{Code, Level, Reason, Rule};
 use crate::time::seconds;
-use crate::verdict::{Code, Level, Reason, Rule};
 
 pub use crate::analysis::inflection::{
     Doubling, Estimate, Knee, Onset, PowerPoint, Saturation, Scalability, Sweep as Variable,

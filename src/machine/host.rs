@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::cgroup::CpuGroups;
+use crate::machine::cgroup::CpuGroups;
 use crate::plan::cores;
-use crate::summary::Host;
+use crate::result::summary::Host;
 
 /// Looks around.
 #[must_use]

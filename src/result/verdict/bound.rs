@@ -7,8 +7,8 @@
 //! most, which is taken off in the same way.
 
 use super::Evidence;
+use crate::result::summary::{Distribution, Latencies, RunPart};
 use crate::slo::{Metric, Scope, Timing};
-use crate::summary::{Distribution, Latencies, RunPart};
 
 /// A figure that cannot have moved by more than this share means what it seems to.
 const TOLERATED_SHARE: f64 = 0.05;

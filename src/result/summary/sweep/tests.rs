@@ -1,8 +1,8 @@
 //! The rows of a sweep, and what they say together.
 
 use super::{Course, Drift, Order, Shown, SoFar, SweepRun, SweepSummary, Variable};
-use crate::summary::End;
-use crate::verdict::Code;
+use crate::result::summary::End;
+use crate::result::verdict::Code;
 
 fn run(p50_ns: u64, achieved_rps: f64) -> SweepRun {
     let shown = Some(Shown { value_ns: p50_ns, lower_bound: false });

@@ -2,7 +2,7 @@
 
 use super::{Case, MS, case, open};
 use crate::core::record::Lag;
-use crate::verdict::{Code, Level};
+use crate::result::verdict::{Code, Level};
 
 /// So many requests are 50 ms late for want of the client.
 fn stopped(requests: u64) -> Case {

@@ -1,7 +1,7 @@
 //! What the target did, as opposed to whether the measurement of it can be believed.
 
 use super::{Evidence, Level, Reason, Rule, drift, unstable};
-use crate::summary::End;
+use crate::result::summary::End;
 use crate::units::{significant, thousands};
 
 /// From this share of bad answers on, a target fails.
@@ -193,5 +193,5 @@ fn held(evidence: &Evidence<'_>) -> String {
 }
 
 fn share(part: u64, whole: u64) -> f64 {
-    crate::summary::share(part, whole)
+    crate::result::summary::share(part, whole)
 }
