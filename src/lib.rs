@@ -17,7 +17,7 @@
 //!         |                               record: phases, tallies, histograms, intervals, lags
 //!         +---------------- join -> merge -> Summary <- verdict <- pressure, calibration
 //!                                               |         ^
-//!                                               |         +-- analysis: intervals of confidence, trends, warm-up
+//!                                               |         +-- stats:    intervals of confidence, trends, warm-up
 //!                                    report (text | json | tsv | hgrm | hlog | ndjson)
 //! ```
 //!
@@ -41,8 +41,8 @@
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
 //! | [`run`] | [`run::Bench`]: asks machine and target once (is this what the user means?), then makes runs: pins, spawns, starts, watches, stops, joins, merges |
 //! | [`pressure`](crate::machine::pressure) | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
-//! | [`calibrate`], `calibration` | what this client can do on this machine, measured once and kept |
-//! | [`analysis`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
+//! | [`commands::calibrate`], `calibration` | what this client can do on this machine, measured once and kept |
+//! | [`stats`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
 //! | [`slo`] | metrics, gates on them, and which gates hold |
 //! | [`verdict`](crate::result::verdict) | what the target did, whether the measurement is valid, and what limited it |
 //! | [`summary`](crate::result::summary), [`report`] | a finished run, and what it looks like |
@@ -50,7 +50,7 @@
 //! | [`document`](crate::result::document), [`comparison`] | runs out of result files; two sides of them, metric by metric |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
 //! | `files` | the files that a user names, read and opened without a silent wait |
-//! | [`output`], [`base64`], [`exit`], `host`, `cgroup`, `memory`, [`sys`](crate::machine::sys), [`command`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |
+//! | [`output`], [`base64`], [`exit`], `host`, `cgroup`, `memory`, [`sys`](crate::machine::sys), [`commands`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |
 //!
 //! From `schedule` to `record` everything is sans-io and pure over the time that it is given: nothing there reads a
 //! clock or names an engine, and `unsafe` is confined to `engine/uring`, `engine/bufring` and `sys`.
@@ -99,12 +99,10 @@ macro_rules! eprint {
     ($($text:tt)*) => { $crate::output::tell(format_args!($($text)*)) };
 }
 
-pub mod analysis;
 pub mod base64;
-pub mod calibrate;
 pub mod capacity;
 pub mod cli;
-pub mod command;
+pub mod commands;
 pub mod comparison;
 pub mod core;
 pub mod engine;
@@ -119,6 +117,7 @@ pub mod result;
 pub mod run;
 pub mod serve;
 pub mod slo;
+pub mod stats;
 pub mod target;
 pub mod time;
 pub mod units;

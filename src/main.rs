@@ -4,26 +4,26 @@ use std::process;
 
 use clap::Parser;
 use maxq::cli::{Cli, Command, one_line};
-use maxq::command;
+use maxq::commands;
 use maxq::exit::Refusal;
 
 fn main() -> process::ExitCode {
     let ended = match Cli::try_parse() {
         Ok(cli) => match cli.command {
-            None => command::run(&cli.run),
-            Some(Command::Run(target)) => command::run(&target),
-            Some(Command::Demo(args)) => command::demo(&args),
-            Some(Command::Spike(args)) => command::spike(&args),
-            Some(Command::Ceiling(args)) => command::ceiling(&args),
-            Some(Command::Compare(args)) => command::compare(&args),
-            Some(Command::Sweep(args)) => command::sweep(&args),
-            Some(Command::Calibrate(args)) => maxq::calibrate::calibrate(&args),
-            Some(Command::Serve(args)) => command::serve(&args),
+            None => commands::run(&cli.run),
+            Some(Command::Run(target)) => commands::run(&target),
+            Some(Command::Demo(args)) => commands::demo(&args),
+            Some(Command::Spike(args)) => commands::spike(&args),
+            Some(Command::Ceiling(args)) => commands::ceiling(&args),
+            Some(Command::Compare(args)) => commands::compare(&args),
+            Some(Command::Sweep(args)) => commands::sweep(&args),
+            Some(Command::Calibrate(args)) => commands::calibrate(&args),
+            Some(Command::Serve(args)) => commands::serve(&args),
         },
         // Help and version are answers, not errors.
         Err(error) if !error.use_stderr() => {
             let text = error.render();
-            command::answer(&text.to_string(), &text.ansi().to_string())
+            commands::answer(&text.to_string(), &text.ansi().to_string())
         }
         Err(error) => Err(Refusal::usage(one_line(&error))),
     };

@@ -22,7 +22,7 @@ const MOST_LINES: usize = 500;
 const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("bytes", &["engine/portable.rs", "request.rs", "serve/"]),
     ("clap", &["cli.rs", "cli/", "main.rs"]),
-    ("core_affinity", &["calibrate.rs", "plan/cores.rs", "run/", "serve/"]),
+    ("core_affinity", &["commands/calibrate.rs", "plan/cores.rs", "run/", "serve/"]),
     ("flate2", &["result/document/"]),
     ("hdrhistogram", &["core/record/", "report/", "result/document/"]),
     ("httparse", &["core/http1/", "serve/"]),
@@ -51,8 +51,7 @@ const UNSAFE: &[&str] = &["engine/bufring.rs", "engine/uring.rs", "machine/sys.r
 
 /// The only places that may read a clock.
 const CLOCKS: &[&str] = &[
-    "calibrate.rs",
-    "command/",
+    "commands/",
     "engine/gathered.rs",
     "engine/portable.rs",
     "engine/uring.rs",

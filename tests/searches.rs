@@ -2,10 +2,6 @@
 //! server is a queue in memory whose ceiling has a closed form.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
-use maxq::analysis::ceiling::{
-    Ending, Search, SearchResult, SearchSettings, Step, Trial, trial_seed,
-};
-use maxq::analysis::random::Random;
 use maxq::capacity::Goals;
 use maxq::cli::RunArgs;
 use maxq::core::schedule::Rate;
@@ -13,6 +9,8 @@ use maxq::engine::sim::{Deed, Queue, Server};
 use maxq::machine::pressure::Held;
 use maxq::plan::Plan;
 use maxq::run::SimulatedSession;
+use maxq::stats::ceiling::{Ending, Search, SearchResult, SearchSettings, Step, Trial, trial_seed};
+use maxq::stats::random::Random;
 use maxq::time::Nanos;
 
 /// Warm-up, pause and the rest of a trial, in seconds.

@@ -1,14 +1,12 @@
 //! What a search has found, with all of its trials: what reports are written from.
 
 use super::Goals;
-use crate::analysis::ceiling::{
-    Ending, Purpose, SearchResult, SearchSettings, Trial, TrialVerdict,
-};
-use crate::analysis::series::Slice;
 use crate::exit::Signal;
 use crate::result::summary::{Quantile, Rates, Summary};
 use crate::result::verdict::Code;
 use crate::slo::Gate;
+use crate::stats::ceiling::{Ending, Purpose, SearchResult, SearchSettings, Trial, TrialVerdict};
+use crate::stats::series::Slice;
 
 /// A trial, as far as reports show it.
 #[derive(Clone, Debug)]

@@ -3,11 +3,11 @@
 //! A machine that is held up makes goals harder to keep and never easier. So a pass counts whatever happened, and a
 //! failure counts unless the requests that were due or in flight while the machine was held up made the difference.
 
-use crate::analysis::ceiling::Measure;
-use crate::analysis::series::Slice;
 use crate::machine::pressure::Held;
 use crate::result::summary::Summary;
 use crate::slo::{Clause, Scope};
+use crate::stats::ceiling::Measure;
+use crate::stats::series::Slice;
 use crate::time::seconds;
 
 /// When the machine was held up, in nanoseconds since the measured window began, as far as it concerns that window.

@@ -2,8 +2,8 @@
 
 use super::tests::{MS, goals, proposal, run};
 use super::*;
-use crate::analysis::series::{Series, Slice};
 use crate::report::tests::{SECOND, open_plan};
+use crate::stats::series::{Series, Slice};
 
 /// A run of 10 s in slices of 100 ms, 50 requests each, of 1 ms but for those that `slow` names: slice, latency, how many;
 /// and `bad` answers in a slice.

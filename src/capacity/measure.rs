@@ -1,8 +1,8 @@
 //! How much of a goal's limit a run used up, as a share that can be followed from load to load.
 
-use crate::analysis::ceiling::Measure;
 use crate::result::summary::{RunPart, Summary};
 use crate::slo::{Clause, Scope, Timing};
+use crate::stats::ceiling::Measure;
 
 /// Out of how many the share of a goal is held against its limit; `None` for a goal that has no share, or no room.
 pub(super) fn limit(clause: &Clause) -> Option<f64> {

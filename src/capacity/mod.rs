@@ -1,18 +1,18 @@
 //! What a run says of the goals of a search for the highest load: from gates and a summary to a trial.
 //!
-//! Pure over finished runs. It must not know how trials are made or in which order; that is [`crate::analysis::ceiling`]'s
+//! Pure over finished runs. It must not know how trials are made or in which order; that is [`crate::stats::ceiling`]'s
 //! and the command's business.
 
 mod found;
 mod held;
 mod measure;
 
-use crate::analysis::ceiling::{Measure, Proposal, Trial, TrialVerdict};
 use crate::machine::pressure::Held;
 use crate::plan::Plan;
 use crate::result::summary::{End, Summary, fewest_samples};
 use crate::result::verdict::{Code, Level, Rule};
 use crate::slo::{self, Clause, Relation, Scope};
+use crate::stats::ceiling::{Measure, Proposal, Trial, TrialVerdict};
 pub use found::{Broken, Found, Row};
 use held::Excuse;
 

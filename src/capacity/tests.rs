@@ -1,12 +1,12 @@
 //! Goals, and what is made of constructed runs by them.
 
 use super::*;
-use crate::analysis::ceiling::{Ending, Purpose, SearchResult, SearchSettings};
 use crate::core::record::{LatencyHistogram, Outcome, Record};
 use crate::report::tests::{SECOND, abandon, complete, fail, open_plan, plan, summary};
 use crate::result::summary::{Distribution, Lags};
 use crate::result::verdict::Reason;
 use crate::slo::{Doubt, Gate, Metric};
+use crate::stats::ceiling::{Ending, Purpose, SearchResult, SearchSettings};
 
 pub(super) const MS: u64 = 1_000_000;
 

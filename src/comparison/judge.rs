@@ -4,8 +4,8 @@ use super::criteria::Criteria;
 use super::kept::Kept;
 use super::values::{self, Found};
 use super::{Conclusion, Decision, Design, Row};
-use crate::analysis::comparison::{Question, decide, holm, median};
 use crate::slo::{Metric, Unit};
+use crate::stats::comparison::{Question, decide, holm, median};
 
 /// CPU time of the client never matters below this share of one core: at a low rate most of it is what a process takes
 /// anyway, dealt out over few requests.

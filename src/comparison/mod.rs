@@ -1,7 +1,7 @@
 //! Two sides of runs, metric by metric, and what is to be said about them. The reports of `compare` are written from this
 //! alone.
 //!
-//! Puts what documents say (`results`) to the statistics (`analysis::comparison`). Must not know where runs came from, nor
+//! Puts what documents say (`result::document`) to the statistics (`stats::comparison`). Must not know where runs came from, nor
 //! how a report looks.
 
 mod criteria;
@@ -10,13 +10,13 @@ mod kept;
 mod plans;
 mod values;
 
-use crate::analysis::comparison::Shift;
-use crate::analysis::comparison::shape::{Pool, share_above};
-pub use crate::analysis::comparison::{Decision, Design};
-use crate::analysis::comparison::{paired as paired_ranks, two_sample};
 use crate::exit::{Refusal, Signal};
 use crate::result::document::{self, Run};
 use crate::slo::Metric;
+use crate::stats::comparison::Shift;
+use crate::stats::comparison::shape::{Pool, share_above};
+pub use crate::stats::comparison::{Decision, Design};
+use crate::stats::comparison::{paired as paired_ranks, two_sample};
 pub use criteria::Criteria;
 use judge::{conclude, rows};
 pub use kept::LeftOut;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::tests::run;
 use super::*;
-use crate::analysis::known::Draws;
+use crate::stats::known::Draws;
 
 /// Pairs of a comparison, and requests of a run.
 const PAIRS: u32 = 5;

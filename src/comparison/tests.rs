@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::analysis::known::Draws;
+use crate::stats::known::Draws;
 
 /// A run whose response times are about `us`, with `errors` of 10,000 requests.
 pub(super) fn run(us: f64, errors: u64) -> Run {

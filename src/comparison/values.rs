@@ -1,11 +1,11 @@
 //! One number a run and metric, and the shift between two sides of them.
 
 use super::{Comparison, Kept};
-use crate::analysis::comparison::shares::{self, Tally};
-use crate::analysis::comparison::single::{self, Measured};
-use crate::analysis::comparison::{Design, Shift, median, paired, two_sample};
 use crate::result::document::Run;
 use crate::slo::{Figure, Metric, Part, Requests, Statistic, Timing};
+use crate::stats::comparison::shares::{self, Tally};
+use crate::stats::comparison::single::{self, Measured};
+use crate::stats::comparison::{Design, Shift, median, paired, two_sample};
 
 /// What was found of a metric.
 pub(super) struct Found {

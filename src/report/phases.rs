@@ -1,10 +1,10 @@
 //! The phases of a run in the text report, and what spikes and bursts did.
 
-use crate::analysis::recovery::Recovery;
 use crate::plan::{OnOverload, Pacing};
 use crate::report::format::{self, count, duration, float, length};
 use crate::report::page::Page;
 use crate::result::summary::{Disturbance, PhaseSummary, Rates, Summary, share};
+use crate::stats::recovery::Recovery;
 use crate::time::seconds;
 use crate::units::significant;
 

@@ -5,9 +5,6 @@
 use std::time::SystemTime;
 
 use super::observer::Observer;
-use crate::analysis::recovery::{Recovery, recovery};
-use crate::analysis::series::Slice;
-use crate::analysis::warmup::{Steady, mser5};
 use crate::core::record::{ClientTally, PhaseRecord, Record};
 use crate::core::schedule::{PhaseIndex, PhaseSpan, Stage};
 use crate::core::worker::Span;
@@ -22,6 +19,9 @@ use crate::result::summary::{
 use crate::result::verdict::{self, Evidence};
 use crate::slo::windows::Windows;
 use crate::slo::{Gate, Parts};
+use crate::stats::recovery::{Recovery, recovery};
+use crate::stats::series::Slice;
+use crate::stats::warmup::{Steady, mser5};
 use crate::time::{Nanos, seconds};
 
 /// Bursts that are told one by one.

@@ -10,8 +10,6 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
 
 use super::{LOG_BATCHES, News, OPENING_EVERY, Progress, WATCH_EVERY};
-use crate::analysis::series::{Series, Slice, Waiting};
-use crate::analysis::silence::Silences;
 use crate::core::record::Interval;
 use crate::core::record::buckets::IntervalBuckets;
 use crate::engine::Gauges;
@@ -19,6 +17,8 @@ use crate::plan::Plan;
 use crate::result::summary::IntervalRow;
 use crate::slo::lookout::Lookout;
 use crate::slo::windows::Windows;
+use crate::stats::series::{Series, Slice, Waiting};
+use crate::stats::silence::Silences;
 use crate::time::NANOS_PER_SECOND;
 
 /// Puts the intervals of several workers together, slice by slice and second by second.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use super::gates::find;
 use super::windows::Piece;
 use super::{Clause, Metric};
-use crate::analysis::series::{Slice, Waiting};
+use crate::stats::series::{Slice, Waiting};
 
 /// Seconds that are looked at together.
 const SECONDS: usize = 10;

@@ -5,7 +5,7 @@
 //! file. It must not know where the figures of a part come from; that is [`Part`]'s business.
 
 use super::part::{Figure, Part, Requests, Statistic, Timing, Unit};
-use crate::analysis::effective::has_interval;
+use crate::stats::effective::has_interval;
 
 /// What is looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -5,8 +5,8 @@ use super::windows::{Piece, Windows};
 use super::{
     Clause, Finding, Metric, Relation, Scope, Statistic, Timing, Unit, parse, parse_conditions,
 };
-use crate::analysis::packed::PackedBuckets;
-use crate::analysis::series::{Slice, Waiting};
+use crate::stats::packed::PackedBuckets;
+use crate::stats::series::{Slice, Waiting};
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;

@@ -5,7 +5,7 @@
 
 use super::gates::{Doubt, Finding, find};
 use super::{Clause, Figure, Part, Requests, Scope, Statistic, Timing};
-use crate::analysis::series::Slice;
+use crate::stats::series::Slice;
 
 /// What happened in so many nanoseconds of time.
 ///

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::analysis::ceiling::{Doubt, Ending, Measure, TrialVerdict};
 use crate::capacity::{Broken, Found, Row};
 use crate::plan::Plan;
 use crate::report::Document;
 use crate::report::ceiling::text::reasons;
 use crate::report::json::plan_of;
+use crate::stats::ceiling::{Doubt, Ending, Measure, TrialVerdict};
 use crate::units::significant;
 
 /// The JSON Schema (draft 2020-12) of the documents that [`ceiling_json`] writes.

@@ -60,10 +60,10 @@ fn trial(index: usize, row: &Row, found: &Found) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::ceiling_review;
-    use crate::analysis::ceiling::Ending;
     use crate::capacity::Found;
     use crate::exit::{self, ExitCode};
     use crate::report::ceiling::tests::{found, unknown};
+    use crate::stats::ceiling::Ending;
 
     #[test]
     fn a_search_is_reviewed_by_its_answer_and_the_gates_of_its_verification() {

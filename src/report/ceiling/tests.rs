@@ -6,10 +6,6 @@ use jsonschema::{Registry, Validator};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::analysis::ceiling::{
-    Change, Doubt, Ending, Measure, Proposal, Purpose, SearchResult, SearchSettings, Trial,
-    TrialVerdict,
-};
 use crate::capacity::{Broken, Found, Goals, Row};
 use crate::plan::Plan;
 use crate::report::tests::{PLAIN, normal, open_plan, plan};
@@ -17,6 +13,10 @@ use crate::report::{Style, document, json_schema};
 use crate::result::summary::Summary;
 use crate::result::verdict::Code;
 use crate::slo::{self, Gate};
+use crate::stats::ceiling::{
+    Change, Doubt, Ending, Measure, Proposal, Purpose, SearchResult, SearchSettings, Trial,
+    TrialVerdict,
+};
 
 const SLO: &str = "p99<50ms, errors<1%";
 

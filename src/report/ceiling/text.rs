@@ -1,12 +1,12 @@
 //! The page of a search: the answer first, then every trial.
 
-use crate::analysis::ceiling::{Change, Doubt, Ending, SearchResult, TrialVerdict};
 use crate::capacity::{Broken, Found, Goals, Row};
 use crate::plan::Plan;
 use crate::report::format::{counted, duration, float, length, rate};
 use crate::report::gates::amount;
 use crate::report::page::{Page, Paint, Style};
 use crate::report::text::{threads, whom};
+use crate::stats::ceiling::{Change, Doubt, Ending, SearchResult, TrialVerdict};
 use crate::units::significant;
 
 /// A load with its unit: `908 req/s`, `64 connections`.

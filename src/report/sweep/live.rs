@@ -69,8 +69,8 @@ fn left(attempt: &Attempt<'_>, row: &IntervalRow) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Attempt, sweep_live};
-    use crate::analysis::inflection::Onset;
     use crate::result::summary::{IntervalRow, SoFar};
+    use crate::stats::inflection::Onset;
 
     fn row(end_s: f64, ok: u64, errors: u64) -> IntervalRow {
         IntervalRow {

@@ -15,7 +15,6 @@ mod text;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::analysis::series::Series;
 use crate::core::failure::{Failure, Kind, Phase as FailurePhase};
 use crate::core::record::latency::HIGHEST_NS;
 use crate::core::record::{
@@ -33,6 +32,7 @@ use crate::result::summary::{
     Window,
 };
 use crate::result::verdict::{Code, Level, Reason, Rule, TargetState, Verdict};
+use crate::stats::series::Series;
 use crate::target::Target;
 use crate::time::Nanos;
 

@@ -1,9 +1,9 @@
 //! Distributions of latencies, and how far each of their quantiles can be relied on.
 
-use crate::analysis::effective::{JUDGED, design_effect, effective_count, quantile_levels};
-use crate::analysis::series::Slice;
 use crate::core::record::latency::HIGHEST_NS;
 use crate::core::record::{LatencyHistogram, PhaseRecord};
+use crate::stats::effective::{JUDGED, design_effect, effective_count, quantile_levels};
+use crate::stats::series::Slice;
 
 /// The latencies that reports show side by side, and the rest of them.
 #[derive(Clone, Debug)]

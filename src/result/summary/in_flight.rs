@@ -1,7 +1,7 @@
 //! How many requests were in flight on average, twice: as it was seen, and by Little's law.
 
-use crate::analysis::series::Slice;
 use crate::core::record::{LatencyHistogram, PhaseRecord};
+use crate::stats::series::Slice;
 use crate::time::seconds;
 
 /// One in so many requests may end after the window.
@@ -51,8 +51,8 @@ impl InFlight {
 #[cfg(test)]
 mod tests {
     use super::InFlight;
-    use crate::analysis::series::Slice;
     use crate::core::record::{Completion, Outcome, PhaseRecord};
+    use crate::stats::series::Slice;
 
     /// A second in which `answered` requests of 10 ms were answered, and `drained` more after it.
     fn second(answered: u64, drained: u64) -> InFlight {

@@ -9,13 +9,13 @@ mod sweep;
 
 use std::time::SystemTime;
 
-use crate::analysis::recovery::Recovery;
-use crate::analysis::series::Series;
 use crate::core::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
 use crate::exit::Signal;
 use crate::machine::pressure::Pressure;
 use crate::result::verdict::Verdict;
 use crate::slo::Gate;
+use crate::stats::recovery::Recovery;
+use crate::stats::series::Series;
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 pub use distribution::{Distribution, Lags, Latencies, Quantile, fewest_samples};
 pub use in_flight::InFlight;

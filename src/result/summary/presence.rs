@@ -3,9 +3,9 @@
 //!
 //! Pure: everything has been measured when this begins. What it means is for the verdict and the gates to say.
 
-use crate::analysis::silence::Silence;
 use crate::core::record::Record;
 use crate::result::summary::Latencies;
+use crate::stats::silence::Silence;
 use crate::time::Nanos;
 
 /// Shorter absences go unmentioned: it is the time that a server takes to start again.
@@ -173,10 +173,10 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use super::{Measured, Presence};
-    use crate::analysis::silence::Silence;
     use crate::core::record::absence::Stretch;
     use crate::core::record::{Absence, PhaseRecord, Record};
     use crate::result::summary::Latencies;
+    use crate::stats::silence::Silence;
     use crate::time::Nanos;
 
     const MS: u64 = 1_000_000;

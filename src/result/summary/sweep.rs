@@ -1,11 +1,11 @@
 //! A finished sweep: its runs shrunk to a row each, and what they say together. Its reports are written from this alone.
 
-use crate::analysis::inflection::{self, Asked, Drawing, Findings, Point};
 use crate::result::summary::{Distribution, End, Summary, float, share};
 use crate::result::verdict::{Code, Level, Reason, Rule};
+use crate::stats::inflection::{self, Asked, Drawing, Findings, Point};
 use crate::time::seconds;
 
-pub use crate::analysis::inflection::{
+pub use crate::stats::inflection::{
     Doubling, Estimate, Knee, Onset, PowerPoint, Saturation, Scalability, Sweep as Variable,
 };
 

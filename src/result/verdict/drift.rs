@@ -5,7 +5,7 @@
 //! and the measurement is as valid as it was.
 
 use super::{Evidence, Level, Reason, Rule, unstable};
-use crate::analysis::trend::{Course, course, median, theil_sen};
+use crate::stats::trend::{Course, course, median, theil_sen};
 use crate::time::{NANOS_PER_SECOND, seconds};
 
 /// A smaller change is noise of the machine, whatever share of the latency it is.

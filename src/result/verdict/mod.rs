@@ -11,8 +11,6 @@ mod rules;
 mod state;
 mod target;
 
-use crate::analysis::series::Slice;
-use crate::analysis::trend::growth;
 use crate::core::record::{PhaseRecord, Record};
 use crate::machine::pressure::Pressure;
 use crate::plan::{Plan, pacing};
@@ -21,6 +19,8 @@ use crate::result::summary::{
     Client, Distribution, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,
 };
 use crate::slo::Scope;
+use crate::stats::series::Slice;
+use crate::stats::trend::growth;
 use crate::time::{Nanos, seconds};
 use crate::units::significant;
 pub use rule::Rule;

@@ -7,7 +7,6 @@ mod state;
 use std::sync::Arc;
 
 use super::{Code, Evidence, Level, Rule, Verdict, judge};
-use crate::analysis::series::Slice;
 use crate::core::failure::{Failure, Phase as FailurePhase};
 use crate::core::record::{ClientTally, Completion, Lag, Outcome, Record};
 use crate::core::schedule::{Arrivals, Rate, Schedule, Timeline};
@@ -16,6 +15,7 @@ use crate::plan::{Plan, Route};
 use crate::report::tests as constructed;
 use crate::result::calibration::Calibration;
 use crate::result::summary::{Client, End, Host, Latencies, Presence, Quiet, Stretch};
+use crate::stats::series::Slice;
 use crate::target::Target;
 use crate::time::Nanos;
 

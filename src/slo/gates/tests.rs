@@ -1,11 +1,11 @@
 //! Gates against made-up phases and pieces of time.
 
 use super::{Doubt, Gate, Parts};
-use crate::analysis::series::Slice;
 use crate::core::record::{Completion, Lag, Outcome, PhaseRecord};
 use crate::result::summary::{Latencies, PhaseSummary, RunPart};
 use crate::slo::parse;
 use crate::slo::windows::Windows;
+use crate::stats::series::Slice;
 
 const MS: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MS;

@@ -1,8 +1,8 @@
 //! Texts in the drawing of a sweep: none lies on another, nor on the line of a mark, wherever the marks are.
 
 use super::*;
-use crate::analysis::random::Random;
 use crate::result::summary::{Estimate, Knee, Onset, PowerPoint, Scalability};
+use crate::stats::random::Random;
 
 /// What a text or a line takes up.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 //! What a sweep is to do: which flag has several values, in which order they are run, and for how long.
 
-use crate::analysis::random::Random;
 use crate::cli::{FormatArg, OnOverloadArg, OrderArg, RunArgs, SweepArgs};
 use crate::core::schedule::Rate;
 use crate::exit::Refusal;
 use crate::plan::{Load, Output};
 use crate::result::summary::{Course, Order, Seen, Variable, fewest_samples, float};
+use crate::stats::random::Random;
 use crate::time::{NANOS_PER_SECOND, Nanos, seconds};
 
 /// Measured time of each run when nobody says, and answers come fast enough.

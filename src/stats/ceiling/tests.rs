@@ -5,7 +5,7 @@ use super::{
     Class, Doubt, Ending, Measure, Point, Proposal, Purpose, Rules, Search, SearchResult,
     SearchSettings, Step, Trial, TrialVerdict, classify, crossing,
 };
-use crate::analysis::known::Draws;
+use crate::stats::known::Draws;
 
 const RULES: Rules = Rules { trial_s: 10.0, sum_s: 30.0, exceed_ratio: 0.5 };
 

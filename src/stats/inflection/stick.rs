@@ -6,7 +6,7 @@
 
 use super::bootstrap::{NORMAL, intervals, summed_up};
 use super::{Drawing, Estimate, Point, Saturation, distinct, errors};
-use crate::analysis::student::two_sided_95;
+use crate::stats::student::two_sided_95;
 
 /// Breaks that are tried at first.
 const TRIES: u32 = 120;

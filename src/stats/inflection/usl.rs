@@ -186,9 +186,9 @@ fn solve(matrix: [[f64; 3]; 3], right: [f64; 3]) -> Option<[f64; 3]> {
 #[cfg(test)]
 mod tests {
     use super::{Law, fit, scalability};
-    use crate::analysis::inflection::Drawing;
-    use crate::analysis::inflection::{Asked, Point, Sweep};
-    use crate::analysis::known::Draws;
+    use crate::stats::inflection::Drawing;
+    use crate::stats::inflection::{Asked, Point, Sweep};
+    use crate::stats::known::Draws;
 
     const CLOSED: Asked = Asked { sweep: Sweep::Connections, open: false, cut_short: false };
     const USERS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];

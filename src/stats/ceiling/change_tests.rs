@@ -5,7 +5,7 @@ use super::{
     Doubt, Ending, Measure, Proposal, Purpose, Search, SearchResult, SearchSettings, Step, Trial,
     TrialVerdict,
 };
-use crate::analysis::known::Draws;
+use crate::stats::known::Draws;
 
 /// What a trial takes beside its length, in seconds; the first of them is its warm-up.
 const BESIDE_S: f64 = 1.7;

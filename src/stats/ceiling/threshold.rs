@@ -154,7 +154,7 @@ fn seen(settings: &SearchSettings, trial: &Trial) -> Option<Seen> {
 #[cfg(test)]
 mod tests {
     use super::{Threshold, TrialVerdict};
-    use crate::analysis::ceiling::{Proposal, Purpose, SearchSettings, Trial};
+    use crate::stats::ceiling::{Proposal, Purpose, SearchSettings, Trial};
 
     fn threshold(trials: &[(f64, TrialVerdict)]) -> Threshold {
         let settings = SearchSettings::usual(5.0, 1.7);

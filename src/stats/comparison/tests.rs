@@ -1,7 +1,7 @@
 //! The statistics against published tables, against enumeration, and over simulated comparisons.
 
 use super::*;
-use crate::analysis::known::Draws;
+use crate::stats::known::Draws;
 
 fn close(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");

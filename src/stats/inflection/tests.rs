@@ -2,7 +2,7 @@
 
 use super::power::peak_of_rates;
 use super::{Asked, Drawing, Findings, Point, Sweep, find, knee, plateau, stick, usl};
-use crate::analysis::known::{Draws, served};
+use crate::stats::known::{Draws, served};
 
 /// The rate of a server that takes a millisecond.
 const MU: f64 = 1000.0;

@@ -1,5 +1,6 @@
 //! The commands, each as plan, run, report.
 
+mod calibrate;
 mod ceiling;
 mod compare;
 mod live;
@@ -22,6 +23,7 @@ use crate::run::preflight::warn_of_place;
 use crate::run::{Bench, Interrupts, check_descriptors};
 use crate::serve::{self, Server};
 use crate::time::seconds;
+pub use calibrate::calibrate;
 pub use ceiling::ceiling;
 pub use compare::compare;
 use live::{LiveLine, style};

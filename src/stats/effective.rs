@@ -84,7 +84,7 @@ pub fn quantile_levels(quantile: f64, effective: u64) -> QuantileLevels {
 #[cfg(test)]
 mod tests {
     use super::{design_effect, effective_count, quantile_levels};
-    use crate::analysis::known::{Draws, queue};
+    use crate::stats::known::{Draws, queue};
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
     /// Of a hundred runs, in how many does the interval of the quantile hold the truth: with and without the effect.

@@ -6,7 +6,7 @@
 //! each end is the rule of three: none of 3,000 excludes a share of 0.1 %.
 
 use super::{NORMAL_975, Shift, two_sided_p};
-use crate::analysis::student::two_sided_95;
+use crate::stats::student::two_sided_95;
 
 /// What became of the requests of one run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -116,7 +116,7 @@ fn as_normal(distance: f64, freedom: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{Tally, difference};
-    use crate::analysis::known::Draws;
+    use crate::stats::known::Draws;
 
     fn runs(errors: &[u64], requests: u64) -> Vec<Tally> {
         errors.iter().map(|&errors| Tally { errors, requests }).collect()

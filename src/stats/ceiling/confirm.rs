@@ -3,7 +3,7 @@
 use super::fit::{Crossing, Point, crossing};
 use super::search::is_same;
 use super::{Measure, Purpose, SearchSettings, Trial, TrialVerdict};
-use crate::analysis::random::Random;
+use crate::stats::random::Random;
 
 /// Trials further away than this ratio say nothing of where exactly the limit is crossed.
 const NEAR_RATIO: f64 = 1.12;

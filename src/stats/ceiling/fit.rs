@@ -6,7 +6,7 @@
 //! trial is worth. Shares, not quantiles, are regressed: the expected share is right however the requests of a trial
 //! depend on one another, and a trial without a single slow request says something, too.
 
-use crate::analysis::student::two_sided_95;
+use crate::stats::student::two_sided_95;
 
 /// A trial as the regression sees it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -15,7 +15,7 @@ mod spline;
 mod stick;
 mod usl;
 
-use crate::analysis::random::Random;
+use crate::stats::random::Random;
 pub use errors::Onset;
 pub use knee::{Doubling, Knee};
 pub use power::PowerPoint;

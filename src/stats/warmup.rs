@@ -38,7 +38,7 @@ pub fn mser5(values: &[f64]) -> Option<Steady> {
 #[cfg(test)]
 mod tests {
     use super::{Steady, mser5};
-    use crate::analysis::known::Draws;
+    use crate::stats::known::Draws;
 
     fn noisy(seed: u64, shape: impl Fn(usize) -> f64) -> Vec<f64> {
         let mut draws = Draws::new(seed);

@@ -5,8 +5,8 @@
 //! once, it is the points that are drawn.
 
 use super::{Drawing, Point, distinct, mean};
-use crate::analysis::random::Random;
-use crate::analysis::student::two_sided_95;
+use crate::stats::random::Random;
+use crate::stats::student::two_sided_95;
 
 /// Draws of points may all be the same few; so many are tried for each that is wanted.
 const TRIES: usize = 20;
@@ -182,9 +182,9 @@ fn at(sorted: &[f64], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::intervals;
-    use crate::analysis::inflection::Drawing;
-    use crate::analysis::inflection::{Point, mean};
-    use crate::analysis::known::Draws;
+    use crate::stats::inflection::Drawing;
+    use crate::stats::inflection::{Point, mean};
+    use crate::stats::known::Draws;
 
     fn point(x: f64, good_rps: f64) -> Point {
         Point { x, offered_rps: x, good_rps, good: 1.0, errors: 0.0, mean_s: None, p99_s: None }

@@ -121,7 +121,7 @@ fn allowed(requests: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::{allowed, background, onset};
-    use crate::analysis::inflection::Point;
+    use crate::stats::inflection::Point;
 
     fn points(rows: &[(f64, f64, f64)]) -> Vec<Point> {
         let point = |&(x, requests, errors): &(f64, f64, f64)| Point {

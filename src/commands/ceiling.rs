@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 use super::live::LiveLine;
 use super::reports::{self, Forms, Reports, tell_of};
 use super::tell;
-use crate::analysis::ceiling::{
-    Ending, LONGEST_TRIAL_S, Proposal, Purpose, Search, SearchResult, SearchSettings, Step,
-    TrialVerdict, trial_seed,
-};
 use crate::capacity::{Broken, Found, Goals, Row, is_all_bad, is_dead};
 use crate::cli::{CeilingArgs, RunArgs, WarmupArg};
 use crate::exit::{self, ExitCode, Refusal};
 use crate::machine::pressure::Held;
 use crate::plan::Plan;
 use crate::report::{self, Known};
+use crate::stats::ceiling::{
+    Ending, LONGEST_TRIAL_S, Proposal, Purpose, Search, SearchResult, SearchSettings, Step,
+    TrialVerdict, trial_seed,
+};
 
 use crate::core::schedule::Rate;
 use crate::result::summary::{End, Summary};

@@ -151,7 +151,7 @@ fn inverse(mut matrix: Vec<Vec<f64>>) -> Option<Vec<Vec<f64>>> {
 #[cfg(test)]
 mod tests {
     use super::Spline;
-    use crate::analysis::known::Draws;
+    use crate::stats::known::Draws;
 
     #[test]
     fn a_line_stays_a_line_and_noise_is_smoothed() {

@@ -8,12 +8,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::analysis::comparison::{median, shares};
-use crate::analysis::random::Random;
 use crate::cli::{CompareArgs, OnOverloadArg, RunArgs};
-use crate::command::live::LiveLine;
-use crate::command::repeat::{one_run_each, pause};
-use crate::command::{tell_of_threads, warn};
+use crate::commands::live::LiveLine;
+use crate::commands::repeat::{one_run_each, pause};
+use crate::commands::{tell_of_threads, warn};
 use crate::comparison::{self, Comparison, Criteria, Design, Side};
 use crate::exit::{Refusal, Signal};
 use crate::plan::{Output, Plan};
@@ -21,6 +19,8 @@ use crate::report::{self, Standing, format};
 use crate::result::document::{self, Run};
 use crate::result::summary::End;
 use crate::run::{Bench, Interrupts, no_connection};
+use crate::stats::comparison::{median, shares};
+use crate::stats::random::Random;
 use crate::target;
 use crate::time::NANOS_PER_SECOND;
 

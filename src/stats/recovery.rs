@@ -93,7 +93,7 @@ fn is_disturbed(slice: &Slice, base_p99_ns: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::recovery;
-    use crate::analysis::series::{Series, Slice};
+    use crate::stats::series::{Series, Slice};
 
     const MILLISECOND: u64 = 1_000_000;
     const SLICE: u64 = 100 * MILLISECOND;

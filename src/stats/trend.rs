@@ -133,7 +133,7 @@ pub fn median(values: &mut [f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::{Course, course, growth, mann_kendall_p, normal_share_below, theil_sen};
-    use crate::analysis::known::{Draws, queue};
+    use crate::stats::known::{Draws, queue};
 
     #[test]
     fn the_slope_is_that_of_the_line_in_spite_of_outliers() {
