@@ -26,34 +26,27 @@
 //!
 //! # Who knows what
 //!
-//! | module | what it is |
+//! Folders from top to bottom; each may name what stands below it.
+//!
+//! | folder | what it is |
 //! |---|---|
-//! | [`cli`] | flag definitions, no look-ups |
-//! | [`plan`] | flags become a validated, immutable [`plan::Plan`]: every file read, name look-up, default and conflict |
-//! | [`target`], [`units`] | URLs; lengths of time and counts as people type them |
-//! | [`request`] | the serialised request, in as many copies as one send may hold |
-//! | [`time`], [`schedule`](crate::core::schedule) | nanoseconds; when each request is due, and which phase it belongs to |
-//! | [`tls`](crate::core::tls), `tunnel` | plain bytes out of encrypted ones, and back; the way through a proxy |
-//! | [`http1`](crate::core::http1) | responses out of bytes: framing, and the learned head that makes it cheap |
-//! | [`conn`](crate::core::conn) | one connection's state, and the stamps of what is in flight on it |
-//! | [`worker`](crate::core::worker) | one core's brain: events and instants in, actions out; who is to blame for what is sent late |
-//! | [`record`](crate::core::record) | what a worker remembers, phase by phase; merging; the conservation check |
+//! | [`commands`] | what a user can ask for, each as plan, run, report. [`ceiling`](commands::ceiling): `capacity` makes trials out of goals, `search` decides which comes next, `page` shows what was found. [`compare`](commands::compare): `comparison` puts two sides of runs to the statistics. [`sweep`](commands::sweep); [`calibrate`](commands::calibrate()): what this client can do on this machine |
+//! | [`report`] | what a run looks like, one file a format; [`output`]: where it is written |
+//! | [`run`] | [`run::Bench`] asks machine and target once (is this what the user means?), then makes runs: pins, spawns, starts, watches, stops, joins, merges |
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
-//! | [`run`] | [`run::Bench`]: asks machine and target once (is this what the user means?), then makes runs: pins, spawns, starts, watches, stops, joins, merges |
-//! | [`pressure`](crate::machine::pressure) | what else the machine did meanwhile: time stolen, quotas used up, packets sent again |
-//! | [`commands::calibrate`], `calibration` | what this client can do on this machine, measured once and kept |
-//! | [`stats`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
-//! | [`slo`] | metrics, gates on them, and which gates hold |
-//! | [`verdict`](crate::result::verdict) | what the target did, whether the measurement is valid, and what limited it |
-//! | [`summary`](crate::result::summary), [`report`] | a finished run, and what it looks like |
-//! | [`capacity`] | the goals of a search for the highest load: from gates and finished runs to trials, and what was found |
-//! | [`document`](crate::result::document), [`comparison`] | runs out of result files; two sides of them, metric by metric |
+//! | [`plan`] | flags become a validated, immutable [`plan::Plan`]: every file read, name look-up, default and conflict; `files`: read and opened without a silent wait |
+//! | [`cli`] | flag definitions, no look-ups |
+//! | [`result`] | a finished run: its [`summary`](result::summary); its [`verdict`](result::verdict): what the target did, whether the measurement is valid, and what limited it; [`document`](result::document): runs read back from files; `calibration` |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
-//! | `files` | the files that a user names, read and opened without a silent wait |
-//! | [`output`], [`base64`], [`exit`], `host`, `cgroup`, `memory`, [`sys`](crate::machine::sys), [`commands`] | files, text out of bytes, exit codes, the machine, limits of CPU time and memory, system calls, the commands |
+//! | [`core`](crate::core) | the data plane: [`schedule`](crate::core::schedule), when each request is due and which phase it belongs to; [`worker`](crate::core::worker), one core's brain: events and instants in, actions out; [`conn`](crate::core::conn), one connection's state and the stamps of what is in flight on it; [`tls`](crate::core::tls) and `tunnel`, plain bytes out of encrypted ones, and the way through a proxy; [`http1`](crate::core::http1), responses out of bytes; [`record`](crate::core::record), what a worker remembers; [`failure`](crate::core::failure) |
+//! | [`request`], [`target`] | the serialised request, in as many copies as one send may hold; URLs |
+//! | [`slo`] | metrics, gates on them, and which gates hold |
+//! | [`stats`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
+//! | [`machine`] | `host`, `cgroup`, `memory`, [`pressure`](machine::pressure): what else the machine did meanwhile; [`sys`](machine::sys): system calls |
+//! | [`time`], [`units`], [`exit`], [`base64`] | nanoseconds; lengths and counts as people type them; exit codes; text out of bytes |
 //!
 //! From `schedule` to `record` everything is sans-io and pure over the time that it is given: nothing there reads a
-//! clock or names an engine, and `unsafe` is confined to `engine/uring`, `engine/bufring` and `sys`.
+//! clock or names an engine, and `unsafe` is confined to `engine/uring`, `engine/bufring` and `machine/sys`.
 //! `tests/architecture.rs` holds the sources to this.
 //!
 //! # Glossary
@@ -100,10 +93,8 @@ macro_rules! eprint {
 }
 
 pub mod base64;
-pub mod capacity;
 pub mod cli;
 pub mod commands;
-pub mod comparison;
 pub mod core;
 pub mod engine;
 pub mod exit;

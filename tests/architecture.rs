@@ -37,10 +37,7 @@ const CRATE_OWNERS: &[(&str, &[&str])] = &[
     ("pkcs8", &["plan/key.rs"]),
     ("rustls", &["engine/mirror.rs", "core/tls/"]),
     ("rustls_native_certs", &["plan/security.rs"]),
-    (
-        "serde_json",
-        &["result/calibration/", "comparison/", "report/", "result/document/", "serve/"],
-    ),
+    ("serde_json", &["result/calibration/", "commands/", "report/", "result/document/", "serve/"]),
     ("signal_hook", &["run/"]),
     ("socket2", &["engine/", "plan/route.rs", "run/preflight/", "serve/"]),
     ("webpki_roots", &["core/tls/"]),

@@ -32,7 +32,7 @@ static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     let run = read(include_str!("../src/report/run.schema.json"));
     let registry = Registry::new().add("urn:maxq:run:1", run).unwrap().prepare().unwrap();
-    let schema = read(include_str!("../src/report/ceiling.schema.json"));
+    let schema = read(include_str!("../src/commands/ceiling/ceiling.schema.json"));
     jsonschema::options().with_registry(&registry).build(&schema).unwrap()
 });
 

@@ -2,14 +2,16 @@
 //! server is a queue in memory whose ceiling has a closed form.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
-use maxq::capacity::Goals;
 use maxq::cli::RunArgs;
+use maxq::commands::ceiling::capacity::Goals;
+use maxq::commands::ceiling::search::{
+    Ending, Search, SearchResult, SearchSettings, Step, Trial, trial_seed,
+};
 use maxq::core::schedule::Rate;
 use maxq::engine::sim::{Deed, Queue, Server};
 use maxq::machine::pressure::Held;
 use maxq::plan::Plan;
 use maxq::run::SimulatedSession;
-use maxq::stats::ceiling::{Ending, Search, SearchResult, SearchSettings, Step, Trial, trial_seed};
 use maxq::stats::random::Random;
 use maxq::time::Nanos;
 

@@ -25,7 +25,8 @@ const NOWHERE: &str = "http://127.0.0.1:9/";
 const COLUMNS: usize = 22;
 
 static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
-    let schema = serde_json::from_str(include_str!("../src/report/sweep.schema.json")).unwrap();
+    let schema =
+        serde_json::from_str(include_str!("../src/commands/sweep/sweep.schema.json")).unwrap();
     jsonschema::validator_for(&schema).unwrap()
 });
 

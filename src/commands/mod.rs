@@ -1,13 +1,13 @@
 //! The commands, each as plan, run, report.
 
 mod calibrate;
-mod ceiling;
-mod compare;
+pub mod ceiling;
+pub mod compare;
 mod live;
 mod places;
 mod repeat;
 mod reports;
-mod sweep;
+pub mod sweep;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;

@@ -11,7 +11,7 @@ use crate::units::significant;
 const MOST_ALIGNED: usize = 32;
 
 /// Which gates held.
-pub(super) fn gates(page: &mut Page, summary: &Summary) {
+pub(crate) fn gates(page: &mut Page, summary: &Summary) {
     if summary.gates.is_empty() {
         return;
     }
@@ -39,7 +39,7 @@ pub fn condition(plan: &Plan, summary: &Summary) -> Option<String> {
 }
 
 /// What a gate found, and why that may not decide it.
-pub(super) fn found(gate: &Gate) -> String {
+pub(crate) fn found(gate: &Gate) -> String {
     let Some(value) = gate.value else { return "nothing to look at".to_owned() };
     let mut text = amount(&gate.clause, value);
     match gate.doubt {
@@ -61,7 +61,7 @@ pub(super) fn found(gate: &Gate) -> String {
 }
 
 /// A value in its unit; a share with four decimals at most, none that are 0.
-pub(super) fn amount(clause: &Clause, value: f64) -> String {
+pub(crate) fn amount(clause: &Clause, value: f64) -> String {
     match clause.unit {
         Unit::Time => duration(value),
         Unit::PerSecond => format!("{}/s", rate(value)),

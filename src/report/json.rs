@@ -105,7 +105,7 @@ pub fn document(plan: &Plan, summary: &Summary) -> Value {
     })
 }
 
-pub(super) fn end(plan: &Plan, end: End) -> Value {
+pub(crate) fn end(plan: &Plan, end: End) -> Value {
     let (reason, signal, condition) = match end {
         End::Finished => ("finished", None, None),
         End::Interrupted(signal) => ("interrupted", Some(signal.number()), None),
@@ -141,7 +141,7 @@ fn preflight(seen: &Seen) -> Value {
     })
 }
 
-pub(super) fn plan_of(plan: &Plan) -> Value {
+pub(crate) fn plan_of(plan: &Plan) -> Value {
     let pacing = plan.load.pacing.as_ref();
     let paced = pacing.filter(|pacing| !pacing.stages.is_empty() || pacing.rate.is_some());
     let hashes = plan.hashes();
@@ -298,7 +298,7 @@ fn error(row: &ErrorRow, summary: &Summary) -> Value {
 }
 
 /// The symbol of an errno, or its number where it has none here; `None` for 0.
-pub(super) fn errno(errno: i32) -> Option<String> {
+pub(crate) fn errno(errno: i32) -> Option<String> {
     (errno != 0).then(|| errno_name(errno).map_or_else(|| errno.to_string(), str::to_owned))
 }
 
@@ -449,6 +449,6 @@ fn distribution(distribution: &Distribution, histograms: Histograms) -> Value {
     Value::Object(keys)
 }
 
-pub(super) fn micros(length_ns: u64) -> f64 {
+pub(crate) fn micros(length_ns: u64) -> f64 {
     format::float(length_ns) / 1e3
 }

@@ -1,7 +1,7 @@
 //! Text in Markdown and in XML in which nothing foreign is markup.
 
 /// Text of Markdown in which nothing is markup.
-pub(super) fn markdown(text: &str) -> String {
+pub(crate) fn markdown(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -18,12 +18,12 @@ pub(super) fn markdown(text: &str) -> String {
 }
 
 /// Text in the face of code; a backtick would end it.
-pub(super) fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     format!("`{}`", text.replace('`', "'").replace(['\n', '\r'], " "))
 }
 
 /// Text of XML in which nothing is markup, without what XML cannot hold at all.
-pub(super) fn xml(text: &str) -> String {
+pub(crate) fn xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -6,39 +6,28 @@
 
 mod answers;
 mod calibration;
-mod ceiling;
-mod compare;
 mod csv;
 pub mod format;
-mod gates;
+pub(crate) mod gates;
 mod hgrm;
 mod hlog;
-mod json;
+pub(crate) mod json;
 mod latency;
 mod machine;
-mod markup;
-mod page;
+pub(crate) mod markup;
+pub(crate) mod page;
 mod phases;
 mod plan;
 mod progress;
 mod requests;
-mod review;
+pub(crate) mod review;
 mod runs;
-mod sweep;
-mod text;
+pub(crate) mod text;
 mod timeseries;
 mod tls;
 mod tsv;
 
 pub use calibration::{calibration_json, calibration_text};
-pub use ceiling::{
-    Known, ceiling_json, ceiling_load, ceiling_progress, ceiling_quiet, ceiling_remedy,
-    ceiling_review, ceiling_schema, ceiling_text, ceiling_trial, ceiling_tsv,
-};
-pub use compare::{
-    Standing, Untold, compare_json, compare_json_schema, compare_junit, compare_markdown,
-    compare_progress, compare_quiet_text, compare_text, compare_tsv,
-};
 pub use csv::csv_of_tsv;
 pub use gates::condition;
 pub use hgrm::hgrm;
@@ -50,10 +39,6 @@ pub use progress::progress_line;
 pub use requests::{request_header, request_rows};
 pub use review::{Review, refused_junit, refused_markdown, run_review, runs_review};
 pub use runs::{Carried, runs_json, runs_json_schema, runs_quiet_text, runs_text, runs_tsv};
-pub use sweep::{
-    Attempt, LineFormat, sweep_announcement, sweep_findings, sweep_header, sweep_json,
-    sweep_json_schema, sweep_line, sweep_live, sweep_progress, sweep_review, sweep_svg, sweep_text,
-};
 pub use text::{quiet_text, text};
 pub use timeseries::timeseries_line;
 pub use tsv::{tsv_header, tsv_row};

@@ -21,7 +21,7 @@ impl Default for Style {
 
 /// What a piece of text says by its looks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Paint {
+pub(crate) enum Paint {
     /// A label or the head of a table.
     Bold,
     /// All is well.
@@ -44,54 +44,54 @@ impl Paint {
 }
 
 /// Where text begins beside its label.
-pub(super) const INDENT: usize = 14;
+pub(crate) const INDENT: usize = 14;
 
 /// A text report as far as it has been written.
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
     style: Style,
 }
 
 impl Page {
-    pub(super) fn new(style: Style) -> Self {
+    pub(crate) fn new(style: Style) -> Self {
         Self { text: String::new(), style }
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.text
     }
 
     /// Characters that fit beside a label.
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         usize::from(self.style.columns.clamp(40, 120)) - INDENT
     }
 
     /// An empty line, unless there is one already.
-    pub(super) fn gap(&mut self) {
+    pub(crate) fn gap(&mut self) {
         if !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }
     }
 
     /// One line as it is.
-    pub(super) fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push('\n');
     }
 
     /// The first line of a table.
-    pub(super) fn head(&mut self, text: &str) {
+    pub(crate) fn head(&mut self, text: &str) {
         let text = self.paint(Paint::Bold, text);
         self.line(&text);
     }
 
     /// A label and what is to be said about it, wrapped beside it.
-    pub(super) fn fact(&mut self, label: &str, text: &str) {
+    pub(crate) fn fact(&mut self, label: &str, text: &str) {
         self.painted_fact((Paint::Bold, label), (Paint::Bold, ""), text);
     }
 
     /// A fact whose label and first words have paint of their own.
-    pub(super) fn painted_fact(&mut self, label: (Paint, &str), first: (Paint, &str), text: &str) {
+    pub(crate) fn painted_fact(&mut self, label: (Paint, &str), first: (Paint, &str), text: &str) {
         let (paint, label) = label;
         let gap = " ".repeat(INDENT.saturating_sub(label.len()).max(1));
         let label = self.paint(paint, label);
@@ -109,7 +109,7 @@ impl Page {
 
     /// A label and text beside it that has no words, such as what a server said: broken wherever a line is full. It holds
     /// printable ASCII.
-    pub(super) fn block(&mut self, label: &str, text: &str) {
+    pub(crate) fn block(&mut self, label: &str, text: &str) {
         let gap = " ".repeat(INDENT.saturating_sub(label.len()).max(1));
         let label = self.paint(Paint::Bold, label);
         let lines = text.as_bytes().chunks(self.width()).map(String::from_utf8_lossy);
@@ -122,12 +122,12 @@ impl Page {
     }
 
     /// More text below a fact, wrapped.
-    pub(super) fn more(&mut self, text: &str) {
+    pub(crate) fn more(&mut self, text: &str) {
         wrap(text, self.width()).iter().for_each(|line| self.beside(line));
     }
 
     /// A remark below a table, wrapped.
-    pub(super) fn note(&mut self, text: &str) {
+    pub(crate) fn note(&mut self, text: &str) {
         const MARGIN: usize = 2;
         for line in wrap(text, self.width() + INDENT - MARGIN) {
             self.line(&format!("{:MARGIN$}{line}", ""));
@@ -147,7 +147,7 @@ impl Page {
 const HARD_SPACE: char = '\u{a0}';
 
 /// `text` as one word that is never broken.
-pub(super) fn unbroken(text: &str) -> String {
+pub(crate) fn unbroken(text: &str) -> String {
     text.replace(' ', &HARD_SPACE.to_string())
 }
 

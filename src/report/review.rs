@@ -13,7 +13,7 @@ use crate::slo::Gate;
 
 /// What became of a check.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Pass,
     Fail,
     /// It could not be decided.
@@ -36,31 +36,31 @@ impl Outcome {
 
 /// A gate, or something else that can go wrong.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Check {
-    pub(super) name: String,
-    pub(super) outcome: Outcome,
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) outcome: Outcome,
     /// What was found.
-    pub(super) found: String,
+    pub(crate) found: String,
 }
 
 /// The numbers behind the checks.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Table {
-    pub(super) columns: Vec<&'static str>,
-    pub(super) rows: Vec<Vec<String>>,
+pub(crate) struct Table {
+    pub(crate) columns: Vec<&'static str>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 /// What a command found.
 #[derive(Clone, Debug)]
 pub struct Review {
     /// The command that found it.
-    pub(super) command: &'static str,
+    pub(crate) command: &'static str,
     /// The exit code.
-    pub(super) code: ExitCode,
+    pub(crate) code: ExitCode,
     /// What it found in a sentence, without a period at its end.
-    pub(super) sentence: String,
-    pub(super) checks: Vec<Check>,
-    pub(super) table: Table,
+    pub(crate) sentence: String,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) table: Table,
 }
 
 impl Review {
@@ -112,10 +112,10 @@ impl Review {
 }
 
 /// The end of every JUnit document.
-pub(super) const JUNIT_END: &str = "  </testsuite>\n</testsuites>\n";
+pub(crate) const JUNIT_END: &str = "  </testsuite>\n</testsuites>\n";
 
 /// The beginning of a JUnit document about one command.
-pub(super) fn junit_head(command: &str, counts: &str) -> String {
+pub(crate) fn junit_head(command: &str, counts: &str) -> String {
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"maxq\" {counts}>\n  <testsuite name=\"maxq {command}\" {counts}>\n"
     )
@@ -219,7 +219,7 @@ pub fn runs_review(
 }
 
 /// A check per gate.
-pub(super) fn gate_checks(prefix: &str, found: &[Gate]) -> Vec<Check> {
+pub(crate) fn gate_checks(prefix: &str, found: &[Gate]) -> Vec<Check> {
     let check = |gate: &Gate| Check {
         name: format!("{prefix}{}", gate.clause.text),
         outcome: if gate.holds { Outcome::Pass } else { Outcome::Fail },

@@ -141,7 +141,7 @@ fn answer(seen: &Seen) -> String {
 }
 
 /// What is asked of whom.
-pub(super) fn whom(page: &mut Page, plan: &Plan) {
+pub(crate) fn whom(page: &mut Page, plan: &Plan) {
     let version = env!("CARGO_PKG_VERSION");
     page.head(&format!("maxq {version}: {} {}", plan.method, plan.target));
     let same_host = if plan.same_host { " on this host" } else { "" };
@@ -155,7 +155,7 @@ pub(super) fn whom(page: &mut Page, plan: &Plan) {
 }
 
 /// By whom, and how much.
-pub(super) fn threads_and_load(page: &mut Page, plan: &Plan) {
+pub(crate) fn threads_and_load(page: &mut Page, plan: &Plan) {
     page.fact("Threads", &threads(plan));
     page.fact("Load", &load(plan, true));
 }
@@ -177,7 +177,7 @@ fn load(plan: &Plan, with_pipeline: bool) -> String {
 }
 
 /// How many threads there are, and why.
-pub(super) fn threads(plan: &Plan) -> String {
+pub(crate) fn threads(plan: &Plan) -> String {
     let reason = plan.threads_reason.as_ref();
     let reason = reason.map(|reason| format!(" ({reason})"));
     format!("{}{}", plan.threads(), reason.unwrap_or_default())

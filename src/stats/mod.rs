@@ -2,7 +2,6 @@
 //!
 //! Pure functions over plain numbers: they must not know plans, records or reports, and read no clock.
 
-pub mod ceiling;
 pub mod comparison;
 pub mod effective;
 pub mod inflection;

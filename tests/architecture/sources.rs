@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use super::tables::FOLDERS;
+use super::tables::{FOLDERS, INNER};
 
 /// A file of `src`.
 pub(crate) struct Source {
@@ -123,8 +123,14 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The place that a path leads to: a module at the top, or one in a folder of places.
+/// The place that a path leads to: one within another place, a module at the top, or one in a folder of places.
 pub(crate) fn place(path: &[String]) -> Option<String> {
+    let is_within = |inner: &&&str| {
+        inner.split('/').enumerate().all(|(at, name)| path.get(at).is_some_and(|part| part == name))
+    };
+    if let Some(inner) = INNER.iter().find(is_within) {
+        return Some((*inner).to_owned());
+    }
     let first = path.first()?;
     if FOLDERS.contains(&&first[..]) { path.get(1).cloned() } else { Some(first.clone()) }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::cli::{CeilingArgs, OnOverloadArg, WarmupArg};
+use crate::commands::ceiling::search::{Rules, SearchSettings};
 use crate::core::schedule::Rate;
 use crate::exit::Refusal;
 use crate::plan::Output;
 use crate::run::affordable_connections;
-use crate::stats::ceiling::{Rules, SearchSettings};
 use crate::time::seconds;
 use crate::units::parse_count;
 

@@ -8,14 +8,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use super::page::{self, Standing};
 use crate::cli::{CompareArgs, OnOverloadArg, RunArgs};
+use crate::commands::compare::comparison::{self, Comparison, Criteria, Design, Side};
 use crate::commands::live::LiveLine;
 use crate::commands::repeat::{one_run_each, pause};
 use crate::commands::{tell_of_threads, warn};
-use crate::comparison::{self, Comparison, Criteria, Design, Side};
 use crate::exit::{Refusal, Signal};
 use crate::plan::{Output, Plan};
-use crate::report::{self, Standing, format};
+use crate::report::{self, format};
 use crate::result::document::{self, Run};
 use crate::result::summary::End;
 use crate::run::{Bench, Interrupts, no_connection};
@@ -303,7 +304,7 @@ impl Course {
         // The pause is over by now.
         let standing = self.standing.after(pause.as_secs_f64());
         let mut live = LiveLine::within(&plan, move |elapsed_s| {
-            report::compare_progress(&standing.after(elapsed_s))
+            page::compare_progress(&standing.after(elapsed_s))
         });
         let summary = target.bench.run(&plan, |progress| live.show(progress))?;
         if let Some(refusal) = no_connection(&plan, &summary) {

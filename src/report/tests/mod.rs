@@ -2,14 +2,13 @@
 //!
 //! The runs are built from records, as an engine leaves them, so that no test can state figures that no run could have.
 
-mod compare;
+pub(crate) mod checks;
 mod files;
 mod gates;
 mod json;
 mod review;
 mod runs;
 mod screen;
-mod sweep;
 mod text;
 
 use std::sync::Arc;

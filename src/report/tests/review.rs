@@ -1,6 +1,6 @@
 //! What reviewers and build servers read of runs and sweeps.
 
-use super::compare::tags;
+use super::checks::tags;
 use super::*;
 use crate::exit::{self, ExitCode, Signal};
 use crate::report::{Carried, Review, refused_junit, refused_markdown, run_review, runs_review};

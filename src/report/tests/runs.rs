@@ -12,8 +12,8 @@ fn carried() -> Vec<Carried> {
 #[test]
 fn one_document_holds_all_runs_and_obeys_the_shipped_schema() {
     let document: Value = serde_json::from_str(&runs_json(&carried())).unwrap();
-    let validator = compare::validator(crate::report::runs_json_schema());
-    let broken = compare::violations(&validator, &document);
+    let validator = checks::validator(crate::report::runs_json_schema());
+    let broken = checks::violations(&validator, &document);
     assert!(broken.is_empty(), "{broken:#?}");
     assert_eq!(document["runs"].as_array().map(Vec::len), Some(3));
     assert_eq!(document["runs"][2]["partial"], true);
