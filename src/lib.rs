@@ -30,7 +30,7 @@
 //!
 //! | folder | what it is |
 //! |---|---|
-//! | [`commands`] | what a user can ask for, each as plan, run, report. [`ceiling`](commands::ceiling): `capacity` makes trials out of goals, `search` decides which comes next, `page` shows what was found. [`compare`](commands::compare): `comparison` puts two sides of runs to the statistics. [`sweep`](commands::sweep); [`calibrate`](commands::calibrate()): what this client can do on this machine |
+//! | [`commands`] | what a user can ask for, each as plan, run, report. [`ceiling`](mod@commands::ceiling): `capacity` makes trials out of goals, `search` decides which comes next, `page` shows what was found. [`compare`](mod@commands::compare): `comparison` puts two sides of runs to the statistics. [`sweep`](mod@commands::sweep); [`calibrate`](commands::calibrate()): what this client can do on this machine |
 //! | [`report`] | what a run looks like, one file a format; [`output`]: where it is written |
 //! | [`run`] | [`run::Bench`] asks machine and target once (is this what the user means?), then makes runs: pins, spawns, starts, watches, stops, joins, merges |
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
@@ -38,7 +38,7 @@
 //! | [`cli`] | flag definitions, no look-ups |
 //! | [`result`] | a finished run: its [`summary`](result::summary); its [`verdict`](result::verdict): what the target did, whether the measurement is valid, and what limited it; [`document`](result::document): runs read back from files; `calibration` |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
-//! | [`core`](crate::core) | the data plane: [`schedule`](crate::core::schedule), when each request is due and which phase it belongs to; [`worker`](crate::core::worker), one core's brain: events and instants in, actions out; [`conn`](crate::core::conn), one connection's state and the stamps of what is in flight on it; [`tls`](crate::core::tls) and `tunnel`, plain bytes out of encrypted ones, and the way through a proxy; [`http1`](crate::core::http1), responses out of bytes; [`record`](crate::core::record), what a worker remembers; [`failure`](crate::core::failure) |
+//! | [`core`](mod@crate::core) | the data plane: [`schedule`](crate::core::schedule), when each request is due and which phase it belongs to; [`worker`](crate::core::worker), one core's brain: events and instants in, actions out; [`conn`](crate::core::conn), one connection's state and the stamps of what is in flight on it; [`tls`](crate::core::tls) and `tunnel`, plain bytes out of encrypted ones, and the way through a proxy; [`http1`](crate::core::http1), responses out of bytes; [`record`](crate::core::record), what a worker remembers; [`failure`](crate::core::failure) |
 //! | [`request`], [`target`] | the serialised request, in as many copies as one send may hold; URLs |
 //! | [`slo`] | metrics, gates on them, and which gates hold |
 //! | [`stats`] | how far numbers can be believed: intervals of confidence, trends, recovery, the end of a warm-up, ranks |
