@@ -6,6 +6,8 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use crate::machine::sys;
+
 /// The two tasks that a connection may have.
 #[derive(Clone, Copy)]
 pub(super) enum Role {
@@ -17,15 +19,27 @@ pub(super) enum Role {
 #[derive(Default)]
 pub(super) struct Closing {
     pub(super) closed: Cell<bool>,
+    /// The socket, where it is to be closed with a reset.
+    resets: Cell<Option<i32>>,
     wakers: RefCell<[Option<Waker>; 2]>,
 }
 
 impl Closing {
-    pub(super) fn close(&self) {
+    /// Closes; `is_held` says that the caller holds a half of the connection, so that its socket is still open. Dropping
+    /// that half would end the connection in order, before a reset that is wanted.
+    pub(super) fn close(&self, is_held: bool) {
         self.closed.set(true);
+        if let Some(socket) = self.resets.take().filter(|_| is_held) {
+            sys::disconnect(socket);
+        }
         for waker in self.wakers.take().into_iter().flatten() {
             waker.wake();
         }
+    }
+
+    /// Remembers a socket that is to be closed with a reset.
+    pub(super) fn resets(&self, socket: i32) {
+        self.resets.set(Some(socket));
     }
 
     fn remember(&self, role: Role, waker: &Waker) {

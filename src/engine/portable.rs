@@ -134,6 +134,13 @@ struct Slot {
     closing: Rc<Closing>,
 }
 
+impl Slot {
+    fn close(&mut self) {
+        self.closing.close(self.writer.is_some());
+        (self.writer, self.queue) = (None, VecDeque::new());
+    }
+}
+
 /// Requests on their way into a socket.
 struct Sending {
     rest: Bytes,
@@ -339,10 +346,7 @@ impl Engine {
 
     fn close(&self, id: ConnId) {
         if self.is_current(id) {
-            let slot = &mut self.slots.borrow_mut()[id.index as usize];
-            slot.closing.close();
-            slot.writer = None;
-            slot.queue.clear();
+            self.slots.borrow_mut()[id.index as usize].close();
         }
     }
 
@@ -356,6 +360,9 @@ impl Engine {
         let stream = TcpStream::from_std(socket.into())?;
         if !is_open {
             stream.writable(true).await?;
+        }
+        if self.sockets.resets() {
+            self.slots.borrow()[id.index as usize].closing.resets(stream.as_raw_fd());
         }
         match sys::socket_error(stream.as_raw_fd()) {
             0 => again.map_or(Ok(()), |again| self.sockets.begin(&again))?,
@@ -479,7 +486,7 @@ impl Engine {
     /// Closes what is left.
     async fn close_all(&self) {
         for slot in self.slots.borrow_mut().iter_mut() {
-            slot.closing.close();
+            slot.close();
             *slot = Slot::default();
         }
         // Each task that was told so ends in its next turn.

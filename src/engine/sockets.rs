@@ -7,6 +7,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
@@ -80,10 +81,19 @@ impl Sockets {
         Ok((socket, &place.address))
     }
 
+    /// Whether connections are closed with a reset.
+    #[must_use]
+    pub fn resets(&self) -> bool {
+        self.route.reset_on_close
+    }
+
     fn set_options(&self, socket: &Socket) -> io::Result<()> {
         let options = &self.route.options;
         if let Some(name) = &self.route.interface {
             socket.bind_device(Some(name.as_bytes()))?;
+        }
+        if self.route.reset_on_close {
+            socket.set_linger(Some(Duration::ZERO))?;
         }
         if let Some(name) = &options.congestion {
             socket.set_tcp_congestion(name.as_bytes())?;

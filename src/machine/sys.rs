@@ -178,6 +178,15 @@ pub fn socket_error(socket: i32) -> i32 {
     if result == 0 { errno } else { libc::EBADF }
 }
 
+/// Ends a TCP connection at once, and leaves its socket open; with SO_LINGER 0 the peer gets a reset.
+pub fn disconnect(socket: i32) {
+    // SAFETY: a `sockaddr` of zeros is valid, and says AF_UNSPEC, which is 0.
+    let nowhere: libc::sockaddr = unsafe { std::mem::zeroed() };
+    let length = u32::try_from(size_of::<libc::sockaddr>()).unwrap_or(0);
+    // SAFETY: `nowhere` is a valid address of the given length for the whole call; a wrong descriptor is refused.
+    unsafe { libc::connect(socket, &raw const nowhere, length) };
+}
+
 /// Lets the binding of a socket to an address leave its port open until it is connected, so that connections to different
 /// places may share ports. Where the kernel does not know of that, the port is chosen at once.
 pub fn bind_without_port(socket: i32) {

@@ -42,7 +42,9 @@ impl Plan {
             self.body_check,
             self.tls()
         );
-        let request = request.bytes().chain(self.lasting_request());
+        // Older files know nothing of it, and are files of plans without it.
+        let closing = if self.route.reset_on_close { "reset on close\n" } else { "" };
+        let request = request.bytes().chain(closing.bytes()).chain(self.lasting_request());
         Hashes { load: shown(fnv1a(load.bytes())), request: shown(fnv1a(request)) }
     }
 
@@ -172,6 +174,9 @@ mod tests {
         assert_ne!(plan(HERE, &other).hashes().whole(), base.hashes().whole());
         let other_volatile = plan(HERE, &[&other[..], &volatile].concat());
         assert_eq!(other_volatile.hashes(), base_volatile.hashes());
+        // A run that closes with resets is another run.
+        let resets = [&fresh[..], &["--reset-on-close"]].concat();
+        assert_ne!(plan(HERE, &resets).hashes(), base.hashes());
         // That a token is there counts, and so does a host that the user chose.
         assert_ne!(plan(HERE, &["-H", "X-Run: 1"]).hashes(), base.hashes());
         assert_ne!(plan(HERE, &[&fresh[..], &["-H", "Host: x"]].concat()).hashes(), base.hashes());

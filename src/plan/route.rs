@@ -38,6 +38,8 @@ pub struct Route {
     pub proxy_protocol: Option<ProxyProtocol>,
     /// How their sockets are set.
     pub options: SocketOptions,
+    /// They are closed with a reset instead of in order (SO_LINGER 0).
+    pub reset_on_close: bool,
     /// What a reader should know of how the endpoints were chosen; may be empty.
     pub note: String,
 }
@@ -155,6 +157,7 @@ impl Route {
                 ProxyProtocolArg::V2 => ProxyProtocol::V2,
             }),
             options: options(args)?,
+            reset_on_close: args.reset_on_close,
             note,
         };
         route.check_families()?;

@@ -55,6 +55,9 @@ pub fn plan_text(plan: &Plan, style: Style) -> String {
     if let Some(version) = plan.route.proxy_protocol {
         page.line(&format!("Each connection begins with a PROXY protocol header, {version:?}."));
     }
+    if plan.route.reset_on_close {
+        page.line("Connections are closed with a reset.");
+    }
     if let Some(tunnel) = &plan.tunnel {
         page.line("Then the proxy is asked for a tunnel:");
         lines(&mut page, &masked(tunnel));

@@ -1,6 +1,9 @@
 //! Options of the client's sockets: the kernel says that they are set, or the machine says that it refuses them.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpListener;
 use std::process::Command;
+use std::thread;
 
 use crate::support::report::{checked, measure};
 use crate::support::scripted::Scripted;
@@ -95,4 +98,51 @@ fn buffers_of_no_size_are_refused() {
     refused_as_usage(&["--busy-poll=x", NOWHERE], "--busy-poll");
     refused_as_usage(&["--proxy-protocol", "v3", NOWHERE], "--proxy-protocol");
     refused_as_usage(&["--addresses", "some", NOWHERE], "--addresses");
+}
+
+/// How a connection ends on which one request was answered: in order, or with an error.
+fn end_of_connection(flags: &[&str]) -> Result<(), ErrorKind> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let mut bytes = [0; 1024];
+        while !bytes.windows(4).any(|end| end == b"\r\n\r\n") {
+            assert!(connection.read(&mut bytes).unwrap() > 0, "a request comes first");
+        }
+        connection.write_all(HELLO).unwrap();
+        connection.read(&mut bytes).map(|length| assert_eq!(length, 0)).map_err(|e| e.kind())
+    });
+    let load = ["-c", "1", "-n", "1", "--warmup", "0", &url];
+    measure(&[&load[..], flags].concat()).assert_all_ok();
+    server.join().unwrap()
+}
+
+#[test]
+fn connections_are_closed_in_order_or_as_wanted_with_a_reset() {
+    assert_eq!(end_of_connection(&[]), Ok(()));
+    assert_eq!(end_of_connection(&["--reset-on-close"]), Err(ErrorKind::ConnectionReset));
+    let each = ["--requests-per-connection", "1", "--reset-on-close"];
+    assert_eq!(end_of_connection(&each), Err(ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn a_reset_leaves_no_connection_in_time_wait() {
+    let left_by = |flags: &[&str]| {
+        let server = Scripted::answering(HELLO);
+        let url = server.url();
+        let load = ["-c", "4", "-n", "40", "--requests-per-connection", "1", &url];
+        measure(&[&load[..], flags].concat()).assert_all_ok();
+        let filter = format!("dport = :{}", server.address().port());
+        let seen =
+            run(Command::new("ss").args(["-H", "-O", "-tan", "state", "time-wait", &filter]));
+        assert_eq!(seen.code, Some(0), "{}", seen.stderr);
+        seen.stdout.lines().count()
+    };
+    let in_order = left_by(&[]);
+    if in_order == 0 {
+        return not_tested("ss sees no sockets here");
+    }
+    assert!(in_order >= 36, "{in_order} of 40");
+    assert_eq!(left_by(&["--reset-on-close"]), 0);
 }

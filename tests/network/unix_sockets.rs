@@ -150,6 +150,7 @@ fn what_makes_no_sense_with_a_unix_socket_is_refused() {
         &["--congestion", "reno"],
         &["--busy-poll", "10"],
         &["--quickack"],
+        &["--reset-on-close"],
     ] {
         let arguments = [&["--unix-socket", "/tmp/socket", NOWHERE], flags].concat();
         refused_as_usage(&arguments, "--unix-socket");
