@@ -29,6 +29,7 @@ class Workload:
     depth: int = 1
     upload: bool = False
     close: bool = False
+    reset: bool = False
     min_seconds: float = 0.0
 
 
@@ -50,6 +51,8 @@ WORKLOADS = [
     Workload("post1k-nginx", "nginx", "/post", 64, PEERS, size=1024, upload=True),
     Workload("post1m-nginx", "nginx", "/post", 64, PEERS, size=1 << 20, upload=True),
     Workload("close-nginx", "nginx", "/", 64, CLOSE, close=True),
+    # gcannon closes with resets, and cannot do otherwise
+    Workload("reset-nginx", "nginx", "/", 64, ("maxq", "gcannon"), close=True, reset=True),
     # nginx holds each answer back for about a second here, so nearly all connections wait
     Workload("idle10k-nginx", "nginx", "/second", 10_000, PEERS, min_seconds=3.0),
     Workload("tls1k-nginx", "nginx-tls", "/1k", 64, SECURE, size=1024),
@@ -91,6 +94,7 @@ def command_line(bench, tool, work, url):
     headers = [part for line in headers_of(work) for part in ("-H", line)]
     if tool == "maxq":
         more = (["-b", "@" + body] if body else []) + (["--no-keepalive"] if work.close else [])
+        more += ["--reset-on-close"] if work.reset else []
         more += ["--cacert", str(targets.certificate(bench.dir))] if url.startswith("https:") else []
         more += headers
         return [bench.binaries["maxq"], "--json", "--no-progress", "--warmup", "200ms", "-t", "1", "--cpus",

@@ -86,6 +86,7 @@ def show(bench, work, rows):
     what = [plural(work.connections, "connection"), f"{work.size:,}-byte {'uploads' if work.upload else 'responses'}"]
     what += [f"{work.depth} requests in flight on each"] if work.depth > 1 else []
     what += ["a connection per request"] if work.close else []
+    what += ["closed with a reset"] if work.reset else []
     title = f"{work.name}: {', '.join(what)}, {SERVERS[work.server]}"
     if bench.markdown:
         print(f"\n### {title}\n\n| {' | '.join(header)} |\n|---|{'---:|' * (len(header) - 1)}")
