@@ -1,5 +1,5 @@
-//! What maxq prints, for a fixed list of command lines: held to the files in `tests/golden`, with what differs from run to
-//! run masked. `scripts/golden --write target/debug/maxq` accepts what it prints now.
+//! What maxq prints, for a fixed list of command lines: held to the files in `tests/golden`. Of a measurement only what
+//! every run prints is kept, so that a busy machine does not fail it. A failure names the command that shows or accepts it.
 
 use std::path::Path;
 use std::process::Command;
