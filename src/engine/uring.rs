@@ -16,9 +16,9 @@ use std::ptr;
 
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{CancelBuilder, Fd};
-use io_uring::{CompletionQueue, SubmissionQueue, Submitter, cqueue, opcode};
+use io_uring::{SubmissionQueue, Submitter, opcode};
 
-use super::bufring::{self, BufferRing};
+use super::bufring::{self, Completion, Completions};
 use super::idle::{Idler, LARGE_BODY_BYTES};
 use super::meter::Meter;
 use super::pace::Pace;
@@ -52,9 +52,7 @@ const POLL_FIRST: u16 = 1;
 /// The probable cause and the remedy.
 pub fn probe(connections: u32) -> Result<(), Unsupported> {
     let mut ring = build(SUBMISSIONS, completions_for(connections))?;
-    let (mut submitter, _, _) = ring.split();
-    submitter.register_ring_fd().map_err(|error| explain(&error))?;
-    BufferRing::register(&submitter, buffers_for(connections), BUFFER_BYTES)
+    bufring::split(&mut ring, buffers_for(connections), BUFFER_BYTES)
         .map(drop)
         .map_err(|error| explain(&error))
 }
@@ -76,16 +74,13 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
     let Order { job, mut link } = first;
     let connections = job.connections.max(1);
     let mut ring = build(SUBMISSIONS, completions_for(connections))?;
-    let (mut submitter, submissions, completions) = ring.split();
-    // The registered descriptor is known only to this submitter, which is therefore kept.
-    submitter.register_ring_fd().map_err(|error| explain(&error))?;
-    let buffers = BufferRing::register(&submitter, buffers_for(connections), BUFFER_BYTES)
-        .map_err(|error| explain(&error))?;
+    let (submitter, submissions, completions) =
+        bufring::split(&mut ring, buffers_for(connections), BUFFER_BYTES)
+            .map_err(|error| explain(&error))?;
     let mut engine = Engine {
         submitter,
         submissions,
         completions,
-        buffers,
         slots: (0..connections).map(|_| Slot::default()).collect(),
         rearm: Vec::new(),
         retired: Vec::new(),
@@ -117,8 +112,7 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
 pub(super) struct Engine<'r> {
     pub(super) submitter: Submitter<'r>,
     pub(super) submissions: SubmissionQueue<'r>,
-    pub(super) completions: CompletionQueue<'r>,
-    pub(super) buffers: BufferRing,
+    pub(super) completions: Completions<'r>,
     pub(super) slots: Vec<Slot>,
     /// Receives that ended without telling the worker anything and must be asked for again.
     pub(super) rearm: Vec<(ConnId, Receiving)>,
@@ -386,11 +380,11 @@ impl Engine<'_> {
         self.tally.completions_lost += u64::from(lost.wrapping_sub(self.lost_seen));
         self.lost_seen = lost;
         while let Some(completion) = self.completions.next() {
-            let (operation, id) = untoken(completion.user_data());
+            let (operation, id) = untoken(completion.token());
             let result = completion.result();
             match operation {
-                Operation::Receive => self.received(id, &completion, Receiving::Many, worker),
-                Operation::ReceiveOnce => self.received(id, &completion, Receiving::Once, worker),
+                Operation::Receive => self.received(id, completion, Receiving::Many, worker),
+                Operation::ReceiveOnce => self.received(id, completion, Receiving::Once, worker),
                 Operation::Send => self.sent(id, result, worker, now),
                 Operation::Discard => {
                     self.settle(id);
@@ -403,7 +397,7 @@ impl Engine<'_> {
             }
         }
         self.completions.sync();
-        self.buffers.publish();
+        self.completions.publish();
     }
 
     fn connected(&self, id: ConnId, worker: &mut Worker, now: Nanos) {
@@ -421,20 +415,18 @@ impl Engine<'_> {
     fn received(
         &mut self,
         id: ConnId,
-        completion: &cqueue::Entry,
+        completion: Completion,
         receiving: Receiving,
         worker: &mut Worker,
     ) {
         let now = self.last_look;
-        let (result, flags) = (completion.result(), completion.flags());
-        let more = cqueue::more(flags);
+        let (result, more) = (completion.result(), completion.has_more());
         if !more {
             self.settle(id);
         }
-        if let Some(buffer) = cqueue::buffer_select(flags) {
-            let length = usize::try_from(result).unwrap_or(0);
-            worker.on_event(now, Event::Received(id, self.buffers.bytes(buffer, length)));
-            self.buffers.recycle(buffer);
+        if let Some(bytes) = self.completions.lease(completion) {
+            worker.on_event(now, Event::Received(id, &bytes));
+            drop(bytes);
             if !more && receiving == Receiving::Many {
                 self.rearm.push((id, receiving));
             }
