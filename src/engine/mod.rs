@@ -4,6 +4,7 @@
 //! about requests. What it shares with the control plane are the few words of [`Control`] and [`Gauges`]; nothing that
 //! watches can slow it down.
 
+mod arrivals;
 mod bufring;
 mod closing;
 mod gathered;
