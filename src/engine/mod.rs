@@ -7,6 +7,8 @@
 mod arrivals;
 mod bufring;
 mod closing;
+#[cfg(test)]
+mod drop_tests;
 mod gathered;
 mod idle;
 mod looks;
