@@ -4,8 +4,11 @@
 //! about requests. What it shares with the control plane are the few words of [`Control`] and [`Gauges`]; nothing that
 //! watches can slow it down.
 
+mod arrivals;
 mod bufring;
 mod closing;
+#[cfg(test)]
+mod drop_tests;
 mod gathered;
 mod idle;
 mod looks;

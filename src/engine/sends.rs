@@ -1,9 +1,5 @@
 //! What a worker on a ring sends: requests from where they were serialised, and what was encrypted for one connection.
 
-use io_uring::opcode;
-use io_uring::squeue::Flags;
-
-use super::ring::{Operation, token};
 use super::uring::{Engine, fail};
 use crate::core::conn::ConnId;
 use crate::core::failure::Phase;
@@ -12,39 +8,13 @@ use crate::time::Nanos;
 
 impl Engine<'_> {
     pub(super) fn send(&mut self, id: ConnId, count: u32, confirm: bool, worker: &mut Worker) {
-        let length = u32::try_from(worker.image().batch(count).len()).unwrap_or(u32::MAX);
+        let length = u32::try_from(self.image.batch(count).len()).unwrap_or(u32::MAX);
         let slot = &mut self.slots[id.index as usize];
         if confirm {
             slot.send = (length, length);
             slot.busy = true;
         }
-        self.send_bytes(id, 0, length, confirm, worker);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a send is where and how much of what")]
-    fn send_bytes(
-        &mut self,
-        id: ConnId,
-        from: u32,
-        length: u32,
-        confirm: bool,
-        worker: &mut Worker,
-    ) {
-        let Some(descriptor) = self.descriptor(id) else {
-            return;
-        };
-        let copies = worker.image().batch(worker.image().most());
-        let bytes = &copies[from as usize..from as usize + length as usize];
-        // A send that is confirmed completes with each part that the socket takes: what was handed over is then known
-        // even when the rest never is, because the connection ends before that.
-        let all = if confirm { 0 } else { libc::MSG_WAITALL };
-        let entry = opcode::Send::new(descriptor, bytes.as_ptr(), length)
-            .flags(all | libc::MSG_NOSIGNAL)
-            .build()
-            .user_data(token(Operation::Send, id));
-        // A failed or short send completes in any case; only the news of success can be done without.
-        let entry = if confirm { entry } else { entry.flags(Flags::SKIP_SUCCESS) };
-        self.push(&entry, worker);
+        self.push_send(id, (0, length), confirm, worker);
     }
 
     /// Sends what the worker has encrypted; it is kept where it lies until the kernel is done with it.
@@ -62,20 +32,7 @@ impl Engine<'_> {
         slot.transmission = bytes;
         slot.send = (length, length);
         slot.busy = true;
-        self.transmit_from(id, 0, worker);
-    }
-
-    fn transmit_from(&mut self, id: ConnId, from: usize, worker: &mut Worker) {
-        let Some(descriptor) = self.descriptor(id) else {
-            return;
-        };
-        let bytes = &self.slots[id.index as usize].transmission[from..];
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let entry = opcode::Send::new(descriptor, bytes.as_ptr(), length)
-            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
-            .build()
-            .user_data(token(Operation::Transmit, id));
-        self.push(&entry, worker);
+        self.push_transmission(id, 0, worker);
     }
 
     pub(super) fn transmitted(&mut self, id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
@@ -92,7 +49,7 @@ impl Engine<'_> {
         if sent > 0 && left > 0 {
             slot.send.1 = left;
             let from = slot.transmission.len() - left as usize;
-            self.transmit_from(id, from, worker);
+            self.push_transmission(id, from, worker);
             return;
         }
         slot.send = (0, 0);
@@ -131,6 +88,6 @@ impl Engine<'_> {
         let left = left - sent;
         slot.send = (whole, left);
         worker.on_event(now, Event::SentPart(id, u64::from(sent)));
-        self.send_bytes(id, whole - left, left, true, worker);
+        self.push_send(id, (whole - left, left), true, worker);
     }
 }

@@ -5,20 +5,22 @@
 //! submission one after the other, and only a call that does nothing else can be stamped. A stamp may be early, so a
 //! submission holds a few sends only; it is never late, or an effect would come before its cause.
 //!
-//! One of the listed places for `unsafe`: submission entries point into the request image, which the worker owns and
-//! outlives the ring's operations, into transmissions (`sends`), into the addresses of `sockets`, and into the buffer
-//! ring.
+//! One of the listed places for `unsafe`: submission entries point into the request image, into transmissions (`sends`),
+//! into the addresses of `sockets`, and into the buffer ring. The engine holds all of these, and cancels and awaits every
+//! operation before it lets go of them, whichever way it ends. Only this file makes entries, each from what is held.
 
 #![expect(unsafe_code, reason = "submission entries carry raw pointers")]
 
+use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::ptr;
 
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{CancelBuilder, Fd};
-use io_uring::{CompletionQueue, SubmissionQueue, Submitter, cqueue, opcode};
+use io_uring::{IoUring, SubmissionQueue, Submitter, opcode};
 
-use super::bufring::{self, BufferRing};
+use super::arrivals::discarded;
+use super::bufring::{self, Completions};
 use super::idle::{Idler, LARGE_BODY_BYTES};
 use super::meter::Meter;
 use super::pace::Pace;
@@ -31,7 +33,8 @@ use super::{
 use crate::core::conn::{ConnId, Receiving};
 use crate::core::failure::{Failure, Phase};
 use crate::core::record::{ClientTally, Record, Turns};
-use crate::core::worker::{Action, Event, Late, Span, Worker};
+use crate::core::worker::{Action, Event, Job, Late, Span, Worker};
+use crate::request::RequestImage;
 use crate::time::{Nanos, monotonic};
 
 /// Entries of the submission queue; a turn that has more to say submits several times.
@@ -52,9 +55,7 @@ const POLL_FIRST: u16 = 1;
 /// The probable cause and the remedy.
 pub fn probe(connections: u32) -> Result<(), Unsupported> {
     let mut ring = build(SUBMISSIONS, completions_for(connections))?;
-    let (mut submitter, _, _) = ring.split();
-    submitter.register_ring_fd().map_err(|error| explain(&error))?;
-    BufferRing::register(&submitter, buffers_for(connections), BUFFER_BYTES)
+    bufring::split(&mut ring, buffers_for(connections), BUFFER_BYTES)
         .map(drop)
         .map_err(|error| explain(&error))
 }
@@ -76,32 +77,7 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
     let Order { job, mut link } = first;
     let connections = job.connections.max(1);
     let mut ring = build(SUBMISSIONS, completions_for(connections))?;
-    let (mut submitter, submissions, completions) = ring.split();
-    // The registered descriptor is known only to this submitter, which is therefore kept.
-    submitter.register_ring_fd().map_err(|error| explain(&error))?;
-    let buffers = BufferRing::register(&submitter, buffers_for(connections), BUFFER_BYTES)
-        .map_err(|error| explain(&error))?;
-    let mut engine = Engine {
-        submitter,
-        submissions,
-        completions,
-        buffers,
-        slots: (0..connections).map(|_| Slot::default()).collect(),
-        rearm: Vec::new(),
-        retired: Vec::new(),
-        idler: Idler::new(settings.idle, settings.cores_left, job.open.is_some()),
-        sockets: Sockets::new(settings.route, settings.first_connection),
-        tally: ClientTally::default(),
-        spent: Spent::default(),
-        turns: Turns::default(),
-        paced: job.open.is_some(),
-        late: Late::default(),
-        pace: Pace::start(monotonic()),
-        last_look: monotonic(),
-        large_body_at: Nanos(0),
-        queued_since: None,
-        lost_seen: 0,
-    };
+    let mut engine = Engine::new(&mut ring, &job, settings).map_err(|error| explain(&error))?;
     let mut worker = Worker::new(job, monotonic());
     loop {
         let outcome = engine.drive(&mut worker, &link);
@@ -110,15 +86,15 @@ pub fn run(first: Order, settings: &Settings<'_>, desk: &Desk) -> Result<(), Uns
         worker.renew(next.job, monotonic());
         link = next.link;
     }
-    engine.cancel_all();
     Ok(())
 }
 
 pub(super) struct Engine<'r> {
     pub(super) submitter: Submitter<'r>,
     pub(super) submissions: SubmissionQueue<'r>,
-    pub(super) completions: CompletionQueue<'r>,
-    pub(super) buffers: BufferRing,
+    pub(super) completions: Completions<'r>,
+    /// What unencrypted sends point into; every run on these connections sends it.
+    pub(super) image: RequestImage,
     pub(super) slots: Vec<Slot>,
     /// Receives that ended without telling the worker anything and must be asked for again.
     pub(super) rearm: Vec<(ConnId, Receiving)>,
@@ -144,7 +120,40 @@ pub(super) struct Engine<'r> {
     pub(super) lost_seen: u32,
 }
 
-impl Engine<'_> {
+impl<'r> Engine<'r> {
+    /// One that has done nothing yet.
+    pub(super) fn new(
+        ring: &'r mut IoUring,
+        job: &Job,
+        settings: &Settings<'_>,
+    ) -> io::Result<Self> {
+        let connections = job.connections.max(1);
+        let (submitter, submissions, completions) =
+            bufring::split(ring, buffers_for(connections), BUFFER_BYTES)?;
+        let paced = job.open.is_some();
+        Ok(Self {
+            submitter,
+            submissions,
+            completions,
+            image: job.image.clone(),
+            slots: (0..connections).map(|_| Slot::default()).collect(),
+            rearm: Vec::new(),
+            retired: Vec::new(),
+            idler: Idler::new(settings.idle, settings.cores_left, paced),
+            sockets: Sockets::new(settings.route, settings.first_connection),
+            tally: ClientTally::default(),
+            spent: Spent::default(),
+            turns: Turns::default(),
+            paced,
+            late: Late::default(),
+            pace: Pace::start(monotonic()),
+            last_look: monotonic(),
+            large_body_at: Nanos(0),
+            queued_since: None,
+            lost_seen: 0,
+        })
+    }
+
     /// From the first connection of a run to its last answer.
     fn drive(&mut self, worker: &mut Worker, link: &Link) -> (Record, Span) {
         let mut now = monotonic();
@@ -199,8 +208,7 @@ impl Engine<'_> {
 
     /// Lets the kernel do some of the work that it has put off for this thread; whether there is something to reap then.
     pub(super) fn fetch(&mut self) -> bool {
-        // SAFETY: no entry is submitted, and no argument passed.
-        let _ = unsafe { self.submitter.enter::<()>(0, 0, GET_EVENTS, None) };
+        let _ = self.enter(0, GET_EVENTS);
         self.completions.sync();
         !self.completions.is_empty()
     }
@@ -245,10 +253,7 @@ impl Engine<'_> {
         let before = monotonic();
         while !self.submissions.is_empty() {
             let queued = u32::try_from(self.submissions.len()).unwrap_or(u32::MAX);
-            // SAFETY: every queued entry points to memory that outlives its operation: the request image and the buffer
-            // ring are kept until `cancel_all` has cancelled and awaited all operations, a transmission in its slot, then
-            // among the retired ones, until it has completed.
-            let entered = unsafe { self.submitter.enter::<()>(queued, 0, 0, None) };
+            let entered = self.enter(queued, 0);
             self.submissions.sync();
             if entered.is_err() {
                 // EAGAIN or EBUSY: the kernel wants its completions to be reaped first. Some may have left, so all of them have
@@ -266,9 +271,58 @@ impl Engine<'_> {
         }
     }
 
-    pub(super) fn push(&mut self, entry: &Entry, worker: &mut Worker) {
+    /// Calls the kernel: it takes `entries`, and does not wait.
+    fn enter(&self, entries: u32, flags: u32) -> io::Result<usize> {
+        // SAFETY: no argument is passed, and what the entries point to was seen to when they were pushed.
+        unsafe { self.submitter.enter::<()>(entries, 0, flags, None) }
+    }
+
+    /// Queues a send of a part of the copies in the request image. One that is not confirmed completes only if it fails.
+    pub(super) fn push_send(
+        &mut self,
+        id: ConnId,
+        (from, length): (u32, u32),
+        confirm: bool,
+        worker: &mut Worker,
+    ) {
+        let Some(descriptor) = self.descriptor(id) else {
+            return;
+        };
+        let copies = self.image.batch(self.image.most());
+        let bytes = &copies[from as usize..from as usize + length as usize];
+        // A send that is confirmed completes with each part that the socket takes: what was handed over is then known
+        // even when the rest never is, because the connection ends before that.
+        let all = if confirm { 0 } else { libc::MSG_WAITALL };
+        let entry = opcode::Send::new(descriptor, bytes.as_ptr(), length)
+            .flags(all | libc::MSG_NOSIGNAL)
+            .build()
+            .user_data(token(Operation::Send, id));
+        // A failed or short send completes in any case; only the news of success can be done without.
+        let entry = if confirm { entry } else { entry.flags(Flags::SKIP_SUCCESS) };
+        self.push(&entry, worker);
+    }
+
+    /// Queues a send of what is left of the slot's transmission, which stays there.
+    pub(super) fn push_transmission(&mut self, id: ConnId, from: usize, worker: &mut Worker) {
+        let Some(descriptor) = self.descriptor(id) else {
+            return;
+        };
+        let bytes = &self.slots[id.index as usize].transmission[from..];
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let entry = opcode::Send::new(descriptor, bytes.as_ptr(), length)
+            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            .build()
+            .user_data(token(Operation::Transmit, id));
+        self.push(&entry, worker);
+    }
+
+    /// Queues an entry. Only this file can, and makes each from what the engine holds.
+    fn push(&mut self, entry: &Entry, worker: &mut Worker) {
         loop {
-            // SAFETY: see `submit`: what the entry points to outlives its operation.
+            // SAFETY: what entries point to is held by this value, which is not freed before `drop` has cancelled and
+            // awaited all operations. Until then it stays where it is: the image, the addresses of `sockets` and the
+            // buffers are never replaced, and a transmission stays in its slot, then among the retired ones, until the
+            // completion of its send is seen.
             if unsafe { self.submissions.push(entry) }.is_ok() {
                 return;
             }
@@ -386,11 +440,11 @@ impl Engine<'_> {
         self.tally.completions_lost += u64::from(lost.wrapping_sub(self.lost_seen));
         self.lost_seen = lost;
         while let Some(completion) = self.completions.next() {
-            let (operation, id) = untoken(completion.user_data());
+            let (operation, id) = untoken(completion.token());
             let result = completion.result();
             match operation {
-                Operation::Receive => self.received(id, &completion, Receiving::Many, worker),
-                Operation::ReceiveOnce => self.received(id, &completion, Receiving::Once, worker),
+                Operation::Receive => self.received(id, completion, Receiving::Many, worker),
+                Operation::ReceiveOnce => self.received(id, completion, Receiving::Once, worker),
                 Operation::Send => self.sent(id, result, worker, now),
                 Operation::Discard => {
                     self.settle(id);
@@ -403,78 +457,26 @@ impl Engine<'_> {
             }
         }
         self.completions.sync();
-        self.buffers.publish();
-    }
-
-    fn connected(&self, id: ConnId, worker: &mut Worker, now: Nanos) {
-        let slot = &self.slots[id.index as usize];
-        let socket = slot.socket.as_ref().filter(|_| slot.generation == id.generation);
-        match socket.map_or(Ok(()), |socket| self.sockets.begin(socket)) {
-            Ok(()) => worker.on_event(now, Event::Connected(id)),
-            Err(error) => {
-                fail(Phase::Connect, id, -error.raw_os_error().unwrap_or(0), worker, now);
-            }
-        }
-    }
-
-    #[inline]
-    fn received(
-        &mut self,
-        id: ConnId,
-        completion: &cqueue::Entry,
-        receiving: Receiving,
-        worker: &mut Worker,
-    ) {
-        let now = self.last_look;
-        let (result, flags) = (completion.result(), completion.flags());
-        let more = cqueue::more(flags);
-        if !more {
-            self.settle(id);
-        }
-        if let Some(buffer) = cqueue::buffer_select(flags) {
-            let length = usize::try_from(result).unwrap_or(0);
-            worker.on_event(now, Event::Received(id, self.buffers.bytes(buffer, length)));
-            self.buffers.recycle(buffer);
-            if !more && receiving == Receiving::Many {
-                self.rearm.push((id, receiving));
-            }
-        } else if result == 0 {
-            worker.on_event(now, Event::Eof(id));
-        } else if result == -libc::ENOBUFS {
-            // The buffers of this turn are given back before the next submission.
-            self.tally.buffers_exhausted += 1;
-            self.rearm.push((id, receiving));
-        } else {
-            fail(Phase::Receive, id, result, worker, now);
-        }
-    }
-
-    /// An operation has ended: unless a send is under way too, closing need not cancel anything.
-    fn settle(&mut self, id: ConnId) {
-        let slot = &mut self.slots[id.index as usize];
-        if slot.generation == id.generation && slot.send.1 == 0 {
-            slot.busy = false;
-        }
-    }
-
-    /// Cancels everything, so that the kernel is done with our memory. A cancelled operation is not tried again; what is
-    /// left of it is the completion, which goes with the ring.
-    fn cancel_all(&mut self) {
-        let cancelled = self.submitter.register_sync_cancel(None, CancelBuilder::any().all());
-        let done = cancelled.err().is_none_or(|error| error.raw_os_error() == Some(libc::ENOENT));
-        assert!(done, "the kernel keeps operations on memory that is about to be freed");
-        // Nothing more is submitted: what the kernel would not take before points to memory that goes now.
-        // SAFETY: no entry is submitted, and no argument passed.
-        let _ = unsafe { self.submitter.enter::<()>(0, 0, GET_EVENTS, None) };
-        self.slots.clear();
+        self.completions.publish();
     }
 }
 
-fn discarded(id: ConnId, result: i32, worker: &mut Worker, now: Nanos) {
-    match u64::try_from(result) {
-        Ok(0) => worker.on_event(now, Event::Eof(id)),
-        Ok(length) => worker.on_event(now, Event::Discarded(id, length)),
-        Err(_) => fail(Phase::Receive, id, result, worker, now),
+impl Drop for Engine<'_> {
+    /// Cancels everything, so that the kernel is done with our memory before that is freed. A cancelled operation is not
+    /// tried again; what is left of it is the completion, which goes with the ring. What was queued and never submitted
+    /// never will be.
+    fn drop(&mut self) {
+        while let Err(error) = self.submitter.register_sync_cancel(None, CancelBuilder::any().all())
+        {
+            match error.raw_os_error() {
+                Some(libc::EINTR) => {}
+                Some(libc::ENOENT) => break,
+                // The kernel keeps operations on memory that would now be freed. A panic would free it all the same.
+                _ => std::process::abort(),
+            }
+        }
+        // The cancelled operations let go of their sockets.
+        let _ = self.enter(0, GET_EVENTS);
     }
 }
 

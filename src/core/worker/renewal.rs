@@ -60,7 +60,7 @@ impl Worker {
         // What was never handed over has nothing to be stamped any more.
         self.unstamped.clear();
         self.leaving = None;
-        // Sends may still be under way: they point into the image, which therefore stays.
+        // The engine sends the image that it was started with.
         self.job = Job { image: self.job.image.clone(), ..job };
         self.stage = Stage::Opening;
         self.keep_connections();
