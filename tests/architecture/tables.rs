@@ -99,7 +99,10 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
             ],
         )],
     ),
-    ("engine", &[("engine", &["conn", "failure", "plan", "record", "sys", "time", "worker"])]),
+    (
+        "engine",
+        &[("engine", &["conn", "failure", "plan", "record", "request", "sys", "time", "worker"])],
+    ),
     (
         "plan",
         &[(
