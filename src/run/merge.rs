@@ -12,11 +12,11 @@ use crate::machine::host;
 use crate::machine::pressure::Pressure;
 use crate::machine::sys;
 use crate::plan::{Plan, Secrets, pacing};
+use crate::result::judgment::{self, Evidence};
 use crate::result::summary::{
     Client, Disturbance, End, Engine, InFlight, Latencies, Measured, PhaseSummary, Presence,
     RunPart, Summary, Window,
 };
-use crate::result::verdict::{self, Evidence};
 use crate::slo::windows::Windows;
 use crate::slo::{Gate, Parts};
 use crate::stats::recovery::{Recovery, recovery};
@@ -82,7 +82,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         end,
         measured_ns: window.measured_ns,
     };
-    let verdict = verdict::judge(&evidence);
+    let verdict = judgment::judge(&evidence);
     let seen =
         Seen { measured: &measured, latencies: &latencies, phases: &phases, presence: &presence };
     let gates = gates(plan, &seen, times, &observer.windows);

@@ -96,7 +96,7 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
             &[
                 "stats", "engine", "exit", "failure", "host", "http1", "memory", "output", "plan",
                 "pressure", "record", "schedule", "slo", "summary", "sys", "time", "tls", "tunnel",
-                "units", "verdict", "worker",
+                "units", "judgment", "worker",
             ],
         )],
     ),
@@ -133,7 +133,7 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
         &[
             ("document", &["base64", "exit", "files"]),
             (
-                "verdict",
+                "judgment",
                 &[
                     "stats",
                     "calibration",
@@ -144,10 +144,15 @@ pub(crate) const FLOORS: &[(&str, &[Place])] = &[
                     "summary",
                     "time",
                     "units",
+                    "verdict",
                 ],
             ),
             ("calibration", &["summary"]),
-            ("summary", &["stats", "exit", "http1", "pressure", "record", "slo", "time"]),
+            (
+                "summary",
+                &["stats", "exit", "http1", "pressure", "record", "slo", "time", "verdict"],
+            ),
+            ("verdict", &[]),
         ],
     ),
     ("serve", &[("serve", &["sys", "time"])]),
@@ -196,8 +201,7 @@ pub(crate) const KNOWN_EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("memory", "conn", "knows how large a connection is"),
     ("host", "plan", "counts the cores with the code of the plan"),
     ("host", "summary", "fills in the description of the machine that the summary owns"),
-    ("verdict", "plan", "the gates and the load are types of the plan"),
-    ("summary", "verdict", "holds the verdict, which is made from the rest of it"),
+    ("judgment", "plan", "the gates and the load are types of the plan"),
     ("exit", "target", "hides the passwords of URLs in messages"),
     ("output", "target", "hides the passwords of URLs in messages"),
     ("files", "output", "says on standard error what it waits for"),
@@ -214,7 +218,7 @@ pub(crate) const TESTS_MAY_NAME: &[Place] = &[
     ("document", &["record"]),
     ("run", &["cli"]),
     ("slo", &["record", "summary"]),
-    ("verdict", &["exit", "report", "schedule", "target"]),
+    ("judgment", &["exit", "report", "schedule", "target"]),
     ("worker", &["engine"]),
 ];
 

@@ -4,7 +4,8 @@
 //! longer warm-up. One that goes on changing to the end is what a long run is made to find: S3 reports it with its slope,
 //! and the measurement is as valid as it was.
 
-use super::{Evidence, Level, Reason, Rule, unstable};
+use super::{Evidence, unstable};
+use crate::result::verdict::{Level, Reason, Rule};
 use crate::stats::trend::{Course, course, median, theil_sen};
 use crate::time::{NANOS_PER_SECOND, seconds};
 

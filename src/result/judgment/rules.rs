@@ -2,12 +2,13 @@
 //!
 //! `C` rules are about the client and its machine, `W` about the run itself, `S` about the server and the network, `E`
 //! about errors; `T`, about a target that was not there, are in `target`, and what changed over the run is in `drift`. `O1`, about output files, is none of a
-//! measurement: the verdict takes note of it afterwards. Thresholds were set against clients that were starved on
+//! measurement: the summary takes note of it afterwards. Thresholds were set against clients that were starved on
 //! purpose: a CPU quota, a competitor on the same core, a stopped process; see `tests/accuracy`.
 
 use super::bound::Effect;
-use super::{Evidence, Level, Reason, Rule, SATURATED_SHARE, milliseconds, percent};
+use super::{Evidence, SATURATED_SHARE, milliseconds, percent};
 use crate::core::failure::Phase;
+use crate::result::verdict::{Level, Reason, Rule};
 use crate::time::seconds;
 use crate::units::significant;
 
