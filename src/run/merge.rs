@@ -12,7 +12,7 @@ use crate::machine::host;
 use crate::machine::pressure::Pressure;
 use crate::machine::sys;
 use crate::plan::{Plan, Secrets, pacing};
-use crate::result::judgment::{self, Evidence};
+use crate::result::judgment::{self, Asked, Evidence};
 use crate::result::summary::{
     Client, Disturbance, End, Engine, InFlight, Latencies, Measured, PhaseSummary, Presence,
     RunPart, Summary, Window,
@@ -66,7 +66,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let silences = observer.silences.clone().finish();
     let presence = Presence::of(&record, &silences, &latencies, times);
     let evidence = Evidence {
-        plan,
+        asked: asked(plan, constant),
         record: &record,
         measured: &measured,
         latencies: &latencies,
@@ -108,6 +108,19 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         pressure,
         host,
         verdict,
+    }
+}
+
+/// What a verdict depends on of what was asked for.
+fn asked(plan: &Plan, is_constant: bool) -> Asked<'_> {
+    Asked {
+        slo: &plan.slo,
+        timeline: &plan.timeline,
+        max_in_flight: plan.load.pacing.as_ref().map(|pacing| pacing.max_in_flight),
+        is_constant,
+        connections: plan.load.connections,
+        threads: plan.threads(),
+        same_host: plan.same_host,
     }
 }
 

@@ -74,7 +74,7 @@ impl Change {
 #[expect(clippy::cast_precision_loss, reason = "statistics need few digits")]
 fn change(evidence: &Evidence<'_>) -> Option<Change> {
     // Where answers do not keep up, latency grows with what waits: that is told already.
-    if !evidence.is_constant() || unstable(evidence).is_some() {
+    if !evidence.asked.is_constant || unstable(evidence).is_some() {
         return None;
     }
     let per_block =

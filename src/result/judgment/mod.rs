@@ -11,24 +11,43 @@ mod state;
 mod target;
 
 use crate::core::record::{PhaseRecord, Record};
+use crate::core::schedule::Timeline;
 use crate::machine::pressure::Pressure;
-use crate::plan::{Plan, pacing};
 use crate::result::calibration::Calibration;
 use crate::result::summary::{
     Client, Distribution, End, Host, Latencies, Presence, Rates, fewest_samples, work_share,
 };
 use crate::result::verdict::{Code, Level, Reason, Rule, Verdict};
-use crate::slo::Scope;
+use crate::slo::{Clause, Scope};
 use crate::stats::series::Slice;
 use crate::stats::trend::growth;
 use crate::time::{Nanos, seconds};
 use crate::units::significant;
 
+/// What was asked for, as far as a verdict depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// Gates on the measured window and its parts.
+    pub slo: &'a [Clause],
+    /// The phases of the run.
+    pub timeline: &'a Timeline,
+    /// Most requests in flight at once, where they come by a schedule; `None` in a closed loop.
+    pub max_in_flight: Option<u64>,
+    /// The load is the same all the time.
+    pub is_constant: bool,
+    /// Connections over all workers.
+    pub connections: u32,
+    /// Workers, each on a core of its own.
+    pub threads: usize,
+    /// Target and client share the cores of this host.
+    pub same_host: bool,
+}
+
 /// All that a verdict is drawn from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence<'a> {
     /// What was asked for.
-    pub plan: &'a Plan,
+    pub asked: Asked<'a>,
     /// What all workers saw.
     pub record: &'a Record,
     /// The measured phases together.
@@ -62,12 +81,7 @@ pub(crate) struct Evidence<'a> {
 impl Evidence<'_> {
     /// Whether requests came by a schedule.
     fn is_open(&self) -> bool {
-        self.plan.load.pacing.is_some()
-    }
-
-    /// Whether the load was the same all the time.
-    fn is_constant(&self) -> bool {
-        pacing::is_constant(self.plan.load.pacing.as_ref())
+        self.asked.max_in_flight.is_some()
     }
 
     /// The share of time for which the busiest worker had work.
@@ -166,7 +180,7 @@ fn client_limited(evidence: &Evidence<'_>, invalid: Option<&Reason>) -> Option<S
 }
 
 fn overloaded(evidence: &Evidence<'_>) -> String {
-    let most = evidence.plan.load.pacing.as_ref().map_or(0, |pacing| pacing.max_in_flight);
+    let most = evidence.asked.max_in_flight.unwrap_or_default();
     format!(
         "a request was due while there was no room for it, with {most} in flight at most, and --on-overload abort ends the run then"
     )
@@ -174,7 +188,7 @@ fn overloaded(evidence: &Evidence<'_>) -> String {
 
 /// The growth of what is unanswered over the second half of a constant load, in requests a second.
 fn unstable(evidence: &Evidence<'_>) -> Option<f64> {
-    if !evidence.is_open() || !evidence.is_constant() {
+    if !evidence.is_open() || !evidence.asked.is_constant {
         return None;
     }
     growth(&evidence.outstanding(), evidence.rates().offered_rps)
@@ -183,7 +197,7 @@ fn unstable(evidence: &Evidence<'_>) -> Option<f64> {
 /// Too few samples for a quantile that somebody asked for: those of the gates, and p99, which every report shows. Others
 /// are shown as bounds.
 fn too_few(evidence: &Evidence<'_>) -> Option<String> {
-    let of_gates = evidence.plan.slo.iter().filter(|clause| clause.scope == Scope::Window);
+    let of_gates = evidence.asked.slo.iter().filter(|clause| clause.scope == Scope::Window);
     let mut of_gates = of_gates.filter_map(|clause| {
         // How late the client was is judged by rules of its own.
         let timing = clause.metric.timing().filter(|_| !clause.metric.is_of_client())?;

@@ -103,14 +103,14 @@ fn overloaded(evidence: &Evidence<'_>) -> Option<String> {
 /// The phase that was asked for most beyond what it answered, with its rates.
 #[expect(clippy::cast_precision_loss, reason = "rates are shown with few digits")]
 fn overloaded_phase<'a>(evidence: &'a Evidence<'_>) -> Option<(&'a str, f64, f64)> {
-    let spans = evidence.plan.timeline.phases();
-    if evidence.is_constant() || spans.len() != evidence.record.phases.len() {
+    let spans = evidence.asked.timeline.phases();
+    if evidence.asked.is_constant || spans.len() != evidence.record.phases.len() {
         return None;
     }
     // What a target that keeps up takes: the fast answers of the run did not wait behind others.
     let usual_ns = evidence.latencies.service.all.quantile_ns(0.1)? as f64;
     let end_ns = spans[0].end_ns.saturating_add(evidence.measured_ns);
-    let bursts = evidence.plan.timeline.bursts();
+    let bursts = evidence.asked.timeline.bursts();
     let phases = spans.iter().zip(&evidence.record.phases).zip(0_u16..).skip(1);
     let asked_too_much = phases.filter_map(|((span, record), index)| {
         let length_ns = span.end_ns.min(end_ns).saturating_sub(span.start_ns);
