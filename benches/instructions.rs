@@ -12,7 +12,7 @@ use maxq::core::conn::ConnId;
 use maxq::core::http1::{Framer, Progressed, ResponseReader};
 use maxq::core::schedule::Timeline;
 use maxq::core::worker::{Action, Event, Job, Worker};
-use maxq::plan::{Expect, Timeouts};
+use maxq::core::worker::{Expect, Timeouts};
 use maxq::request::RequestImage;
 use maxq::time::Nanos;
 

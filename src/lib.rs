@@ -15,7 +15,7 @@
 //!         |    nanoseconds         +------ conn <-------+ bytes, borrowed for one call  a counted event, never
 //!         |                        tls? and http1 read them                            a Result
 //!         |                               record: phases, tallies, histograms, intervals, lags
-//!         +---------------- join -> merge -> Summary <- verdict <- pressure, calibration
+//!         +---------------- join -> merge -> Summary <- judgment <- pressure, calibration
 //!                                               |         ^
 //!                                               |         +-- stats:    intervals of confidence, trends, warm-up
 //!                                    report (text | json | tsv | hgrm | hlog | ndjson)
@@ -36,7 +36,7 @@
 //! | [`engine`] | loops that drive a worker: `uring` on io_uring, `portable` on epoll, `sim` against a server in memory |
 //! | [`plan`] | flags become a validated, immutable [`plan::Plan`]: every file read, name look-up, default and conflict; `files`: read and opened without a silent wait |
 //! | [`cli`] | flag definitions, no look-ups |
-//! | [`result`] | a finished run: its [`summary`](result::summary); its [`verdict`](result::verdict): what the target did, whether the measurement is valid, and what limited it; [`document`](result::document): runs read back from files; `calibration` |
+//! | [`result`] | a finished run: its [`summary`](result::summary); its [`verdict`](result::verdict): what the target did, whether the measurement is valid, and what limited it, as `judgment` draws it from the evidence; [`document`](result::document): runs read back from files; `calibration` |
 //! | [`serve`] | the embedded target, for `maxq demo` and the tests |
 //! | [`core`](mod@crate::core) | the data plane: [`schedule`](crate::core::schedule), when each request is due and which phase it belongs to; [`worker`](crate::core::worker), one core's brain: events and instants in, actions out; [`conn`](crate::core::conn), one connection's state and the stamps of what is in flight on it; [`tls`](crate::core::tls) and `tunnel`, plain bytes out of encrypted ones, and the way through a proxy; [`http1`](crate::core::http1), responses out of bytes; [`record`](crate::core::record), what a worker remembers; [`failure`](crate::core::failure) |
 //! | [`request`], [`target`] | the serialised request, in as many copies as one send may hold; URLs |

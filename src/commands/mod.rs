@@ -198,8 +198,7 @@ fn carry_out(plan: Plan) -> Result<ExitCode, Refusal> {
     };
     bench.close();
     let (written, mut refusals) = streams.finish(summary.unlogged);
-    summary.verdict.note_dropped(&written);
-    summary.streams = written;
+    summary.note_written(written);
     refusals.extend(write(plan, &summary, (reports, hgrm)));
     if let Some(complaint) = complaint(plan, &summary) {
         eprintln!("maxq: {complaint}");

@@ -11,9 +11,10 @@ use super::hash::volatile_headers;
 use super::message::{Message, Serialised};
 use super::proxy::Proxy;
 use super::security::security;
-use super::{EngineChoice, Expect, Idle, Load, Output, Plan, Preflight, Timeouts};
+use super::{EngineChoice, Idle, Load, Output, Plan, Preflight, expect};
 use crate::cli::{EngineArg, FormatArg, IdleArg, RunArgs};
 use crate::core::schedule::Stage;
+use crate::core::worker::{Expect, Timeouts};
 use crate::exit::Refusal;
 use crate::machine::host;
 use crate::request::RequestImage;
@@ -44,7 +45,7 @@ impl Plan {
         let security = security(&args.tls, &target).map_err(Refusal::usage)?;
         let timeouts = timeouts(args).map_err(Refusal::usage)?;
         let expect =
-            Expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
+            expect::parse(args.expect.iter().map(String::as_str)).map_err(Refusal::usage)?;
         let asked = Asked::of(args, &target).map_err(Refusal::usage)?;
         let proxy = asked.proxy.as_ref();
         let Serialised { image: request, method, body } = request(args, &target, proxy)?;

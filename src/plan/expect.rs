@@ -1,80 +1,38 @@
 //! `--expect`: which whole responses are good.
 
-/// A number of clauses that must all hold.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Expect {
-    /// Accepted status codes, as inclusive ranges; any of them will do.
-    pub status: Vec<(u16, u16)>,
-    /// The body, without transfer coding, has exactly so many bytes.
-    pub size: Option<u64>,
-    /// The body contains these bytes.
-    pub body_contains: Option<Vec<u8>>,
-}
+use crate::core::worker::Expect;
 
-impl Default for Expect {
-    /// Status 2xx and 3xx.
-    fn default() -> Self {
-        Self { status: vec![(200, 399)], size: None, body_contains: None }
-    }
-}
-
-impl Expect {
-    /// Reads the values of all `--expect` flags: `status=200,3xx`, `size=N`, `body~=TEXT`.
-    ///
-    /// # Errors
-    /// The clause that makes no sense, and what would.
-    pub fn parse<'a>(clauses: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
-        let mut expect = Self::default();
-        let mut seen = Vec::new();
-        for clause in clauses {
-            let known = [("body", "body~="), ("size", "size="), ("status", "status=")]
-                .into_iter()
-                .find_map(|(name, prefix)| Some((name, clause.strip_prefix(prefix)?)));
-            let Some((name, value)) = known.filter(|(_, value)| !value.is_empty()) else {
-                return Err(format!(
-                    "--expect '{clause}': use status=2xx,304 or size=BYTES or body~=TEXT, one a flag"
-                ));
-            };
-            if seen.contains(&name) {
-                return Err(format!("--expect '{clause}': '{name}' is given twice; give it once"));
-            }
-            seen.push(name);
-            match name {
-                "status" => expect.status = parse_status(clause, value)?,
-                "size" => {
-                    expect.size = Some(value.parse().map_err(|_| {
-                        format!("--expect '{clause}': '{value}' is not a number of bytes")
-                    })?);
-                }
-                _ => expect.body_contains = Some(value.as_bytes().to_vec()),
-            }
+/// Reads the values of all `--expect` flags: `status=200,3xx`, `size=N`, `body~=TEXT`.
+///
+/// # Errors
+/// The clause that makes no sense, and what would.
+pub(super) fn parse<'a>(clauses: impl IntoIterator<Item = &'a str>) -> Result<Expect, String> {
+    let mut expect = Expect::default();
+    let mut seen = Vec::new();
+    for clause in clauses {
+        let known = [("body", "body~="), ("size", "size="), ("status", "status=")]
+            .into_iter()
+            .find_map(|(name, prefix)| Some((name, clause.strip_prefix(prefix)?)));
+        let Some((name, value)) = known.filter(|(_, value)| !value.is_empty()) else {
+            return Err(format!(
+                "--expect '{clause}': use status=2xx,304 or size=BYTES or body~=TEXT, one a flag"
+            ));
+        };
+        if seen.contains(&name) {
+            return Err(format!("--expect '{clause}': '{name}' is given twice; give it once"));
         }
-        Ok(expect)
-    }
-
-    /// Whether `status` is accepted.
-    #[inline]
-    #[must_use]
-    pub fn accepts_status(&self, status: u16) -> bool {
-        self.status.iter().any(|&(low, high)| (low..=high).contains(&status))
-    }
-
-    /// The clause that no answer to HEAD can meet, since none has a body; `Content-Length` is then the length of a body that
-    /// is not sent.
-    #[must_use]
-    pub fn never_of_head(&self) -> Option<&'static str> {
-        match (self.size, &self.body_contains) {
-            (Some(1..), _) => Some("size="),
-            (_, Some(_)) => Some("body~="),
-            _ => None,
+        seen.push(name);
+        match name {
+            "status" => expect.status = parse_status(clause, value)?,
+            "size" => {
+                expect.size = Some(value.parse().map_err(|_| {
+                    format!("--expect '{clause}': '{value}' is not a number of bytes")
+                })?);
+            }
+            _ => expect.body_contains = Some(value.as_bytes().to_vec()),
         }
     }
-
-    /// Whether a body must be read to judge it.
-    #[must_use]
-    pub fn reads_body(&self) -> bool {
-        self.body_contains.is_some()
-    }
+    Ok(expect)
 }
 
 fn parse_status(clause: &str, list: &str) -> Result<Vec<(u16, u16)>, String> {
@@ -92,11 +50,11 @@ fn parse_status(clause: &str, list: &str) -> Result<Vec<(u16, u16)>, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Expect;
+    use super::parse;
 
     #[test]
     fn what_wants_a_body_contradicts_head() {
-        let never = |clause| Expect::parse([clause]).unwrap().never_of_head();
+        let never = |clause| parse([clause]).unwrap().never_of_head();
         assert_eq!(never("size=13"), Some("size="));
         assert_eq!(never("body~=x"), Some("body~="));
         assert_eq!((never("size=0"), never("status=204")), (None, None));
@@ -104,7 +62,7 @@ mod tests {
 
     #[test]
     fn without_flags_success_and_redirects_are_good() {
-        let expect = Expect::parse([]).unwrap();
+        let expect = parse([]).unwrap();
         let good: Vec<u16> = [199, 200, 302, 399, 400, 503]
             .into_iter()
             .filter(|&s| expect.accepts_status(s))
@@ -114,7 +72,7 @@ mod tests {
 
     #[test]
     fn each_clause_is_read() {
-        let expect = Expect::parse(["status=404,2xx", "size=12", "body~=a=b"]).unwrap();
+        let expect = parse(["status=404,2xx", "size=12", "body~=a=b"]).unwrap();
         assert!(
             expect.accepts_status(404) && expect.accepts_status(204) && !expect.accepts_status(301)
         );
@@ -136,9 +94,9 @@ mod tests {
             "sise=1",
             "size~=1",
         ] {
-            let error = Expect::parse([clause]).unwrap_err();
+            let error = parse([clause]).unwrap_err();
             assert!(error.contains("--expect"), "{clause}: {error}");
         }
-        assert!(Expect::parse(["size=1", "size=2"]).is_err());
+        assert!(parse(["size=1", "size=2"]).is_err());
     }
 }

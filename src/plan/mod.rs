@@ -7,9 +7,10 @@ mod build;
 pub mod content;
 pub mod cores;
 mod credentials;
-pub mod expect;
+mod expect;
 mod gates;
 mod hash;
+mod jobs;
 mod key;
 mod load;
 mod message;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 
 use crate::core::schedule::{Schedule, Timeline};
 use crate::core::tls::Security;
+use crate::core::worker::{Expect, Timeouts};
 use crate::request::RequestImage;
 use crate::result::calibration::Calibration;
 use crate::slo::Clause;
@@ -34,10 +36,9 @@ use crate::target::Target;
 use crate::time::Nanos;
 use asked::Asked;
 pub use content::{RequestBody, TypeSource};
-pub use expect::Expect;
 pub use hash::Hashes;
 pub use output::{Output, RequestFormat};
-pub use pacing::{OnOverload, Pacing};
+pub use pacing::Pacing;
 pub use route::{Endpoint, ProxyProtocol, Route, SocketOptions};
 pub use secrets::Secrets;
 
@@ -144,19 +145,6 @@ pub struct Load {
     pub requests_per_connection: Option<u64>,
     /// The schedule's shape; `None` in a closed loop.
     pub pacing: Option<Pacing>,
-}
-
-/// How long things may take, in nanoseconds.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Timeouts {
-    /// From the start of a request to its last byte.
-    pub request_ns: u64,
-    /// Opening a connection.
-    pub connect_ns: u64,
-    /// Waiting for what is in flight after the end.
-    pub drain_ns: u64,
-    /// Being without any connection.
-    pub give_up_ns: u64,
 }
 
 /// What the user wants to talk to the kernel.

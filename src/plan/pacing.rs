@@ -3,6 +3,7 @@
 use super::Load;
 use crate::cli::{ArrivalsArg, OnOverloadArg, RunArgs};
 use crate::core::schedule::{Arrivals, Bursts, Rate, Shape, Stage, parse_stages};
+use crate::core::worker::OnOverload;
 use crate::time::NANOS_PER_SECOND;
 
 /// When requests come, whatever the server does.
@@ -22,29 +23,6 @@ pub struct Pacing {
     pub max_in_flight: u64,
     /// What happens to a request that is due and finds no connection.
     pub on_overload: OnOverload,
-}
-
-/// What happens to a request that is due and finds no connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum OnOverload {
-    /// It waits.
-    Queue,
-    /// It is never sent.
-    Shed,
-    /// The run ends.
-    Abort,
-}
-
-impl OnOverload {
-    /// The word on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Queue => "queue",
-            Self::Shed => "shed",
-            Self::Abort => "abort",
-        }
-    }
 }
 
 impl Pacing {

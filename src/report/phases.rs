@@ -1,6 +1,7 @@
 //! The phases of a run in the text report, and what spikes and bursts did.
 
-use crate::plan::{OnOverload, Pacing};
+use crate::core::worker::OnOverload;
+use crate::plan::Pacing;
 use crate::report::format::{self, count, duration, float, length};
 use crate::report::page::Page;
 use crate::result::summary::{Disturbance, PhaseSummary, Rates, Summary, share};

@@ -2,5 +2,6 @@
 
 pub(crate) mod calibration;
 pub mod document;
+pub(crate) mod judgment;
 pub mod summary;
 pub mod verdict;

@@ -12,11 +12,11 @@ use crate::machine::host;
 use crate::machine::pressure::Pressure;
 use crate::machine::sys;
 use crate::plan::{Plan, Secrets, pacing};
+use crate::result::judgment::{self, Asked, Evidence};
 use crate::result::summary::{
     Client, Disturbance, End, Engine, InFlight, Latencies, Measured, PhaseSummary, Presence,
     RunPart, Summary, Window,
 };
-use crate::result::verdict::{self, Evidence};
 use crate::slo::windows::Windows;
 use crate::slo::{Gate, Parts};
 use crate::stats::recovery::{Recovery, recovery};
@@ -66,7 +66,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
     let silences = observer.silences.clone().finish();
     let presence = Presence::of(&record, &silences, &latencies, times);
     let evidence = Evidence {
-        plan,
+        asked: asked(plan, constant),
         record: &record,
         measured: &measured,
         latencies: &latencies,
@@ -82,7 +82,7 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         end,
         measured_ns: window.measured_ns,
     };
-    let verdict = verdict::judge(&evidence);
+    let verdict = judgment::judge(&evidence);
     let seen =
         Seen { measured: &measured, latencies: &latencies, phases: &phases, presence: &presence };
     let gates = gates(plan, &seen, times, &observer.windows);
@@ -108,6 +108,19 @@ pub(super) fn merge(plan: &Plan, finished: Finished) -> Summary {
         pressure,
         host,
         verdict,
+    }
+}
+
+/// What a verdict depends on of what was asked for.
+fn asked(plan: &Plan, is_constant: bool) -> Asked<'_> {
+    Asked {
+        slo: &plan.slo,
+        timeline: &plan.timeline,
+        max_in_flight: plan.load.pacing.as_ref().map(|pacing| pacing.max_in_flight),
+        is_constant,
+        connections: plan.load.connections,
+        threads: plan.threads(),
+        same_host: plan.same_host,
     }
 }
 

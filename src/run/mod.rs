@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::core::record::buckets::IntervalBuckets;
 use crate::core::record::{Interval, Record, RequestRow};
-use crate::core::worker::{Job, Span};
+use crate::core::worker::Span;
 use crate::engine::{
     Control, Desk, Gauges, Link, Order, Settings, Stop, Unsupported, portable, uring,
 };
@@ -138,7 +138,7 @@ impl Session {
                 requests: log_sender.clone(),
             };
             // A thread that could not be set up has left its outcome, which is found below.
-            let _ = worker.orders.send(Order { job: Job::of(plan, index), link });
+            let _ = worker.orders.send(Order { job: plan.job(index), link });
         }
         drop((sender, log_sender));
         let watched = Watch { plan, control: &control, gauges: &gauges, interrupts };
@@ -217,7 +217,7 @@ impl Place {
             core: plan.cores[index],
             on_epoll,
             route: plan.route.clone(),
-            first_connection: Job::first_connection(plan, index),
+            first_connection: plan.first_connection(index),
             idle: plan.idle,
             // Spinning on every core would leave none for a target on this host.
             cores_left: !plan.same_host || plan.threads() < sys::cores_online(),

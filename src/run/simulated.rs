@@ -6,7 +6,6 @@ use std::time::SystemTime;
 use super::merge::{self, Finished};
 use super::observer::Observer;
 use super::{LOG_BATCHES, News};
-use crate::core::worker::Job;
 use crate::engine::sim::{self, Server};
 use crate::machine::pressure::Pressure;
 use crate::plan::Plan;
@@ -37,7 +36,7 @@ impl<'s> SimulatedSession<'s> {
     /// The same on a machine that is held up: so long after the start of the run, warm-up included, for so long, in
     /// nanoseconds, in order.
     pub fn run_held_up(&mut self, plan: &Plan, stretches: &[(u64, u64)]) -> Summary {
-        let job = Job::of(plan, 0);
+        let job = plan.job(0);
         let mut session = match self.session.take() {
             None => sim::Session::new(job, self.server),
             Some(mut session) => {

@@ -10,7 +10,7 @@ use maxq::core::failure::{Failure, Phase};
 use maxq::core::record::Counts;
 use maxq::core::schedule::{Arrivals, Schedule, Shape, Timeline, parse_stages};
 use maxq::core::worker::{Action, Event, Job, Late, OpenJob, Worker};
-use maxq::plan::{Expect, OnOverload, Timeouts};
+use maxq::core::worker::{Expect, OnOverload, Timeouts};
 use maxq::request::RequestImage;
 use maxq::time::Nanos;
 

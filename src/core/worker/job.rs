@@ -1,10 +1,12 @@
-//! One worker's share of the plan.
+//! What one worker is to do.
+//!
+//! Owned by the worker, filled in by whoever splits a run among workers. It must not know what a plan is.
 
 use std::sync::Arc;
 
+use super::Expect;
 use crate::core::schedule::{Schedule, Timeline};
 use crate::core::tls::Security;
-use crate::plan::{Expect, OnOverload, Plan, Timeouts};
 use crate::request::RequestImage;
 
 /// What one worker is to do.
@@ -63,48 +65,38 @@ pub struct OpenJob {
     pub on_overload: OnOverload,
 }
 
-impl Job {
-    /// How many connections the workers before worker `index` have.
-    #[must_use]
-    pub fn first_connection(plan: &Plan, index: usize) -> u64 {
-        let (workers, index) = (plan.threads() as u64, index as u64);
-        let connections = u64::from(plan.load.connections);
-        index * (connections / workers) + index.min(connections % workers)
-    }
+/// How long things may take, in nanoseconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Timeouts {
+    /// From the start of a request to its last byte.
+    pub request_ns: u64,
+    /// Opening a connection.
+    pub connect_ns: u64,
+    /// Waiting for what is in flight after the end.
+    pub drain_ns: u64,
+    /// Being without any connection.
+    pub give_up_ns: u64,
+}
 
-    /// The share of worker `index`: remainders go to the first workers, nothing is dropped.
+/// What happens to a request that is due and finds no connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnOverload {
+    /// It waits.
+    Queue,
+    /// It is never sent.
+    Shed,
+    /// The run ends.
+    Abort,
+}
+
+impl OnOverload {
+    /// The word on the command line.
     #[must_use]
-    pub fn of(plan: &Plan, index: usize) -> Self {
-        let workers = plan.threads() as u64;
-        let share = |total: u64| total / workers + u64::from((index as u64) < total % workers);
-        let connections = share(u64::from(plan.load.connections));
-        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let pacing = plan.schedule.as_ref().zip(plan.load.pacing.as_ref());
-        Self {
-            image: plan.request.clone(),
-            connections: u32::try_from(connections).unwrap_or(u32::MAX),
-            pipeline: plan.load.pipeline,
-            requests: plan.load.requests.map(share),
-            duration_ns: plan.load.duration_ns,
-            warmup_ns: plan.load.warmup_ns,
-            requests_per_connection: plan.load.requests_per_connection.unwrap_or(u64::MAX),
-            timeouts: plan.timeouts,
-            expect: plan.expect.clone(),
-            tunnel: plan.tunnel.clone(),
-            security: plan.security.clone(),
-            may_discard: plan.may_discard(),
-            seed: plan.seed ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            worker: number(index),
-            workers: number(plan.threads()),
-            timeline: plan.timeline.clone(),
-            slice_ns: plan.slice_ns,
-            open: pacing.map(|(schedule, pacing)| OpenJob {
-                schedule: Arc::clone(schedule),
-                max_in_flight: share(pacing.max_in_flight),
-                on_overload: pacing.on_overload,
-            }),
-            logs_requests: plan.output.log_requests.is_some(),
-            tells_waiting: plan.abort_on.iter().any(|clause| clause.metric.is_response_time()),
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Shed => "shed",
+            Self::Abort => "abort",
         }
     }
 }

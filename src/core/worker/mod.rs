@@ -16,11 +16,12 @@
 //! The files: this one holds the seam, `stages` the stages of a run, `requests` what happens to requests, `open` which
 //! request is due and which connection takes it, `connections` what happens to connections, `channel` what lies between
 //! their bytes and HTTP, `presence` whether the target is there, `waiting` how long what is unanswered has waited so far,
-//! `late` and `limits` what comes too late, `holding` when a pipeline is refilled, `job` the share of the plan, `repeats` answers
+//! `late` and `limits` what comes too late, `holding` when a pipeline is refilled, `job` what a worker is to do, `expect` which answers are good, `repeats` answers
 //! that are the one before again, `renewal` what stays from one run to the next, `shown` what others may ask a worker while it runs.
 
 mod channel;
 mod connections;
+mod expect;
 mod holding;
 mod job;
 mod late;
@@ -44,9 +45,10 @@ use crate::core::schedule::{PhaseIndex, TimelineCursor, Window};
 use crate::request::RequestImage;
 use crate::time::Nanos;
 use channel::Channels;
+pub use expect::Expect;
 use holding::Holding;
 use job::Batch;
-pub use job::{Job, OpenJob};
+pub use job::{Job, OnOverload, OpenJob, Timeouts};
 pub use late::{LATE_FROM_NS, Late};
 use open::Open;
 use presence::Presence;

@@ -13,7 +13,7 @@ use super::{Job, Stage, Worker};
 use crate::core::conn::{ConnId, Detail, State};
 use crate::core::record::{Fate, RequestRow, ServerStamps};
 use crate::core::schedule::{Cursor, PhaseIndex, Slot, TimelineCursor};
-use crate::plan::OnOverload;
+use crate::core::worker::OnOverload;
 use crate::time::Nanos;
 
 /// While no connection is free, what becomes due is counted this often, in nanoseconds.

@@ -9,8 +9,8 @@ use super::tests::{MILLISECOND, SECOND, job, only, run, server};
 use super::{Job, OpenJob};
 use crate::core::record::LatencyHistogram;
 use crate::core::schedule::{Arrivals, Bursts, Schedule, Shape, Timeline, parse_stages};
+use crate::core::worker::OnOverload;
 use crate::engine::sim::{Deed, Outcome, Server};
-use crate::plan::OnOverload;
 
 /// A worker of an open loop, the only one, that follows `stages` after a warm-up.
 pub(super) fn paced(stages: &str, warmup_ns: u64) -> Job {

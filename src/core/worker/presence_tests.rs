@@ -6,8 +6,8 @@ use super::{Event, Job, Late, Worker};
 use crate::core::conn::ConnId;
 use crate::core::failure::{Failure, Phase};
 use crate::core::record::Record;
+use crate::core::worker::Timeouts;
 use crate::engine::sim::{Deed, Server};
-use crate::plan::Timeouts;
 use crate::time::Nanos;
 
 #[test]

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::Job;
 use super::open_tests::paced;
 use super::tests::{MILLISECOND, SECOND, job, server, warmed_up};
+use crate::core::worker::Timeouts;
 use crate::engine::sim::{Deed, Outcome, Server, Session};
-use crate::plan::Timeouts;
 
 /// One run after the other, with half a second in between.
 fn run_all(jobs: &[Job], server: &Server) -> Vec<Outcome> {

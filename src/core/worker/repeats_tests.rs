@@ -7,7 +7,7 @@ use super::{Action, Event, Job, Worker};
 use crate::core::conn::ConnId;
 use crate::core::http1::Response;
 use crate::core::record::Record;
-use crate::plan::Expect;
+use crate::core::worker::Expect;
 use crate::time::Nanos;
 
 const DEPTH: u32 = 8;

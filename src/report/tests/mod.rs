@@ -20,10 +20,9 @@ use crate::core::record::{
     BadAnswer, Came, ClientTally, Completion, ConnectionTally, Outcome, PhaseRecord, Record,
 };
 use crate::core::schedule::{Arrivals, Rate, Timeline};
+use crate::core::worker::{Expect, OnOverload, Timeouts};
 use crate::machine::pressure::Pressure;
-use crate::plan::{
-    EngineChoice, Expect, Idle, Load, OnOverload, Output, Pacing, Plan, Preflight, Route, Timeouts,
-};
+use crate::plan::{EngineChoice, Idle, Load, Output, Pacing, Plan, Preflight, Route};
 use crate::report::Style;
 use crate::request::RequestImage;
 use crate::result::summary::{

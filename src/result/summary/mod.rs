@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use crate::core::record::{ClientTally, Counts, Interval, PhaseRecord, Record};
 use crate::exit::Signal;
 use crate::machine::pressure::Pressure;
-use crate::result::verdict::Verdict;
+use crate::result::verdict::{Level, Reason, Rule, Verdict};
 use crate::slo::Gate;
 use crate::stats::recovery::Recovery;
 use crate::stats::series::Series;
@@ -361,6 +361,23 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// What was written while the run went on. Where it is not whole, that is a reason (O1): the measurement is as good as
+    /// it was.
+    pub fn note_written(&mut self, streams: Vec<Stream>) {
+        let holed = streams.iter().filter(|stream| stream.dropped > 0);
+        self.verdict.reasons.extend(holed.map(|stream| Reason {
+            rule: Rule::OutputDropped,
+            level: Level::Warn,
+            text: format!(
+                "{} of {} entries for {} were not written: the output is incomplete",
+                stream.dropped,
+                stream.dropped + stream.written,
+                stream.flag
+            ),
+        }));
+        self.streams = streams;
+    }
+
     /// Counts of the measured window.
     #[must_use]
     pub fn counts(&self) -> &Counts {

@@ -1,30 +1,10 @@
-//! What did the target do, is this measurement valid, and who was the bottleneck? Pure over what is known of a finished
-//! run.
+//! The verdict on a run: what the target did, whether the measurement is to be believed, and for which reasons.
 //!
-//! `rule` names what may be found; `rules`, `drift` and `target` look at one thing each and say what they found, `bound` how much of what is shown the
-//! client can have moved, `state` what the target did; this file draws the conclusion.
+//! `rule` names what may be found. It must not know how a verdict is come to, nor what it is drawn from.
 
-mod bound;
-mod drift;
 mod rule;
-mod rules;
-mod state;
-mod target;
 
-use crate::core::record::{PhaseRecord, Record};
-use crate::machine::pressure::Pressure;
-use crate::plan::{Plan, pacing};
-use crate::result::calibration::Calibration;
-use crate::result::summary::{
-    Client, Distribution, End, Host, Latencies, Presence, Rates, Stream, fewest_samples, work_share,
-};
-use crate::slo::Scope;
-use crate::stats::series::Slice;
-use crate::stats::trend::growth;
-use crate::time::{Nanos, seconds};
-use crate::units::significant;
 pub use rule::Rule;
-pub use state::TargetState;
 
 /// The answer, in the order in which the first that holds is taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -114,73 +94,6 @@ pub struct Verdict {
     pub reasons: Vec<Reason>,
 }
 
-/// All that a verdict is drawn from.
-#[derive(Clone, Copy, Debug)]
-pub struct Evidence<'a> {
-    /// What was asked for.
-    pub plan: &'a Plan,
-    /// What all workers saw.
-    pub record: &'a Record,
-    /// The measured phases together.
-    pub measured: &'a PhaseRecord,
-    /// Their latencies.
-    pub latencies: &'a Latencies,
-    /// Whether the target was there.
-    pub presence: &'a Presence,
-    /// What the client used.
-    pub client: &'a Client,
-    /// What the machine did meanwhile.
-    pub pressure: &'a Pressure,
-    /// The machine.
-    pub host: &'a Host,
-    /// What this client can do on this machine, where that was measured.
-    pub calibration: Option<&'a Calibration>,
-    /// The measured window, slice by slice.
-    pub slices: &'a [Slice],
-    /// Length of a slice, in nanoseconds.
-    pub slice_ns: u64,
-    /// Zero of the run's clock.
-    pub origin: Nanos,
-    /// An automatic warm-up found an end.
-    pub steady: bool,
-    /// How the run ended.
-    pub end: End,
-    /// Length of the measured window, in nanoseconds.
-    pub measured_ns: u64,
-}
-
-impl Evidence<'_> {
-    /// Whether requests came by a schedule.
-    fn is_open(&self) -> bool {
-        self.plan.load.pacing.is_some()
-    }
-
-    /// Whether the load was the same all the time.
-    fn is_constant(&self) -> bool {
-        pacing::is_constant(self.plan.load.pacing.as_ref())
-    }
-
-    /// The share of time for which the busiest worker had work.
-    fn busiest(&self) -> f64 {
-        self.client.workers.iter().map(work_share).fold(0.0, f64::max)
-    }
-
-    fn rates(&self) -> Rates {
-        Rates::of(self.measured, self.measured_ns)
-    }
-
-    /// Requests that were due and unanswered at the end of each slice, with its time in seconds.
-    #[expect(clippy::cast_precision_loss, reason = "statistics need few digits")]
-    fn outstanding(&self) -> Vec<(f64, f64)> {
-        let at_s = |index: usize| seconds(self.slice_ns) * (index + 1) as f64;
-        let outstanding = |(index, slice): (usize, &Slice)| (at_s(index), slice.outstanding as f64);
-        self.slices.iter().enumerate().map(outstanding).collect()
-    }
-}
-
-/// From this share of its time on, a worker counts as saturated.
-const SATURATED_SHARE: f64 = 0.95;
-
 impl Verdict {
     /// The target was lost, or gave no good answer for a while.
     #[must_use]
@@ -200,170 +113,38 @@ impl Verdict {
     }
 }
 
-/// Judges a run.
-#[must_use]
-pub fn judge(evidence: &Evidence<'_>) -> Verdict {
-    let reasons = rules::all(evidence);
-    let invalid = |rules: &[Rule]| {
-        reasons.iter().find(|reason| reason.level == Level::Invalid && rules.contains(&reason.rule))
-    };
-    let has = |rule: Rule| reasons.iter().find(|reason| reason.rule == rule);
-    let (code, sentence) = if evidence.end == End::Overloaded {
-        (Code::ConnectionLimited, overloaded(evidence))
-    } else if let Some(reason) = invalid(&[Rule::Refused]) {
-        // Whoever waited for a port or a descriptor did not wait for the server, whatever else the numbers look like.
-        (Code::ClientLimited, reason.text.clone())
-    } else if let Some(found) = client_limited(evidence, invalid(&Rule::OF_CLIENT)) {
-        (Code::ClientLimited, found)
-    } else if let Some(slope) = unstable(evidence) {
-        let rate = evidence.rates().offered_rps;
-        (
-            Code::Unstable,
-            format!(
-                "what waited for an answer grew by {} a second at {} requests a second: latencies depend on how long the run is",
-                significant(slope, 0),
-                significant(rate, 0)
-            ),
-        )
-    } else if let Some(reason) = invalid(&Rule::OF_CONNECTIONS) {
-        (Code::ConnectionLimited, reason.text.clone())
-    } else if let Some(reason) = has(Rule::NoConnectionFree) {
-        (Code::ConnectionLimited, reason.text.clone())
-    } else if evidence.record.connections.opened < evidence.record.connections.asked {
-        let connections = &evidence.record.connections;
-        let (opened, asked) = (connections.opened, connections.asked);
-        (Code::ConnectionLimited, format!("only {opened} of {asked} connections could be opened"))
-    } else if let Some(reason) =
-        invalid(&[Rule::NoGoodAnswer]).filter(|_| evidence.measured.counts.ok > 0)
-    {
-        (Code::NotSteady, reason.text.clone())
-    } else if let Some(reason) = has(Rule::NotSettled) {
-        (Code::NotSteady, reason.text.clone())
-    } else if let Some(sentence) = too_few(evidence) {
-        (Code::InsufficientSamples, sentence)
-    } else {
-        fine(evidence)
-    };
-    // Whatever else holds: that the target was not there is what people must know first, unless the client was at fault.
-    let at_fault = invalid(&Rule::OF_CLIENT).or_else(|| invalid(&[Rule::Refused]));
-    let gone = invalid(&Rule::OF_TARGET).filter(|_| at_fault.is_none());
-    let sentence = gone.map_or(sentence, |reason| reason.text.clone());
-    // A saturated worker is no fault in a closed loop: it is what the load was limited by.
-    let harmless = match code {
-        Code::Valid | Code::ServerLimited => true,
-        Code::ClientLimited => !evidence.is_open(),
-        Code::ConnectionLimited => {
-            has(Rule::NoConnectionFree).is_some() && evidence.end != End::Overloaded
+/// What the target did. The first that holds of failing, overloaded, degraded, held:
+///
+/// - **failing**: at least 1 % of the requests that ended got no good answer (`unexpected`, `http_error`,
+///   `protocol_error`, `truncated`, `reset`, `timeout`, and `in_flight_at_end` after a full drain), or the target was
+///   lost: no connection (T1, T2) or no good answer (T3) for long enough to make the run invalid.
+/// - **overloaded**: only in an open loop. What waits for an answer grows over the second half of a constant load; or at
+///   least 1 % of the requests were never sent, because no connection was free; or, where the load changes, a phase ended
+///   with more than a tenth of its answers missing.
+/// - **degraded**: the median latency rose over the run (rule S3), or there were bad answers, lost connections, or unsent
+///   requests, and fewer than those above.
+/// - **held**: none of that.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum TargetState {
+    /// It answered what it was asked, and no slower at the end than at the start.
+    Held,
+    /// It answered, with a few errors or more and more slowly.
+    Degraded,
+    /// It was asked for more than it can do.
+    Overloaded,
+    /// It gave bad answers, or none.
+    Failing,
+}
+
+impl TargetState {
+    /// The stable name in JSON and TSV.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Degraded => "degraded",
+            Self::Overloaded => "overloaded",
+            Self::Failing => "failing",
         }
-        Code::InsufficientSamples | Code::NotSteady | Code::Unstable => false,
-    };
-    let valid = harmless && reasons.iter().all(|reason| reason.level != Level::Invalid);
-    let (target, target_text) = state::of(evidence, &reasons);
-    let max_is_own = rules::owns_longest(evidence);
-    Verdict { target, target_text, max_is_own, code, valid, sentence, reasons }
-}
-
-impl Verdict {
-    /// O1: something that was written while the run went on is not whole. The measurement is as good as it was.
-    pub fn note_dropped(&mut self, streams: &[Stream]) {
-        let holed = streams.iter().filter(|stream| stream.dropped > 0);
-        self.reasons.extend(holed.map(|stream| Reason {
-            rule: Rule::OutputDropped,
-            level: Level::Warn,
-            text: format!(
-                "{} of {} entries for {} were not written: the output is incomplete",
-                stream.dropped,
-                stream.dropped + stream.written,
-                stream.flag
-            ),
-        }));
     }
 }
-
-fn client_limited(evidence: &Evidence<'_>, invalid: Option<&Reason>) -> Option<String> {
-    let busiest = evidence.busiest();
-    match invalid {
-        Some(reason) if evidence.is_open() || reason.rule == Rule::ClientLag => {
-            Some(reason.text.clone())
-        }
-        _ if busiest >= SATURATED_SHARE && !evidence.is_open() => Some(rules::limit(evidence)),
-        _ => None,
-    }
-}
-
-fn overloaded(evidence: &Evidence<'_>) -> String {
-    let most = evidence.plan.load.pacing.as_ref().map_or(0, |pacing| pacing.max_in_flight);
-    format!(
-        "a request was due while there was no room for it, with {most} in flight at most, and --on-overload abort ends the run then"
-    )
-}
-
-/// The growth of what is unanswered over the second half of a constant load, in requests a second.
-fn unstable(evidence: &Evidence<'_>) -> Option<f64> {
-    if !evidence.is_open() || !evidence.is_constant() {
-        return None;
-    }
-    growth(&evidence.outstanding(), evidence.rates().offered_rps)
-}
-
-/// Too few samples for a quantile that somebody asked for: those of the gates, and p99, which every report shows. Others
-/// are shown as bounds.
-fn too_few(evidence: &Evidence<'_>) -> Option<String> {
-    let of_gates = evidence.plan.slo.iter().filter(|clause| clause.scope == Scope::Window);
-    let mut of_gates = of_gates.filter_map(|clause| {
-        // How late the client was is judged by rules of its own.
-        let timing = clause.metric.timing().filter(|_| !clause.metric.is_of_client())?;
-        let (values, quantile) = (evidence.latencies.timing(timing)?, clause.metric.quantile()?);
-        lacks(values, quantile, &clause.text)
-    });
-    lacks(&evidence.latencies.response, 0.99, "a p99").or_else(|| of_gates.next())
-}
-
-/// What there is, and what `whom` needs; `None` where there is enough.
-fn lacks(values: &Distribution, quantile: f64, whom: &str) -> Option<String> {
-    let (count, needed) = (values.all.count(), fewest_samples(quantile));
-    let effective = values.effective_count(quantile).unwrap_or(count);
-    if effective >= needed {
-        return None;
-    }
-    Some(if effective < count && count >= needed {
-        format!(
-            "{count} responses that depend on one another tell as much as {effective}, too few for {whom}, which needs {needed}: run longer"
-        )
-    } else {
-        let responses = if count == 1 { "response is" } else { "responses are" };
-        format!("{count} {responses} too few for {whom}, which needs {needed}")
-    })
-}
-
-fn fine(evidence: &Evidence<'_>) -> (Code, String) {
-    if !evidence.is_open() {
-        let share = percent(1.0 - evidence.busiest());
-        return (
-            Code::ServerLimited,
-            format!("the workers waited for the server {share} of the time"),
-        );
-    }
-    let counts = &evidence.measured.counts;
-    let kept = counts.ok + counts.unexpected + counts.http_error;
-    if counts.scheduled > 0 && kept * 100 < counts.scheduled * 99 {
-        let missing = counts.scheduled - kept;
-        let scheduled = counts.scheduled;
-        return (
-            Code::ServerLimited,
-            format!("{missing} of {scheduled} requests got no whole answer"),
-        );
-    }
-    (Code::Valid, "the client kept its schedule".to_owned())
-}
-
-fn milliseconds(length_ns: u64) -> String {
-    format!("{:.3} ms", seconds(length_ns) * 1e3)
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.0} %", share * 100.0)
-}
-
-#[cfg(test)]
-mod tests;

@@ -48,12 +48,12 @@ pub enum Rule {
 
 impl Rule {
     /// Those that make the client the limit.
-    pub(super) const OF_CLIENT: [Self; 4] =
+    pub const OF_CLIENT: [Self; 4] =
         [Self::ClientLag, Self::BehindSchedule, Self::Saturated, Self::TakenAway];
     /// Those about connections to the target that could not be had.
-    pub(super) const OF_CONNECTIONS: [Self; 2] = [Self::NoConnection, Self::ConnectionsLost];
+    pub const OF_CONNECTIONS: [Self; 2] = [Self::NoConnection, Self::ConnectionsLost];
     /// Those about a target that was not there.
-    pub(super) const OF_TARGET: [Self; 3] =
+    pub const OF_TARGET: [Self; 3] =
         [Self::NoConnection, Self::ConnectionsLost, Self::NoGoodAnswer];
 
     /// The stable short name in reports and documents.

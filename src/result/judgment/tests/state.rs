@@ -101,18 +101,16 @@ fn requests_that_found_no_connection_are_an_overload() {
 fn a_stage_beyond_what_the_target_can_do_is_an_overload_of_that_stage() {
     let staged = |answered: u64| {
         let mut case = open();
-        let stages = parse_stages("5s@1000,5s@2000").unwrap();
-        case.plan.timeline = Timeline::of_shape(&Shape {
+        case.timeline = Timeline::of_shape(&Shape {
             warmup_ns: 0,
-            stages: stages.clone(),
+            stages: parse_stages("5s@1000,5s@2000").unwrap(),
             bursts: None,
             length_ns: 10 * SECOND,
             requests: None,
             arrivals: Arrivals::Uniform,
             seed: 1,
         });
-        let pacing = case.plan.load.pacing.as_mut().unwrap();
-        (pacing.rate, pacing.stages) = (None, stages);
+        case.is_constant = false;
         case.record.phases.push(case.record.phases[1].clone());
         case.record.phases[2].completed_in_window = answered;
         target(&case)

@@ -60,8 +60,8 @@ impl Effect {
     /// That of the lags of an open loop, and of stops that hit `hidden_share` of the requests without showing in them.
     pub(super) fn of(evidence: &Evidence<'_>, hidden_share: f64) -> Self {
         let mut figures = quantiles("", evidence.latencies, hidden_share);
-        if !evidence.is_constant() {
-            let spans = evidence.plan.timeline.phases();
+        if !evidence.asked.is_constant {
+            let spans = evidence.asked.timeline.phases();
             let phases = spans.iter().zip(&evidence.record.phases).skip(1);
             for (span, record) in phases {
                 let latencies = Latencies::of(record, &[]);
@@ -120,7 +120,7 @@ fn gates(evidence: &Evidence<'_>, hidden_share: f64) -> Vec<Moved> {
         length_ns: evidence.measured_ns,
         gone_share: 0.0,
     };
-    let clauses = evidence.plan.slo.iter().filter(|clause| clause.metric.is_response_time());
+    let clauses = evidence.asked.slo.iter().filter(|clause| clause.metric.is_response_time());
     let moved = clauses.filter_map(|clause| {
         let name = format!("the value of {}", clause.text);
         let (shown_ns, least_ns) = if let Some(quantile) = clause.metric.quantile() {

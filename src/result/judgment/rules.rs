@@ -2,12 +2,13 @@
 //!
 //! `C` rules are about the client and its machine, `W` about the run itself, `S` about the server and the network, `E`
 //! about errors; `T`, about a target that was not there, are in `target`, and what changed over the run is in `drift`. `O1`, about output files, is none of a
-//! measurement: the verdict takes note of it afterwards. Thresholds were set against clients that were starved on
+//! measurement: the summary takes note of it afterwards. Thresholds were set against clients that were starved on
 //! purpose: a CPU quota, a competitor on the same core, a stopped process; see `tests/accuracy`.
 
 use super::bound::Effect;
-use super::{Evidence, Level, Reason, Rule, SATURATED_SHARE, milliseconds, percent};
+use super::{Evidence, SATURATED_SHARE, milliseconds, percent};
 use crate::core::failure::Phase;
+use crate::result::verdict::{Level, Reason, Rule};
 use crate::time::seconds;
 use crate::units::significant;
 
@@ -151,7 +152,7 @@ fn behind_schedule(evidence: &Evidence<'_>) -> Vec<Reason> {
 
 /// What gives the workers more time.
 fn remedy(evidence: &Evidence<'_>) -> &'static str {
-    if evidence.plan.same_host {
+    if evidence.asked.same_host {
         "a target on another host leaves it more cores"
     } else {
         "more threads (-t) can do more"
@@ -306,7 +307,7 @@ fn connections(evidence: &Evidence<'_>) -> Vec<Reason> {
     }
     let service = evidence.latencies.service.all.quantile_ns(0.99).unwrap_or(0);
     let needed = (evidence.rates().offered_rps * seconds(service)).ceil() as u64;
-    let asked = evidence.plan.load.connections;
+    let asked = evidence.asked.connections;
     let mut text = if waited > response / 20 {
         let (waited, response) = (milliseconds(waited), milliseconds(response));
         format!(
@@ -341,7 +342,7 @@ fn refused(evidence: &Evidence<'_>) -> Vec<Reason> {
 
 /// C9: client and target share a host.
 fn same_host(evidence: &Evidence<'_>) -> Vec<Reason> {
-    if !evidence.plan.same_host {
+    if !evidence.asked.same_host {
         return Vec::new();
     }
     let text = "the target runs on this host and shares its cores and caches".to_owned();
@@ -366,7 +367,7 @@ fn near_ceiling(evidence: &Evidence<'_>) -> Vec<Reason> {
     let Some(calibration) = evidence.calibration.filter(|_| evidence.is_open()) else {
         return Vec::new();
     };
-    let ceiling = calibration.ceiling_rps * evidence.plan.threads() as f64;
+    let ceiling = calibration.ceiling_rps * evidence.asked.threads as f64;
     let offered = evidence.rates().offered_rps;
     if offered <= SAFE_SHARE * ceiling {
         return Vec::new();

@@ -4,19 +4,15 @@ mod drift;
 mod lateness;
 mod state;
 
-use std::sync::Arc;
-
-use super::{Code, Evidence, Level, Rule, Verdict, judge};
+use super::{Asked, Code, Evidence, Level, Rule, Verdict, judge};
 use crate::core::failure::{Failure, Phase as FailurePhase};
 use crate::core::record::{ClientTally, Completion, Lag, Outcome, Record};
-use crate::core::schedule::{Arrivals, Rate, Schedule, Timeline};
+use crate::core::schedule::Timeline;
 use crate::machine::pressure::Pressure;
-use crate::plan::{Plan, Route};
-use crate::report::tests as constructed;
 use crate::result::calibration::Calibration;
 use crate::result::summary::{Client, End, Host, Latencies, Presence, Quiet, Stretch};
+use crate::slo::Clause;
 use crate::stats::series::Slice;
-use crate::target::Target;
 use crate::time::Nanos;
 
 const MS: u64 = 1_000_000;
@@ -24,9 +20,12 @@ const SECOND: u64 = 1000 * MS;
 /// Requests of the constructed runs: a thousand a second for ten seconds.
 const REQUESTS: u64 = 10_000;
 
-/// A run in which nothing is wrong, to be spoilt.
+/// A run against another host in which nothing is wrong, to be spoilt.
 struct Case {
-    plan: Plan,
+    open: bool,
+    is_constant: bool,
+    timeline: Timeline,
+    slo: Vec<Clause>,
     record: Record,
     client: ClientTally,
     pressure: Pressure,
@@ -37,30 +36,6 @@ struct Case {
     steady: bool,
     end: End,
     presence: Presence,
-}
-
-/// Against another host, without a warm-up; open, at a thousand requests a second.
-fn plan(open: bool) -> Plan {
-    let mut plan = if open { constructed::open_plan() } else { constructed::plan() };
-    plan.target = Target::parse("http://192.0.2.1/").unwrap();
-    plan.route = Route::to("192.0.2.1:80".parse().unwrap());
-    plan.same_host = false;
-    plan.load.warmup_ns = 0;
-    plan.timeline = Timeline::plain(0, 10 * SECOND);
-    if let Some(pacing) = &mut plan.load.pacing {
-        pacing.rate = Some(Rate::parse("1000").unwrap());
-        let shape = crate::core::schedule::Shape {
-            warmup_ns: 0,
-            stages: crate::core::schedule::parse_stages("10s@1000").unwrap(),
-            bursts: None,
-            length_ns: 10 * SECOND,
-            requests: None,
-            arrivals: Arrivals::Uniform,
-            seed: 1,
-        };
-        plan.schedule = Some(Arc::new(Schedule::new(shape).unwrap()));
-    }
-    plan
 }
 
 /// Each request takes a little over a millisecond, and is sent `lag` late.
@@ -97,7 +72,10 @@ fn case(open: bool, lag: impl Fn(u64) -> Lag) -> Case {
         ..Slice::default()
     };
     Case {
-        plan: plan(open),
+        open,
+        is_constant: true,
+        timeline: Timeline::plain(0, 10 * SECOND),
+        slo: Vec::new(),
         record,
         client: ClientTally { cpu_ns: 3 * SECOND, wall_ns: 10 * SECOND, ..ClientTally::default() },
         pressure: Pressure::default(),
@@ -130,7 +108,15 @@ impl Case {
             workers: vec![self.client],
         };
         judge(&Evidence {
-            plan: &self.plan,
+            asked: Asked {
+                slo: &self.slo,
+                timeline: &self.timeline,
+                max_in_flight: self.open.then_some(64),
+                is_constant: self.is_constant,
+                connections: 64,
+                threads: 1,
+                same_host: false,
+            },
             record: &self.record,
             measured: &measured,
             latencies: &latencies,

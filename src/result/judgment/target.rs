@@ -1,7 +1,8 @@
 //! The `T` rules: was the target there all the time?
 
-use super::{Evidence, Level, Reason, Rule, percent};
+use super::{Evidence, percent};
 use crate::result::summary::{End, Quiet, Stretch};
+use crate::result::verdict::{Level, Reason, Rule};
 use crate::time::{NANOS_PER_SECOND, seconds};
 use crate::units::significant;
 

@@ -1,7 +1,8 @@
 //! What the target did, as opposed to whether the measurement of it can be believed.
 
-use super::{Evidence, Level, Reason, Rule, drift, unstable};
+use super::{Evidence, drift, unstable};
 use crate::result::summary::End;
+use crate::result::verdict::{Level, Reason, Rule, TargetState};
 use crate::units::{significant, thousands};
 
 /// From this share of bad answers on, a target fails.
@@ -10,42 +11,6 @@ const FAILING_SHARE: f64 = 0.01;
 const UNSENT_SHARE: f64 = 0.01;
 /// A phase that lacks this share of its answers when it ends asked for more than the target can do.
 const UNANSWERED_SHARE: f64 = 0.1;
-
-/// What the target did. The first that holds of failing, overloaded, degraded, held:
-///
-/// - **failing**: at least 1 % of the requests that ended got no good answer (`unexpected`, `http_error`,
-///   `protocol_error`, `truncated`, `reset`, `timeout`, and `in_flight_at_end` after a full drain), or the target was
-///   lost: no connection (T1, T2) or no good answer (T3) for long enough to make the run invalid.
-/// - **overloaded**: only in an open loop. What waits for an answer grows over the second half of a constant load; or at
-///   least 1 % of the requests were never sent, because no connection was free; or, where the load changes, a phase ended
-///   with more than a tenth of its answers missing.
-/// - **degraded**: the median latency rose over the run (rule S3), or there were bad answers, lost connections, or unsent
-///   requests, and fewer than those above.
-/// - **held**: none of that.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum TargetState {
-    /// It answered what it was asked, and no slower at the end than at the start.
-    Held,
-    /// It answered, with a few errors or more and more slowly.
-    Degraded,
-    /// It was asked for more than it can do.
-    Overloaded,
-    /// It gave bad answers, or none.
-    Failing,
-}
-
-impl TargetState {
-    /// The stable name in JSON and TSV.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Degraded => "degraded",
-            Self::Overloaded => "overloaded",
-            Self::Failing => "failing",
-        }
-    }
-}
 
 /// The state of the target, with the figure that it is taken from.
 pub(super) fn of(evidence: &Evidence<'_>, reasons: &[Reason]) -> (TargetState, String) {
@@ -138,14 +103,14 @@ fn overloaded(evidence: &Evidence<'_>) -> Option<String> {
 /// The phase that was asked for most beyond what it answered, with its rates.
 #[expect(clippy::cast_precision_loss, reason = "rates are shown with few digits")]
 fn overloaded_phase<'a>(evidence: &'a Evidence<'_>) -> Option<(&'a str, f64, f64)> {
-    let spans = evidence.plan.timeline.phases();
-    if evidence.is_constant() || spans.len() != evidence.record.phases.len() {
+    let spans = evidence.asked.timeline.phases();
+    if evidence.asked.is_constant || spans.len() != evidence.record.phases.len() {
         return None;
     }
     // What a target that keeps up takes: the fast answers of the run did not wait behind others.
     let usual_ns = evidence.latencies.service.all.quantile_ns(0.1)? as f64;
     let end_ns = spans[0].end_ns.saturating_add(evidence.measured_ns);
-    let bursts = evidence.plan.timeline.bursts();
+    let bursts = evidence.asked.timeline.bursts();
     let phases = spans.iter().zip(&evidence.record.phases).zip(0_u16..).skip(1);
     let asked_too_much = phases.filter_map(|((span, record), index)| {
         let length_ns = span.end_ns.min(end_ns).saturating_sub(span.start_ns);

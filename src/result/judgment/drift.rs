@@ -4,7 +4,8 @@
 //! longer warm-up. One that goes on changing to the end is what a long run is made to find: S3 reports it with its slope,
 //! and the measurement is as valid as it was.
 
-use super::{Evidence, Level, Reason, Rule, unstable};
+use super::{Evidence, unstable};
+use crate::result::verdict::{Level, Reason, Rule};
 use crate::stats::trend::{Course, course, median, theil_sen};
 use crate::time::{NANOS_PER_SECOND, seconds};
 
@@ -73,7 +74,7 @@ impl Change {
 #[expect(clippy::cast_precision_loss, reason = "statistics need few digits")]
 fn change(evidence: &Evidence<'_>) -> Option<Change> {
     // Where answers do not keep up, latency grows with what waits: that is told already.
-    if !evidence.is_constant() || unstable(evidence).is_some() {
+    if !evidence.asked.is_constant || unstable(evidence).is_some() {
         return None;
     }
     let per_block =

@@ -37,7 +37,7 @@ fn a_stop_that_moves_a_shown_quantile_makes_the_run_invalid() {
 fn a_gate_on_what_the_client_spoiled_makes_the_run_invalid() {
     let gated = |gate: &str| {
         let mut case = stopped(5);
-        case.plan.slo = crate::slo::parse(gate).unwrap();
+        case.slo = crate::slo::parse(gate).unwrap();
         case.verdict().valid
     };
     assert!(gated("p99<50ms") && gated("errors<1%"));
