@@ -8,8 +8,8 @@ use super::Settings;
 use super::ring::build;
 use super::uring::Engine;
 use crate::core::schedule::Timeline;
-use crate::core::worker::{Job, Worker};
-use crate::plan::{Endpoint, Expect, Idle, Route, Timeouts};
+use crate::core::worker::{Expect, Job, Timeouts, Worker};
+use crate::plan::{Endpoint, Idle, Route};
 use crate::request::RequestImage;
 use crate::time::monotonic;
 
