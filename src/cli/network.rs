@@ -65,7 +65,7 @@ pub struct NetworkArgs {
     /// TCP_QUICKACK: acknowledge at once at the beginning of a connection.
     #[arg(long, conflicts_with = "unix_socket", help_heading = "Socket options")]
     pub quickack: bool,
-    /// SO_LINGER 0: close connections with a reset, which leaves no TIME_WAIT and opens several times as many a second.
+    /// SO_LINGER 0: close connections with a reset, which leaves none in TIME_WAIT.
     #[arg(long, conflicts_with = "unix_socket", help_heading = "Socket options")]
     pub reset_on_close: bool,
 }

@@ -55,7 +55,9 @@ fn an_engine_that_is_dropped_leaves_no_operation_behind() {
     let route = Route { endpoints, ..Route::default() };
     let settings =
         Settings { route: &route, first_connection: 0, idle: Idle::Sleep, cores_left: false };
-    let Ok(mut ring) = build(64, 1024) else { return };
+    let Ok(mut ring) = build(64, 1024) else {
+        return eprintln!("not tested: there is no io_uring here");
+    };
     let mut engine = Engine::new(&mut ring, &job(), &settings).unwrap();
     let mut worker = Worker::new(job(), monotonic());
     while !worker.is_ready() {

@@ -215,7 +215,7 @@ pub(crate) const KNOWN_EXCEPTIONS: &[(&str, &str, &str)] = &[
 /// look at it through.
 pub(crate) const TESTS_MAY_NAME: &[Place] = &[
     ("commands/ceiling/capacity", &["record", "report", "stats"]),
-    ("engine", &["schedule"]),
+    ("engine", &["output", "schedule"]),
     ("failure", &["cli"]),
     ("report", &["document", "schedule"]),
     ("document", &["record"]),

@@ -16,8 +16,8 @@ const MOST_BYTES: usize = 4 * 1024;
 
 impl Worker {
     /// Ends the requests whose answers at the beginning of `rest` are those of `answer` again, which was framed from its
-    /// first byte on, was found to be `response`, and has been counted. Returns what
-    /// comes after them.
+    /// first byte on, was found to be `response`, and has been counted. Returns what comes after
+    /// them.
     ///
     /// The last answer that a connection may give is never among them: what it means for the connection is not looked at
     /// here.
